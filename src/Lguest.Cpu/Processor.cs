@@ -1,0 +1,118 @@
+using System.Runtime.InteropServices;
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
+
+namespace Lguest.Cpu;
+
+/// <summary>
+/// One x86 processor over physical memory: 32-bit protected mode with all rings and paging. It knows
+/// nothing of what it runs.
+/// </summary>
+/// <remarks>
+/// Not thread-safe: one thread owns a processor, its memory and its state. <see cref="Run"/> is the only
+/// way to execute anything.
+/// </remarks>
+public sealed unsafe partial class Processor : IDisposable
+{
+    private readonly ProcessorState* _state;
+    private GCHandle _self;
+
+    /// <summary>Makes a processor in its reset state (see <see cref="Reset"/>) over the given memory.</summary>
+    /// <param name="memory">Physical memory; the caller keeps it and disposes it after the processor.</param>
+    public Processor(PhysicalMemory memory)
+    {
+        Memory = memory;
+        _state = (ProcessorState*)NativeMemory.AlignedAlloc((nuint)sizeof(ProcessorState), 64);
+        NativeMemory.Clear(_state, (nuint)sizeof(ProcessorState));
+        _self = GCHandle.Alloc(this, GCHandleType.Weak);
+        _state->Owner = GCHandle.ToIntPtr(_self);
+        Translation = new TranslationBuffer(_state);
+        Blocks = new BlockCache(this, _state);
+        memory.Attach(Blocks);
+        Reset();
+    }
+
+    /// <summary>Physical memory.</summary>
+    public PhysicalMemory Memory { get; }
+
+    /// <summary>The registers. The reference is good for the processor's life.</summary>
+    public ref ProcessorState State => ref *_state;
+
+    /// <summary>Instructions retired since reset. A faulting instruction doesn't count; a REP counts one per step.</summary>
+    public ulong Retired => _state->RetiredLimit - (ulong)_state->Countdown;
+
+    /// <summary>Sees exceptions before they are delivered; null delivers all through the IDT.</summary>
+    public IExceptionHook? ExceptionHook { get; set; }
+
+    /// <summary>Answers IN and OUT.</summary>
+    public IPortHandler Ports { get; set; } = OpenBus.Instance;
+
+    /// <summary>Answers RDTSC, before IA32_TIME_STAMP_COUNTER's own offset; null counts retired instructions.</summary>
+    public ITimeStampClock? TimeStampClock { get; set; }
+
+    /// <summary>
+    /// The least privileged level at which IN and OUT (not INS and OUTS) are allowed whatever IOPL and
+    /// the TSS say, for hosts that answer ports for a deprivileged kernel; 0 is the plain processor.
+    /// </summary>
+    public int PortPrivilege { get; set; }
+
+    /// <summary>What the processor says of itself through CPUID.</summary>
+    public CpuidModel Cpuid { get; set; } = CpuidModel.Default;
+
+    /// <summary>Which present entries of paging structures end the run instead of being used.</summary>
+    public PageTablePolicy PageTablePolicy { get; set; }
+
+    /// <summary>The entry that <see cref="PageTablePolicy"/> rejected, after <see cref="StopReason.PageTableViolation"/>.</summary>
+    public PageTableViolation PageTableViolation { get; internal set; }
+
+    /// <summary>The last exception that began its way to the guest.</summary>
+    public ExceptionInfo LastException { get; internal set; }
+
+    /// <summary>Logs instructions before they execute while it is set; execution is slow then.</summary>
+    public IInstructionTracer? Tracer { get; set; }
+
+    /// <summary>
+    /// True while an interrupt must wait for one more instruction, because the last one was STI, MOV SS or POP SS.
+    /// </summary>
+    public bool InterruptsShadowed => Retired < _state->ShadowUntil;
+
+    /// <summary>
+    /// The interrupt line. While it is set, a run ends soon after an instruction sets IF, so that the
+    /// machine can deliver.
+    /// </summary>
+    public bool InterruptLine
+    {
+        get => _state->InterruptLine != 0;
+        set => _state->InterruptLine = value ? 1u : 0;
+    }
+
+    /// <summary>Counts of events since reset.</summary>
+    public ProcessorStatistics Statistics { get; } = new();
+
+    internal TranslationBuffer Translation { get; }
+
+    internal BlockCache Blocks { get; }
+
+    internal ProcessorState* StatePointer => _state;
+
+    /// <summary>Asks that the run in progress end after the current instruction: for hooks and handlers.</summary>
+    public void RequestStop() => _state->StopRequested = 1;
+
+    /// <summary>Ends a HLT: what the machine calls when it has an interrupt to deliver.</summary>
+    public void Wake() => _state->Halted = 0;
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Memory.Detach();
+        Blocks.Dispose();
+        Translation.Dispose();
+        if (_self.IsAllocated)
+        {
+            _self.Free();
+            NativeMemory.AlignedFree(_state);
+        }
+    }
+
+    internal static Processor From(ProcessorState* s) => (Processor)GCHandle.FromIntPtr(s->Owner).Target!;
+}
