@@ -7,13 +7,17 @@ namespace Lguest.Boot.Compression;
 /// <summary>gzip (RFC 1952): one member, whatever follows it.</summary>
 /// <remarks>
 /// <see cref="GZipStream"/> would take bytes after the member for the next one if they looked like it, so
-/// header and trailer are read here, and only the deflate stream between them is the library's.
+/// header and trailer are read here, and only the deflate stream between them is the library's. It doesn't
+/// tell where that stream ended, only what it has read in vain at most: the trailer is looked for there.
 /// </remarks>
 internal sealed class GzipCodec : IPayloadCodec
 {
     private const int HeaderSize = 10;
     private const int FlagsOffset = 3;
     private const int TrailerSize = 8;
+
+    // No less than what DeflateStream reads at once.
+    private const int ReadAhead = 64 * 1024;
 
     /// <inheritdoc />
     public ReadOnlySpan<byte> Magic => [0x1f, 0x8b, Deflate];
@@ -37,7 +41,6 @@ internal sealed class GzipCodec : IPayloadCodec
         var contents = new MemoryStream(capacity: (int)Math.Min(limit, 4 * (payload.Length - payload.Position)));
         using (var deflate = new DeflateStream(payload, CompressionMode.Decompress, leaveOpen: true))
         {
-            // Read to the very end even at the limit: only then does the library leave the payload at the trailer.
             if (!CopyAtMost(deflate, contents, limit))
             {
                 return null;
@@ -110,11 +113,15 @@ internal sealed class GzipCodec : IPayloadCodec
 
     private static void CheckTrailer(Stream payload, MemoryStream contents)
     {
-        Span<byte> trailer = stackalloc byte[TrailerSize];
-        ReadWhole(payload, trailer);
         ReadOnlySpan<byte> bytes = contents.GetBuffer().AsSpan(0, (int)contents.Length);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != Crc32.HashToUInt32(bytes)
-            || BinaryPrimitives.ReadUInt32LittleEndian(trailer[sizeof(uint)..]) != (uint)bytes.Length)
+        Span<byte> trailer = stackalloc byte[TrailerSize];
+        BinaryPrimitives.WriteUInt32LittleEndian(trailer, Crc32.HashToUInt32(bytes));
+        BinaryPrimitives.WriteUInt32LittleEndian(trailer[sizeof(uint)..], (uint)bytes.Length);
+
+        byte[] tail = new byte[ReadAhead + TrailerSize];
+        payload.Position = Math.Max(0, payload.Position - ReadAhead);
+        int length = payload.ReadAtLeast(tail, tail.Length, throwOnEndOfStream: false);
+        if (tail.AsSpan(0, length).IndexOf(trailer) < 0)
         {
             throw new InvalidDataException("its checksum is wrong");
         }
