@@ -63,7 +63,7 @@ public sealed unsafe partial class Processor : IDisposable
     public PageTablePolicy PageTablePolicy { get; set; }
 
     /// <summary>The entry that <see cref="PageTablePolicy"/> rejected, after <see cref="StopReason.PageTableViolation"/>.</summary>
-    public PageTableViolation PageTableViolation { get; internal set; }
+    public PageTableViolation? PageTableViolation { get; internal set; }
 
     /// <summary>The last exception that began its way to the guest.</summary>
     public ExceptionInfo LastException { get; internal set; }

@@ -1,5 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
 
 namespace Lguest.Cpu;
 
@@ -91,10 +94,13 @@ public unsafe partial struct ProcessorState
     /// </summary>
     internal long Countdown;
 
-    /// <summary>Translations for the current privilege: one of the two tables below.</summary>
+    /// <summary>Translations for the current privilege: one of the three tables below.</summary>
     internal TlbEntry* Tlb;
     internal TlbEntry* SupervisorTlb;
     internal TlbEntry* UserTlb;
+
+    /// <summary>Never has an entry, so that every access takes the slow path: in use while alignment is checked.</summary>
+    internal TlbEntry* EmptyTlb;
 
     /// <summary>The block that is executing, and EIP at its first instruction.</summary>
     internal CodeBlock* Block;
@@ -124,9 +130,6 @@ public unsafe partial struct ProcessorState
 
     /// <summary>The managed half, as a GCHandle: slow paths only.</summary>
     internal nint Owner;
-
-    /// <summary>A value of the other kind: what the hot paths would otherwise look up in the owner.</summary>
-    internal byte* CodePageFlags;
 
     /// <summary>Not zero while the machine asserts the interrupt line; enabling IF then ends the run.</summary>
     internal uint InterruptLine;

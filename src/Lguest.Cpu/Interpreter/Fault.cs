@@ -1,0 +1,44 @@
+using System.Runtime.CompilerServices;
+
+namespace Lguest.Cpu.Interpreter;
+
+/// <summary>How an operation that can't complete leaves the engine: it raises, and returns the null it gets.</summary>
+internal static unsafe class Fault
+{
+    /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
+    public const int PolicyViolation = -1;
+
+    /// <summary>Raises a fault of the instruction that <paramref name="op"/> belongs to.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Operation* Raise(ProcessorState* s, Operation* op, int vector, uint errorCode = 0)
+    {
+        PendingException exception = default;
+        exception.Vector = vector;
+        exception.ErrorCode = errorCode;
+        return Raise(s, op, exception);
+    }
+
+    /// <summary>Raises a fault that a lower layer has described.</summary>
+    public static Operation* Raise(ProcessorState* s, Operation* op, in PendingException exception)
+    {
+        s->Exception = exception;
+        s->Exception.Origin = ExceptionOrigin.Fault;
+        BlockExit.BeforeInstruction(s, op);
+        s->Exception.InstructionEip = s->Eip;
+        s->Exit = exception.Vector == PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        return null;
+    }
+
+    /// <summary>Raises what follows an instruction that has completed: INT n, INT3, INTO, INT1.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Operation* RaiseSoftware(ProcessorState* s, Operation* op, int vector, ExceptionOrigin origin)
+    {
+        s->Exception = default;
+        s->Exception.Vector = vector;
+        s->Exception.Origin = origin;
+        s->Exception.InstructionEip = s->BlockEip + op->EipOffset;
+        BlockExit.AfterInstruction(s, op);
+        s->Exit = ExitReason.Exception;
+        return null;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using Iced.Intel;
+
+namespace Lguest.Cpu.Interpreter;
+
+/// <summary>From Iced's operands to an operation's.</summary>
+internal static unsafe class Operands
+{
+    /// <summary>8, 16 or 32: the size of a register, memory or immediate operand.</summary>
+    public static int Bits(in Instruction instruction, int operand) => instruction.GetOpKind(operand) switch
+    {
+        OpKind.Register => instruction.GetOpRegister(operand).GetSize() * 8,
+        OpKind.Memory => instruction.MemorySize.GetSize() * 8,
+        OpKind.Immediate8 => 8,
+        OpKind.Immediate16 or OpKind.Immediate8to16 => 16,
+        _ => 32,
+    };
+
+    /// <summary>Whether the memory operand can go without its segment.</summary>
+    public static bool IsFlat(in Instruction instruction, in LoweringContext context) =>
+        context.IsFlat && instruction.MemorySegment is not (Iced.Intel.Register.FS or Iced.Intel.Register.GS) && !HasAddress16(instruction);
+
+    /// <summary>Fills in the memory operand.</summary>
+    public static void SetMemory(in Instruction instruction, Operation* op)
+    {
+        op->Base = OffsetOrZero(instruction.MemoryBase);
+        op->Index = OffsetOrZero(instruction.MemoryIndex);
+        op->Scale = (byte)(BitOperations.Log2((uint)instruction.MemoryIndexScale) | (HasAddress16(instruction) ? Operation.Address16 : 0));
+        op->Displacement = instruction.MemoryDisplacement32;
+        op->Segment = StateOffset.OfSegment(instruction.MemorySegment);
+    }
+
+    /// <summary>The state's offset of a register operand.</summary>
+    public static byte RegisterOffset(in Instruction instruction, int operand) =>
+        StateOffset.Of(instruction.GetOpRegister(operand));
+
+    /// <summary>Whether an operand is in memory.</summary>
+    public static bool IsMemory(in Instruction instruction, int operand) =>
+        instruction.GetOpKind(operand) == OpKind.Memory;
+
+    /// <summary>Whether an operand is a general register.</summary>
+    public static bool IsRegister(in Instruction instruction, int operand) =>
+        instruction.GetOpKind(operand) == OpKind.Register;
+
+    /// <summary>A general register in the state.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Register(ProcessorState* s, byte offset) => (byte*)s + offset;
+
+    private static bool HasAddress16(in Instruction instruction) =>
+        instruction.MemoryDisplSize == 2
+        || instruction.MemoryBase.IsGPR16()
+        || instruction.MemoryIndex.IsGPR16();
+
+    private static byte OffsetOrZero(Register register) =>
+        register == default ? StateOffset.Zero : StateOffset.Of(register);
+}

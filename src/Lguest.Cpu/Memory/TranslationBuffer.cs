@@ -1,0 +1,165 @@
+using System.Runtime.InteropServices;
+using Lguest.Cpu.Interpreter;
+
+namespace Lguest.Cpu.Memory;
+
+/// <summary>
+/// One translation. A tag is the page's linear address when an access of its kind may simply go to
+/// <c>Addend + address</c>; any of its low bits set makes the one compare of the fast path fail.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TlbEntry
+{
+    /// <summary>In a tag: there is no translation for this kind of access.</summary>
+    public const uint Invalid = 0x800;
+
+    /// <summary>In a write tag: code from this page is cached, so the store must be seen.</summary>
+    public const uint CodePage = 0x001;
+
+    /// <summary>In any tag: no memory stands behind this page.</summary>
+    public const uint NoMemory = 0x002;
+
+    public uint ReadTag;
+    public uint WriteTag;
+    public uint ExecuteTag;
+
+    /// <summary>Not zero for a translation that a load of CR3 keeps (CR4.PGE and the G bit).</summary>
+    public uint Global;
+
+    /// <summary>Host address of the page less its linear address.</summary>
+    public byte* Addend;
+
+    /// <summary>Physical address of the page.</summary>
+    public uint Physical;
+}
+
+/// <summary>
+/// The software TLBs, direct-mapped by linear page: one for CPL 0 to 2, one for CPL 3 (and one that
+/// stays empty, see <see cref="ProcessorState.EmptyTlb"/>).
+/// </summary>
+internal sealed unsafe class TranslationBuffer : IDisposable
+{
+    /// <summary>Entries in each of the two.</summary>
+    public const int Entries = 512;
+
+    private readonly ProcessorState* _state;
+    private TlbEntry* _entries;
+
+    public TranslationBuffer(ProcessorState* state)
+    {
+        _state = state;
+        _entries = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(3 * Entries * sizeof(TlbEntry)), 64);
+        state->SupervisorTlb = _entries;
+        state->UserTlb = _entries + Entries;
+        state->EmptyTlb = _entries + (2 * Entries);
+        state->Tlb = _entries;
+        state->JumpCache = (JumpCacheEntry*)NativeMemory.AllocZeroed(
+            JumpCacheEntry.Entries, (nuint)sizeof(JumpCacheEntry));
+        FlushAll();
+    }
+
+    /// <summary>The entry for a linear address in one of the two tables.</summary>
+    public static TlbEntry* EntryOf(TlbEntry* table, uint linear) =>
+        table + ((linear >> PhysicalMemory.PageShift) & (Entries - 1));
+
+    /// <summary>Drops everything.</summary>
+    public void FlushAll()
+    {
+        NativeMemory.Fill(_entries, (nuint)(3 * Entries * sizeof(TlbEntry)), 0xff);
+        NewGeneration();
+    }
+
+    /// <summary>Drops what isn't global.</summary>
+    public void FlushNonGlobal()
+    {
+        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        {
+            if (entry->Global == 0)
+            {
+                Drop(entry);
+            }
+        }
+
+        NewGeneration();
+    }
+
+    /// <summary>Drops the translations of linear addresses below a limit.</summary>
+    public void FlushBelow(uint limit)
+    {
+        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        {
+            if (entry->ReadTag < limit)
+            {
+                Drop(entry);
+            }
+        }
+
+        NewGeneration();
+    }
+
+    /// <summary>Drops the translation of one page.</summary>
+    public void FlushPage(uint linear)
+    {
+        uint page = linear & ~PhysicalMemory.PageOffsetMask;
+        DropIfPage(EntryOf(_state->SupervisorTlb, linear), page);
+        DropIfPage(EntryOf(_state->UserTlb, linear), page);
+        NewGeneration();
+    }
+
+    /// <summary>Makes stores to a physical page visible: code from it is about to be cached.</summary>
+    public void WatchCodePage(uint physicalPage)
+    {
+        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        {
+            if (entry->Physical == physicalPage && (entry->WriteTag & TlbEntry.Invalid) == 0)
+            {
+                entry->WriteTag |= TlbEntry.CodePage;
+            }
+        }
+    }
+
+    /// <summary>Lets stores to a physical page be fast again.</summary>
+    public void UnwatchCodePage(uint physicalPage)
+    {
+        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        {
+            if (entry->Physical == physicalPage && (entry->WriteTag & TlbEntry.Invalid) == 0)
+            {
+                entry->WriteTag &= ~TlbEntry.CodePage;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(_entries);
+        NativeMemory.Free(_state->JumpCache);
+        _entries = null;
+    }
+
+    private static void Drop(TlbEntry* entry)
+    {
+        entry->ReadTag = uint.MaxValue;
+        entry->WriteTag = uint.MaxValue;
+        entry->ExecuteTag = uint.MaxValue;
+    }
+
+    private static void DropIfPage(TlbEntry* entry, uint page)
+    {
+        if ((entry->ReadTag & ~PhysicalMemory.PageOffsetMask) == page)
+        {
+            Drop(entry);
+        }
+    }
+
+    /// <summary>Makes every entry of the jump cache stale at once.</summary>
+    private void NewGeneration()
+    {
+        _state->JumpKey += JumpCacheEntry.GenerationStep;
+        if (_state->JumpKey < JumpCacheEntry.GenerationStep)
+        {
+            NativeMemory.Clear(_state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
+            _state->JumpKey += JumpCacheEntry.GenerationStep;
+        }
+    }
+}

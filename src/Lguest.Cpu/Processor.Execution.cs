@@ -1,0 +1,240 @@
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
+
+namespace Lguest.Cpu;
+
+/// <content>The engine's loop: from block to block until something ends the run.</content>
+public sealed unsafe partial class Processor
+{
+    private const ulong LongestRun = long.MaxValue / 2;
+
+    /// <summary>Executes instructions until a limit or until something needs the machine.</summary>
+    /// <param name="limit">The most instructions to retire.</param>
+    /// <returns>Why it stopped; the state is exactly that after the last retired instruction.</returns>
+    public StopReason Run(ulong limit)
+    {
+        ProcessorState* s = _state;
+        ulong budget = Math.Min(limit, LongestRun);
+        s->RetiredLimit = Retired + budget;
+        s->Countdown = (long)budget;
+        s->StopRequested = 0;
+        PageTableViolation = null;
+        while (true)
+        {
+            if (s->StopRequested != 0)
+            {
+                return StopReason.Requested;
+            }
+
+            if (s->Halted != 0)
+            {
+                return StopReason.Halted;
+            }
+
+            if (s->Countdown == 0)
+            {
+                return StopReason.InstructionLimit;
+            }
+
+            s->Exit = ExitReason.Continue;
+            bool stepping = (s->SystemFlags & Cpu.Eflags.Tf) != 0;
+            Operation* op = Prepare(stepping);
+            while (op != null)
+            {
+                op = op->Handler(s, op);
+            }
+
+            switch (s->Exit)
+            {
+                case ExitReason.Continue:
+                    if (stepping)
+                    {
+                        RaiseSingleStep();
+                        goto case ExitReason.Exception;
+                    }
+
+                    break;
+                case ExitReason.Exception:
+                    if (Deliver() is { } reason)
+                    {
+                        return reason;
+                    }
+
+                    break;
+                case ExitReason.PageTableViolation:
+                    return StopReason.PageTableViolation;
+                default:
+                    throw new InvalidOperationException($"The engine met exit reason {s->Exit}.");
+            }
+        }
+    }
+
+    /// <summary>
+    /// Recomputes what follows from segments, privilege and flags. Whoever changes CS, SS, DS, ES, CPL, CR0 or AC calls this.
+    /// </summary>
+    internal void UpdateMode()
+    {
+        ProcessorState* s = _state;
+        ExecutionMode mode = s->Cs.IsDefault32 ? ExecutionMode.Code32 : ExecutionMode.None;
+        if (s->Cs.IsFlat && s->Ss.IsFlat && s->Ds.IsFlat && s->Es.IsFlat
+            && ((s->Ss.Access & s->Cs.Access) & SegmentAccess.Default32) != 0
+            && (s->Ss.Access & s->Ds.Access & s->Es.Access & SegmentAccess.WritableOrReadable) != 0
+            && ((s->Ss.Access | s->Ds.Access | s->Es.Access) & SegmentAccess.Code) == 0
+            && (s->Cs.Access & SegmentAccess.WritableOrReadable) != 0)
+        {
+            mode |= ExecutionMode.Flat;
+        }
+
+        bool user = s->Cpl == 3;
+        if (user)
+        {
+            mode |= ExecutionMode.User;
+        }
+
+        s->Mode = mode;
+        s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
+        bool checksAlignment = user && (s->SystemFlags & Cpu.Eflags.Ac) != 0 && (s->Cr0 & Cpu.Cr0.Am) != 0;
+        s->Tlb = checksAlignment ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
+    }
+
+    /// <summary>Finds, or builds, the block at CS:EIP and enters it. Null when fetching it raised a fault.</summary>
+    private Operation* Prepare(bool stepping)
+    {
+        ProcessorState* s = _state;
+        uint eip = s->Eip;
+        Operation* from = s->LinkFrom;
+        s->LinkFrom = null;
+        CodeBlock* block = Find(eip);
+        if (block == null)
+        {
+            return null;
+        }
+
+        int limit = stepping || Tracer is not null ? 1 : (int)Math.Min(s->Countdown, block->InstructionCount);
+        bool isFlat = (s->Mode & ExecutionMode.Flat) != 0;
+        if (!isFlat && eip + block->Length - 1 > s->Cs.Limit)
+        {
+            limit = Math.Min(limit, InstructionsWithin(block, s->Cs.Limit - eip));
+            if (limit == 0)
+            {
+                return RaiseFetchFault(new PendingException { Vector = ExceptionVector.GeneralProtection });
+            }
+        }
+
+        if (Tracer is not null)
+        {
+            Trace(block);
+        }
+
+        if (limit < block->InstructionCount)
+        {
+            block = Blocks.Partial(block, limit);
+        }
+        else if (from != null && isFlat && s->Block->IsAlive && block->SecondPage == CodeBlock.NoPage
+            && s->Block->SecondPage == CodeBlock.NoPage && !Blocks.IsPartial(s->Block))
+        {
+            from->Link = block;
+        }
+
+        return BlockExit.Enter(s, block, eip);
+    }
+
+    private CodeBlock* Find(uint eip)
+    {
+        ProcessorState* s = _state;
+        JumpCacheEntry* entry = JumpCacheEntry.Of(s, eip);
+        if (entry->Eip == eip && entry->Key == s->JumpKey && entry->Block->IsAlive)
+        {
+            return entry->Block;
+        }
+
+        uint linear = s->Cs.Base + eip;
+        bool user = s->Cpl == 3;
+        if (eip > s->Cs.Limit && (s->Mode & ExecutionMode.Flat) == 0)
+        {
+            RaiseFetchFault(new PendingException { Vector = ExceptionVector.GeneralProtection });
+            return null;
+        }
+
+        byte* host = MemoryAccess.Translate(
+            s, linear, AccessKind.Execute, user, out uint physical, out PendingException fault);
+        if (host == null)
+        {
+            RaiseFetchFault(fault);
+            return null;
+        }
+
+        if (host == MemoryAccess.NoMemory)
+        {
+            // Nothing answers: the bus floats, and all ones are no instruction.
+            RaiseFetchFault(new PendingException { Vector = ExceptionVector.InvalidOpcode });
+            return null;
+        }
+
+        uint nextPage = (linear & ~PhysicalMemory.PageOffsetMask) + PhysicalMemory.PageSize;
+        var second = new SecondPageSource(s, nextPage, user);
+        CodeBlock* block = Blocks.GetOrBuild(physical, host, s->Mode, ref second);
+        if (block == null)
+        {
+            RaiseFetchFault(second.Fault);
+            return null;
+        }
+
+        if (block->SecondPage == CodeBlock.NoPage)
+        {
+            entry->Eip = eip;
+            entry->Key = s->JumpKey;
+            entry->Block = block;
+        }
+
+        return block;
+    }
+
+    private static int InstructionsWithin(CodeBlock* block, uint lastOffset)
+    {
+        Operation* operations = CodeBlock.Operations(block);
+        int count = 0;
+        while (count < block->InstructionCount && operations[count + 1].EipOffset - 1u <= lastOffset)
+        {
+            count++;
+        }
+
+        return count;
+    }
+
+    private Operation* RaiseFetchFault(in PendingException fault)
+    {
+        ProcessorState* s = _state;
+        s->Exception = fault;
+        s->Exception.Origin = ExceptionOrigin.Fault;
+        s->Exception.InstructionEip = s->Eip;
+        s->Exit = fault.Vector == Fault.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        return null;
+    }
+
+    private void RaiseSingleStep()
+    {
+        ProcessorState* s = _state;
+        s->SetDebug(6, s->GetDebug(6) | DebugStatusSingleStep);
+        s->Exception = default;
+        s->Exception.Vector = ExceptionVector.Debug;
+        s->Exception.Origin = ExceptionOrigin.Trap;
+        s->Exception.InstructionEip = s->Eip;
+    }
+
+    /// <summary>DR6.BS: the debug exception is a single step's (SDM 3B, 17.2.3).</summary>
+    private const uint DebugStatusSingleStep = 1 << 14;
+
+    private void Trace(CodeBlock* block)
+    {
+        Span<byte> code = stackalloc byte[15];
+        int length = 0;
+        while (length < code.Length && length < block->Length
+            && TryReadLinear(_state->Cs.Base + _state->Eip + (uint)length, code.Slice(length, 1), out _))
+        {
+            length++;
+        }
+
+        Tracer?.OnInstruction(this, code[..length]);
+    }
+}
