@@ -1,4 +1,4 @@
-using Lguest.Host.Hypercalls;
+using Lguest.Host.Traps;
 
 namespace Lguest.Host.Abi;
 

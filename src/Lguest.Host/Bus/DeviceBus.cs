@@ -35,7 +35,7 @@ public sealed class DeviceBus
         GuestMemory memory,
         DmaRouter router,
         GuestClock clock,
-        EventQueue events,
+        DeviceEvents events,
         HostSignal signal)
     {
         _devices = devices;
@@ -52,7 +52,7 @@ public sealed class DeviceBus
 
     internal GuestClock Clock { get; }
 
-    internal EventQueue Events { get; }
+    internal DeviceEvents Events { get; }
 
     internal HostSignal Signal { get; }
 

@@ -22,7 +22,7 @@ internal static class LifecycleCalls
 
         context.Data.Locate(arguments.First);
         context.Data.WriteIdentity(context.Abi.ReservedMemory, context.GuestId, GuestClock.TscKilohertz);
-        context.Data.WriteWallClock(context.Clock.Date);
+        context.Data.WriteWallClock(context.Clock.WallTime);
         return null;
     }
 

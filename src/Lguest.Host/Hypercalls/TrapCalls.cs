@@ -34,7 +34,7 @@ internal static class TrapCalls
             throw new GuestFaultException($"a stack of {arguments.Third} pages is too large: 2 is the most");
         }
 
-        context.Gates.Stack = new KernelStack((ushort)arguments.First, arguments.Second);
+        context.Gates.Stack = new KernelStackTop((ushort)arguments.First, arguments.Second);
         return null;
     }
 

@@ -22,7 +22,7 @@ public abstract class GuestClock : ITimeStampClock
     public ulong? Deadline { get; private set; }
 
     /// <summary>The date now.</summary>
-    public abstract WallTime Date { get; }
+    public abstract WallTime WallTime { get; }
 
     /// <summary>All of the clock that must survive in a snapshot.</summary>
     public ClockState State
@@ -31,7 +31,7 @@ public abstract class GuestClock : ITimeStampClock
         set
         {
             Deadline = value.Deadline;
-            Continue(value.Now);
+            ContinueFrom(value.Now);
         }
     }
 
@@ -63,7 +63,7 @@ public abstract class GuestClock : ITimeStampClock
     public abstract void SkipTo(ulong moment);
 
     /// <summary>Goes on from a stated time.</summary>
-    protected abstract void Continue(ulong now);
+    protected abstract void ContinueFrom(ulong now);
 }
 
 /// <summary>What a snapshot keeps of a clock.</summary>

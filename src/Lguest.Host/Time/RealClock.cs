@@ -37,7 +37,7 @@ public sealed class RealClock : GuestClock
     }
 
     /// <inheritdoc />
-    public override WallTime Date =>
+    public override WallTime WallTime =>
         WallTime.From(_start is { } start ? start.AddTicks((long)(Now / TimeSpan.NanosecondsPerTick)) : _time.GetUtcNow());
 
     /// <inheritdoc />
@@ -52,7 +52,7 @@ public sealed class RealClock : GuestClock
     }
 
     /// <inheritdoc />
-    protected override void Continue(ulong now)
+    protected override void ContinueFrom(ulong now)
     {
         _base = now;
         _origin = _time.GetTimestamp();

@@ -38,7 +38,7 @@ public sealed class VirtualClock : GuestClock
     public override ulong Now => Read(_processor.Retired);
 
     /// <inheritdoc />
-    public override WallTime Date => WallTime.From(_start.AddTicks((long)(Now / TimeSpan.NanosecondsPerTick)));
+    public override WallTime WallTime => WallTime.From(_start.AddTicks((long)(Now / TimeSpan.NanosecondsPerTick)));
 
     /// <inheritdoc />
     public override ulong Read(ulong retired) => unchecked((retired * NanosecondsPerInstruction) + _skipped);
@@ -61,6 +61,6 @@ public sealed class VirtualClock : GuestClock
     }
 
     /// <inheritdoc />
-    protected override void Continue(ulong now) =>
+    protected override void ContinueFrom(ulong now) =>
         _skipped = unchecked(now - (_processor.Retired * NanosecondsPerInstruction));
 }

@@ -27,7 +27,7 @@ public sealed class GateTable
     public uint InterruptGates { get; private set; }
 
     /// <summary>The kernel's stack, from SET_STACK.</summary>
-    public KernelStack Stack { get; set; }
+    public KernelStackTop Stack { get; set; }
 
     /// <summary>All of it.</summary>
     public GateTableState State
@@ -114,10 +114,10 @@ public readonly record struct Gate(bool IsPresent, uint Offset, int Privilege, b
 
 /// <summary>Where the kernel's stack is when a user program is interrupted.</summary>
 /// <param name="Selector">For SS; RPL 1.</param>
-/// <param name="Pointer">For ESP, before anything is pushed.</param>
-public readonly record struct KernelStack(ushort Selector, uint Pointer);
+/// <param name="Offset">For ESP, before anything is pushed.</param>
+public readonly record struct KernelStackTop(ushort Selector, uint Offset);
 
 /// <summary>What a snapshot keeps of gates.</summary>
 /// <param name="Gates">By vector, 256.</param>
 /// <param name="Stack">The kernel's stack.</param>
-public sealed record GateTableState(IReadOnlyList<Gate> Gates, KernelStack Stack);
+public sealed record GateTableState(IReadOnlyList<Gate> Gates, KernelStackTop Stack);

@@ -66,7 +66,7 @@ public sealed class InterruptController
         int irq = BitOperations.TrailingZeroCount(Candidates(traps));
         Pending &= ~(1u << irq);
         _delivered[irq]++;
-        _data.WriteWallClock(_clock.Date);
+        _data.WriteWallClock(_clock.WallTime);
         traps.EnterInterrupt(irq);
         return true;
     }

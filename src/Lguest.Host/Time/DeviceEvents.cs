@@ -4,7 +4,7 @@ namespace Lguest.Host;
 /// What is to happen to devices at stated moments of virtual time: the one way in for input that must be
 /// repeatable. Events of one moment happen in the order in which they were posted.
 /// </summary>
-public sealed class EventQueue
+public sealed class DeviceEvents
 {
     private readonly PriorityQueue<int, (ulong Due, ulong Number)> _events = new();
     private ulong _posted;
