@@ -1,0 +1,163 @@
+namespace Lguest.Cpu.FloatingPoint;
+
+/// <summary>Conversion between the formats (SDM 1, 4.8.4.1 and 8.5).</summary>
+internal static class FormatConversion
+{
+    /// <summary>FLD of a 32-bit operand, and what other x87 instructions do with one: exact.</summary>
+    public static Float80 ToFloat80(Float32 value, ref FloatingPointContext context)
+    {
+        if (value.IsNormal)
+        {
+            return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
+        }
+
+        return Widen(value, value.UnpackedFraction, ref context);
+    }
+
+    /// <summary>FLD of a 64-bit operand, and what other x87 instructions do with one: exact.</summary>
+    public static Float80 ToFloat80(Float64 value, ref FloatingPointContext context)
+    {
+        if (value.IsNormal)
+        {
+            return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
+        }
+
+        return Widen(value, value.UnpackedFraction, ref context);
+    }
+
+    /// <summary>FST to a 32-bit operand.</summary>
+    public static Float32 ToFloat32(Float80 value, ref FloatingPointContext context) =>
+        value.IsNormal || !TryNarrowSpecial(value, ref context, out Float32 special)
+            ? Narrow<Float32>(value, ref context)
+            : special;
+
+    /// <summary>FST to a 64-bit operand.</summary>
+    public static Float64 ToFloat64(Float80 value, ref FloatingPointContext context) =>
+        value.IsNormal || !TryNarrowSpecial(value, ref context, out Float64 special)
+            ? Narrow<Float64>(value, ref context)
+            : special;
+
+    /// <summary>CVTSS2SD: exact.</summary>
+    public static Float64 ToFloat64(Float32 value, ref FloatingPointContext context)
+    {
+        NumberClass kind = Arithmetic.Classify(value, context);
+        switch (kind)
+        {
+            case NumberClass.Zero:
+                return Rounding.Zero<Float64>(value.IsNegative);
+            case NumberClass.Infinity:
+                return Rounding.Infinity<Float64>(value.IsNegative);
+            case NumberClass.QuietNan or NumberClass.SignalingNan:
+                RaiseIfSignaling(kind, ref context);
+                return Float64.Pack(
+                    value.IsNegative, Float64.MaxExponent + 1, value.UnpackedFraction | Unpacked.IntegerBit).Quiet();
+            case NumberClass.Denormal:
+                context.Raise(FloatingPointExceptions.Denormal);
+                break;
+        }
+
+        Unpacked number = value.Unpack();
+        return Float64.Pack(number.Negative, number.Exponent, number.Significand);
+    }
+
+    /// <summary>CVTSD2SS.</summary>
+    public static Float32 ToFloat32(Float64 value, ref FloatingPointContext context)
+    {
+        NumberClass kind = Arithmetic.Classify(value, context);
+        switch (kind)
+        {
+            case NumberClass.Zero:
+                return Rounding.Zero<Float32>(value.IsNegative);
+            case NumberClass.Infinity:
+                return Rounding.Infinity<Float32>(value.IsNegative);
+            case NumberClass.QuietNan or NumberClass.SignalingNan:
+                RaiseIfSignaling(kind, ref context);
+                return Float32.Pack(
+                    value.IsNegative, Float32.MaxExponent + 1, value.UnpackedFraction | Unpacked.IntegerBit).Quiet();
+            case NumberClass.Denormal:
+                context.Raise(FloatingPointExceptions.Denormal);
+                break;
+        }
+
+        return Rounding.Round<Float32>(new Unrounded(value.Unpack()), ref context);
+    }
+
+    private static int ExponentOf(Float32 value) =>
+        (int)((value.Bits & Float32.ExponentMask) >> (Float32.SignificandBits - 1)) - Float32.Bias;
+
+    private static int ExponentOf(Float64 value) =>
+        (int)((value.Bits & Float64.ExponentMask) >> (Float64.SignificandBits - 1)) - Float64.Bias;
+
+    // An unmasked overflow or underflow stores nothing, so the processor doesn't say how it would have rounded.
+    private static T Narrow<T>(Float80 value, ref FloatingPointContext context)
+        where T : struct, IBinaryFormat<T>
+    {
+        FloatingPointContext before = context;
+        T result = Rounding.Round<T>(new Unrounded(value.Unpack()), ref context);
+        FloatingPointExceptions unmasked = context.Unmasked & ~before.Raised
+            & (FloatingPointExceptions.Overflow | FloatingPointExceptions.Underflow);
+        if (unmasked != 0)
+        {
+            context = before;
+            context.Raise(unmasked);
+        }
+
+        return result;
+    }
+
+    // What isn't normal becomes 80 bits wide; a denormal becomes normal, and says so.
+    private static Float80 Widen<T>(T value, ulong fraction, ref FloatingPointContext context)
+        where T : struct, IBinaryFormat<T>
+    {
+        NumberClass kind = value.Class;
+        switch (kind)
+        {
+            case NumberClass.Zero:
+                return Float80.SignedZero(value.IsNegative);
+            case NumberClass.Infinity:
+                return Float80.SignedInfinity(value.IsNegative);
+            case NumberClass.QuietNan or NumberClass.SignalingNan:
+                RaiseIfSignaling(kind, ref context);
+                return Float80.Pack(
+                    value.IsNegative, Float80.MaxExponent + 1, fraction | Unpacked.IntegerBit | Float80.QuietBit);
+            default:
+                context.Raise(FloatingPointExceptions.Denormal);
+                Unpacked number = value.Unpack();
+                return Float80.Pack(number.Negative, number.Exponent, number.Significand);
+        }
+    }
+
+    // A denormal needs no word of its own here: it is far below what the narrower formats can hold.
+    private static bool TryNarrowSpecial<T>(Float80 value, ref FloatingPointContext context, out T result)
+        where T : struct, IBinaryFormat<T>
+    {
+        NumberClass kind = value.Class;
+        switch (kind)
+        {
+            case NumberClass.Zero:
+                result = Rounding.Zero<T>(value.IsNegative);
+                return true;
+            case NumberClass.Infinity:
+                result = Rounding.Infinity<T>(value.IsNegative);
+                return true;
+            case NumberClass.Unsupported:
+                result = Arithmetic.Invalid<T>(ref context);
+                return true;
+            case NumberClass.QuietNan or NumberClass.SignalingNan:
+                RaiseIfSignaling(kind, ref context);
+                result = T.Pack(value.IsNegative, T.MaxExponent + 1, value.Quiet().Significand);
+                return true;
+            default:
+                result = default;
+                return false;
+        }
+    }
+
+    private static void RaiseIfSignaling(NumberClass kind, ref FloatingPointContext context)
+    {
+        if (kind == NumberClass.SignalingNan)
+        {
+            context.Raise(FloatingPointExceptions.Invalid);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Lguest.Cpu.FloatingPoint;
+
+/// <summary>Integer arithmetic on 128 bits, for significands.</summary>
+internal static class WideArithmetic
+{
+    // Square roots of 64 to 255, rounded down and times 16: the first eight bits of any root.
+    private static ReadOnlySpan<byte> RootTable =>
+    [
+        128, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142,
+        143, 144, 144, 145, 146, 147, 148, 149, 150, 150, 151, 152, 153, 154, 155, 155,
+        156, 157, 158, 159, 160, 160, 161, 162, 163, 163, 164, 165, 166, 167, 167, 168,
+        169, 170, 170, 171, 172, 173, 173, 174, 175, 176, 176, 177, 178, 178, 179, 180,
+        181, 181, 182, 183, 183, 184, 185, 185, 186, 187, 187, 188, 189, 189, 190, 191,
+        192, 192, 193, 193, 194, 195, 195, 196, 197, 197, 198, 199, 199, 200, 201, 201,
+        202, 203, 203, 204, 204, 205, 206, 206, 207, 208, 208, 209, 209, 210, 211, 211,
+        212, 212, 213, 214, 214, 215, 215, 216, 217, 217, 218, 218, 219, 219, 220, 221,
+        221, 222, 222, 223, 224, 224, 225, 225, 226, 226, 227, 227, 228, 229, 229, 230,
+        230, 231, 231, 232, 232, 233, 234, 234, 235, 235, 236, 236, 237, 237, 238, 238,
+        239, 240, 240, 241, 241, 242, 242, 243, 243, 244, 244, 245, 245, 246, 246, 247,
+        247, 248, 248, 249, 249, 250, 250, 251, 251, 252, 252, 253, 253, 254, 254, 255,
+    ];
+
+    /// <summary>
+    /// Shifts 128 bits right by any count, and sets the lowest bit if any bit that was set is lost.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void ShiftRightSticky(ref ulong high, ref ulong low, int count)
+    {
+        if (count < 64)
+        {
+            if (count != 0)
+            {
+                ulong lost = low << -count;
+                low = (high << -count) | (low >> count) | (lost != 0 ? 1ul : 0);
+                high >>= count;
+            }
+        }
+        else
+        {
+            ShiftRightStickyFar(ref high, ref low, count);
+        }
+    }
+
+    /// <summary>Shifts 128 bits left until bit 127 is set, and says how far. They must not all be zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Normalize(ref ulong high, ref ulong low)
+    {
+        int moved = 0;
+        if (high == 0)
+        {
+            high = low;
+            low = 0;
+            moved = 64;
+        }
+
+        int shift = BitOperations.LeadingZeroCount(high);
+        if (shift != 0)
+        {
+            high = (high << shift) | (low >> -shift);
+            low <<= shift;
+        }
+
+        return moved + shift;
+    }
+
+    /// <summary>Divides 128 bits by 64.</summary>
+    /// <param name="high">The dividend's upper half; less than the divisor.</param>
+    /// <param name="low">The dividend's lower half.</param>
+    /// <param name="divisor">At least 2^63.</param>
+    /// <param name="remainder">The remainder.</param>
+    public static ulong Divide(ulong high, ulong low, ulong divisor, out ulong remainder)
+    {
+        // Schoolbook division with digits of 32 bits (Knuth, volume 2, algorithm D).
+        ulong quotientHigh = DivideDigit(high, low >> 32, divisor, out ulong middle);
+        ulong quotientLow = DivideDigit(middle, low & uint.MaxValue, divisor, out remainder);
+        return (quotientHigh << 32) | quotientLow;
+    }
+
+    /// <summary>The square root of 128 bits, rounded down.</summary>
+    /// <param name="high">The radicand's upper half; at least 2^62.</param>
+    /// <param name="low">The radicand's lower half.</param>
+    /// <param name="remainder">The radicand less the root's square: at most twice the root.</param>
+    public static ulong SquareRoot(ulong high, ulong low, out UInt128 remainder)
+    {
+        // Each step doubles the digits of the root: the remainder over twice the root gives the next half
+        // (P. Zimmermann, "Karatsuba Square Root").
+        ulong half = SquareRoot(high, out ulong rest);
+        ulong dividend = (rest << 31) | (low >> 33);
+        (ulong digit, ulong left) = Math.DivRem(dividend, half);
+        left = (left << 1) | ((low >> 32) & 1);
+        ulong root = (half << 32) + digit;
+        UInt128 reached = ((UInt128)left << 32) + (uint)low;
+        UInt128 square = Math.BigMul(digit, digit);
+        if (reached >= square)
+        {
+            remainder = reached - square;
+            return root;
+        }
+
+        root--;
+        remainder = reached - square + ((UInt128)root << 1) + 1;
+        return root;
+    }
+
+    // The same for 64 bits: a root of 32.
+    private static ulong SquareRoot(ulong value, out ulong remainder)
+    {
+        ulong top = value >> 32;
+        ulong quarter = RootTable[(int)(top >> 24) - 64];
+        ulong rest = (top >> 16) - quarter * quarter;
+
+        (ulong digit, ulong left) = Math.DivRem((rest << 8) | ((top >> 8) & byte.MaxValue), quarter << 1);
+        ulong half = (quarter << 8) + digit;
+        long over = (long)((left << 8) | (top & byte.MaxValue)) - (long)(digit * digit);
+        while (over < 0)
+        {
+            half--;
+            over += (long)((half << 1) + 1);
+        }
+
+        (digit, left) = Math.DivRem(((ulong)over << 16) | ((value >> 16) & ushort.MaxValue), half << 1);
+        ulong root = (half << 16) + digit;
+        over = (long)((left << 16) | (value & ushort.MaxValue)) - (long)(digit * digit);
+        while (over < 0)
+        {
+            root--;
+            over += (long)((root << 1) + 1);
+        }
+
+        remainder = (ulong)over;
+        return root;
+    }
+
+    // One digit of 32 bits: (remainder * 2^32 + digit) / divisor, the remainder being less than the divisor.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong DivideDigit(ulong dividend, ulong digit, ulong divisor, out ulong remainder)
+    {
+        ulong divisorHigh = divisor >> 32;
+        ulong divisorLow = (uint)divisor;
+        (ulong quotient, ulong rest) = Math.DivRem(dividend, divisorHigh);
+        while (quotient > uint.MaxValue || quotient * divisorLow > ((rest << 32) | digit))
+        {
+            quotient--;
+            rest += divisorHigh;
+            if (rest > uint.MaxValue)
+            {
+                break;
+            }
+        }
+
+        remainder = (dividend << 32) + digit - quotient * divisor;
+        return quotient;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void ShiftRightStickyFar(ref ulong high, ref ulong low, int count)
+    {
+        if (count >= 128)
+        {
+            low = (high | low) != 0 ? 1ul : 0;
+        }
+        else
+        {
+            ulong lost = low | (count == 64 ? 0 : high << -count);
+            low = (high >> (count - 64)) | (lost != 0 ? 1ul : 0);
+        }
+
+        high = 0;
+    }
+}

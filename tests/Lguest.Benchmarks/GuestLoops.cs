@@ -1,0 +1,91 @@
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lguest.Benchmarks;
+
+/// <summary>Endless guest loops, each stressing one thing.</summary>
+internal static class GuestLoops
+{
+    public const uint CodeBase = 0x1000;
+    public const uint DataBase = 0x10000;
+    public const uint StackTop = 0x20000;
+
+    public static IReadOnlyList<(string Name, Action<Assembler> Program)> All { get; } =
+    [
+        ("registers", Registers),
+        ("memory", Memory),
+        ("calls", Calls),
+        ("branches", Branches),
+    ];
+
+    /// <summary>Arithmetic between registers.</summary>
+    private static void Registers(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.Label(ref again);
+        a.add(eax, ebx);
+        a.xor(ecx, eax);
+        a.sub(edx, ecx);
+        a.inc(ebx);
+        a.and(esi, 0xff);
+        a.mov(edi, eax);
+        a.cmp(edi, 0);
+        a.jmp(again);
+    }
+
+    /// <summary>Loads, stores and read-modify-writes.</summary>
+    private static void Memory(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.mov(ebx, DataBase);
+        a.Label(ref again);
+        a.mov(eax, __dword_ptr[ebx + 16]);
+        a.add(eax, __dword_ptr[ebx + ecx * 4]);
+        a.mov(__dword_ptr[ebx + 32], eax);
+        a.inc(__dword_ptr[ebx + 64]);
+        a.movzx(edx, __byte_ptr[ebx + 16]);
+        a.inc(ecx);
+        a.and(ecx, 0xff);
+        a.jmp(again);
+    }
+
+    /// <summary>A small function, called over and over.</summary>
+    private static void Calls(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        Label function = a.CreateLabel();
+        a.Label(ref again);
+        a.push(eax);
+        a.call(function);
+        a.add(esp, 4);
+        a.jmp(again);
+        a.Label(ref function);
+        a.push(ebp);
+        a.mov(ebp, esp);
+        a.mov(eax, __dword_ptr[ebp + 8]);
+        a.inc(eax);
+        a.pop(ebp);
+        a.ret();
+    }
+
+    /// <summary>Conditional jumps, taken and not.</summary>
+    private static void Branches(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        Label odd = a.CreateLabel();
+        Label join = a.CreateLabel();
+        a.Label(ref again);
+        a.inc(eax);
+        a.test(eax, 1);
+        a.jne(odd);
+        a.add(ebx, eax);
+        a.jmp(join);
+        a.Label(ref odd);
+        a.sub(ebx, eax);
+        a.Label(ref join);
+        a.cmp(eax, 0);
+        a.jge(again);
+        a.xor(eax, eax);
+        a.jmp(again);
+    }
+}
