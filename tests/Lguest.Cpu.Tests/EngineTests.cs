@@ -1,5 +1,4 @@
 using Iced.Intel;
-using Xunit;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Lguest.Cpu.Tests;

@@ -1,6 +1,5 @@
 using Iced.Intel;
 using Lguest.Cpu.Memory;
-using Xunit;
 
 namespace Lguest.Cpu.Tests;
 
