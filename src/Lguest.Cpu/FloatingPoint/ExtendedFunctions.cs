@@ -58,7 +58,7 @@ internal static class ExtendedFunctions
 
         if (b == NumberClass.Infinity && a == (scale.IsNegative ? NumberClass.Infinity : NumberClass.Zero))
         {
-            return Arithmetic.Invalid<Float80>(ref context);
+            return FloatArithmetic.Invalid<Float80>(ref context);
         }
 
         if (a == NumberClass.Denormal || b == NumberClass.Denormal)
@@ -148,7 +148,7 @@ internal static class ExtendedFunctions
 
         if (a == NumberClass.Infinity || b == NumberClass.Zero)
         {
-            return Arithmetic.Invalid<Float80>(ref context);
+            return FloatArithmetic.Invalid<Float80>(ref context);
         }
 
         if (a == NumberClass.Denormal || b == NumberClass.Denormal)
