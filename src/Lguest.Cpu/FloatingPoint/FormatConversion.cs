@@ -28,13 +28,13 @@ internal static class FormatConversion
     /// <summary>FST to a 32-bit operand.</summary>
     public static Float32 ToFloat32(Float80 value, ref FloatingPointContext context) =>
         value.IsNormal || !TryNarrowSpecial(value, ref context, out Float32 special)
-            ? Narrow<Float32, Float80>(value, ref context)
+            ? Narrow<Float32>(value, ref context)
             : special;
 
     /// <summary>FST to a 64-bit operand.</summary>
     public static Float64 ToFloat64(Float80 value, ref FloatingPointContext context) =>
         value.IsNormal || !TryNarrowSpecial(value, ref context, out Float64 special)
-            ? Narrow<Float64, Float80>(value, ref context)
+            ? Narrow<Float64>(value, ref context)
             : special;
 
     /// <summary>CVTSS2SD: exact.</summary>
@@ -79,7 +79,7 @@ internal static class FormatConversion
                 break;
         }
 
-        return Narrow<Float32, Float64>(value, ref context);
+        return Rounding.Round<Float32>(new Unrounded(value.Unpack()), ref context);
     }
 
     private static int ExponentOf(Float32 value) =>
@@ -88,10 +88,9 @@ internal static class FormatConversion
     private static int ExponentOf(Float64 value) =>
         (int)((value.Bits & Float64.ExponentMask) >> (Float64.SignificandBits - 1)) - Float64.Bias;
 
-    // An unmasked overflow or underflow delivers nothing, so the processor doesn't say how it would have rounded.
-    private static T Narrow<T, TSource>(TSource value, ref FloatingPointContext context)
+    // An unmasked overflow or underflow stores nothing, so the x87 doesn't say how it would have rounded.
+    private static T Narrow<T>(Float80 value, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T>
-        where TSource : struct, IBinaryFormat<TSource>
     {
         FloatingPointContext before = context;
         T result = Rounding.Round<T>(new Unrounded(value.Unpack()), ref context);

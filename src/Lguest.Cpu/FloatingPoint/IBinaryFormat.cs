@@ -35,46 +35,46 @@ internal interface IBinaryFormat<TSelf>
     where TSelf : struct, IBinaryFormat<TSelf>
 {
     /// <summary>Bits of the significand, the integer bit included.</summary>
-    public static abstract int SignificandBits { get; }
+    static abstract int SignificandBits { get; }
 
     /// <summary>Exponent of the smallest normal number.</summary>
-    public static abstract int MinExponent { get; }
+    static abstract int MinExponent { get; }
 
     /// <summary>Exponent of the largest finite number.</summary>
-    public static abstract int MaxExponent { get; }
+    static abstract int MaxExponent { get; }
 
     /// <summary>What an unmasked overflow or underflow moves the exponent by (SDM 1, 4.9.1.4).</summary>
-    public static abstract int ExponentAdjustment { get; }
+    static abstract int ExponentAdjustment { get; }
 
     /// <summary>The real indefinite: the quiet NaN that the masked response to an invalid operation delivers.</summary>
-    public static abstract TSelf Indefinite { get; }
+    static abstract TSelf Indefinite { get; }
 
     /// <summary>The sign bit.</summary>
-    public bool IsNegative { get; }
+    bool IsNegative { get; }
 
     /// <summary>Whether <see cref="Class"/> is <see cref="NumberClass.Normal"/>: the common case, found cheaply.</summary>
-    public bool IsNormal { get; }
+    bool IsNormal { get; }
 
     /// <summary>What kind of operand this is.</summary>
-    public NumberClass Class { get; }
+    NumberClass Class { get; }
 
     /// <summary>Bits to which arithmetic rounds a result of this format.</summary>
-    public static abstract int RoundingPrecision(in FloatingPointContext context);
+    static abstract int RoundingPrecision(in FloatingPointContext context);
 
     /// <summary>
     /// The result of an operation with at least one operand that is a NaN or unsupported; raises invalid where due.
     /// </summary>
-    public static abstract TSelf PropagateNan(TSelf first, TSelf second, ref FloatingPointContext context);
+    static abstract TSelf PropagateNan(TSelf first, TSelf second, ref FloatingPointContext context);
 
     /// <summary>
     /// Puts a rounded number together. A significand without its integer bit makes a denormal or a zero, and has
     /// <see cref="MinExponent"/>; <see cref="MaxExponent"/> + 1 with only the integer bit makes an infinity.
     /// </summary>
-    public static abstract TSelf Pack(bool negative, int exponent, ulong significand);
+    static abstract TSelf Pack(bool negative, int exponent, ulong significand);
 
     /// <summary>The same with the other sign.</summary>
-    public TSelf Negate();
+    TSelf Negate();
 
     /// <summary>Takes a normal or denormal number apart.</summary>
-    public Unpacked Unpack();
+    Unpacked Unpack();
 }
