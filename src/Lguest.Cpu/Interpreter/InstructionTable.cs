@@ -35,6 +35,7 @@ internal static unsafe class InstructionTable
                 case 1: lowered = Arithmetic.Lower(instruction, context, op); break;
                 case 2: lowered = StackTransfer.Lower(instruction, context, op); break;
                 case 3: lowered = ControlTransfer.Lower(instruction, context, op); break;
+                case 4: lowered = Simd.Lower(instruction, context, op); break;
                 default:
                     op->Handler = &Undefined.InvalidOpcode;
                     return true;
