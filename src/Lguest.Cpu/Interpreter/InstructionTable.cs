@@ -35,6 +35,20 @@ internal static unsafe class InstructionTable
                 case 1: lowered = Arithmetic.Lower(instruction, context, op); break;
                 case 2: lowered = StackTransfer.Lower(instruction, context, op); break;
                 case 3: lowered = ControlTransfer.Lower(instruction, context, op); break;
+                case 4: lowered = Shifts.Lower(instruction, context, op); break;
+                case 5: lowered = ConditionalMoves.Lower(instruction, context, op); break;
+                case 6: lowered = Strings.Lower(instruction, context, op); break;
+                case 7: lowered = BitManipulation.Lower(instruction, context, op); break;
+                case 8: lowered = MultiplyDivide.Lower(instruction, context, op); break;
+                case 9: lowered = Exchange.Lower(instruction, context, op); break;
+                case 10: lowered = Conversions.Lower(instruction, context, op); break;
+                case 11: lowered = Rotates.Lower(instruction, context, op); break;
+                case 12: lowered = DoubleShifts.Lower(instruction, context, op); break;
+                case 13: lowered = NoOperations.Lower(instruction, context, op); break;
+                case 14: lowered = StackFrames.Lower(instruction, context, op); break;
+                case 15: lowered = SoftwareInterrupts.Lower(instruction, context, op); break;
+                case 16: lowered = Bcd.Lower(instruction, op); break;
+                case 17: lowered = SelectorAdjustment.Lower(instruction, context, op); break;
                 default:
                     op->Handler = &Undefined.InvalidOpcode;
                     return true;
