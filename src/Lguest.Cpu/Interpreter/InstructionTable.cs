@@ -29,6 +29,17 @@ internal static unsafe class InstructionTable
         &Arithmetic.Lower,
         &StackTransfer.Lower,
         &ControlTransfer.Lower,
+        &Shifts.Lower,
+        &ConditionalMoves.Lower,
+        &Strings.Lower,
+        &BitManipulation.Lower,
+        &MultiplyDivide.Lower,
+        &Exchange.Lower,
+        &Conversions.Lower,
+        &Rotates.Lower,
+        &DoubleShifts.Lower,
+        &NoOperations.Lower,
+        &StackFrames.Lower,
         &Segmentation.Lower,
         &EflagsTransfer.Lower,
         &SoftwareInterrupts.Lower,
@@ -38,6 +49,8 @@ internal static unsafe class InstructionTable
         &DebugRegisterTransfer.Lower,
         &ModelSpecific.Lower,
         &Simd.Lower,
+        &Bcd.Lower,
+        &SelectorAdjustment.Lower,
     ];
 
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>
