@@ -43,6 +43,10 @@ internal static unsafe class InstructionTable
                 case 9: lowered = ControlRegisterTransfer.Lower(instruction, context, op); break;
                 case 10: lowered = DebugRegisterTransfer.Lower(instruction, context, op); break;
                 case 11: lowered = ModelSpecific.Lower(instruction, context, op); break;
+                case 12: lowered = Ports.Lower(instruction, context, op); break;
+                case 13: lowered = DescriptorTableRegisters.Lower(instruction, context, op); break;
+                case 14: lowered = SelectorQueries.Lower(instruction, context, op); break;
+                case 15: lowered = FarTransfers.Lower(instruction, context, op); break;
                 default:
                     op->Handler = &Undefined.InvalidOpcode;
                     return true;
