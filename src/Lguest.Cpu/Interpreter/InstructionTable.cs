@@ -51,6 +51,10 @@ internal static unsafe class InstructionTable
         &Simd.Lower,
         &Bcd.Lower,
         &SelectorAdjustment.Lower,
+        &Ports.Lower,
+        &DescriptorTableRegisters.Lower,
+        &SelectorQueries.Lower,
+        &FarTransfers.Lower,
     ];
 
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>
