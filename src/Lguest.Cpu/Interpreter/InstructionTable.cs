@@ -23,38 +23,50 @@ internal enum Lowered
 /// </remarks>
 internal static unsafe class InstructionTable
 {
+    private static readonly delegate*<in Instruction, in LoweringContext, Operation*, Lowered>[] Families =
+    [
+        &DataTransfer.Lower,
+        &Arithmetic.Lower,
+        &StackTransfer.Lower,
+        &ControlTransfer.Lower,
+        &Shifts.Lower,
+        &ConditionalMoves.Lower,
+        &Strings.Lower,
+        &BitManipulation.Lower,
+        &MultiplyDivide.Lower,
+        &Exchange.Lower,
+        &Conversions.Lower,
+        &Rotates.Lower,
+        &DoubleShifts.Lower,
+        &NoOperations.Lower,
+        &ProcedureFrames.Lower,
+        &Bounds.Lower,
+        &Bcd.Lower,
+        &SelectorAdjustment.Lower,
+        &Segmentation.Lower,
+        &EflagsTransfer.Lower,
+        &SoftwareInterrupts.Lower,
+        &InterruptReturn.Lower,
+        &SystemInstructions.Lower,
+        &ControlRegisterTransfer.Lower,
+        &DebugRegisterTransfer.Lower,
+        &ModelSpecific.Lower,
+        &Simd.Lower,
+    ];
+
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>
     public static bool Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
-        Lowered lowered = Lowered.NotMine;
-        for (int family = 0; lowered == Lowered.NotMine; family++)
+        foreach (delegate*<in Instruction, in LoweringContext, Operation*, Lowered> family in Families)
         {
-            switch (family)
+            Lowered lowered = family(instruction, context, op);
+            if (lowered != Lowered.NotMine)
             {
-                case 0: lowered = DataTransfer.Lower(instruction, context, op); break;
-                case 1: lowered = Arithmetic.Lower(instruction, context, op); break;
-                case 2: lowered = StackTransfer.Lower(instruction, context, op); break;
-                case 3: lowered = ControlTransfer.Lower(instruction, context, op); break;
-                case 4: lowered = Shifts.Lower(instruction, context, op); break;
-                case 5: lowered = ConditionalMoves.Lower(instruction, context, op); break;
-                case 6: lowered = Strings.Lower(instruction, context, op); break;
-                case 7: lowered = BitManipulation.Lower(instruction, context, op); break;
-                case 8: lowered = MultiplyDivide.Lower(instruction, context, op); break;
-                case 9: lowered = Exchange.Lower(instruction, context, op); break;
-                case 10: lowered = Conversions.Lower(instruction, context, op); break;
-                case 11: lowered = Rotates.Lower(instruction, context, op); break;
-                case 12: lowered = DoubleShifts.Lower(instruction, context, op); break;
-                case 13: lowered = NoOperations.Lower(instruction, context, op); break;
-                case 14: lowered = StackFrames.Lower(instruction, context, op); break;
-                case 15: lowered = SoftwareInterrupts.Lower(instruction, context, op); break;
-                case 16: lowered = Bcd.Lower(instruction, op); break;
-                case 17: lowered = SelectorAdjustment.Lower(instruction, context, op); break;
-                default:
-                    op->Handler = &Undefined.InvalidOpcode;
-                    return true;
+                return lowered == Lowered.EndsBlock;
             }
         }
 
-        return lowered == Lowered.EndsBlock;
+        op->Handler = &Undefined.InvalidOpcode;
+        return true;
     }
 }
