@@ -59,7 +59,7 @@ internal sealed class InstructionTracer : IInstructionTracer, IDisposable
         string bytes = Unfetched;
         if (!code.IsEmpty)
         {
-            var decoder = Decoder.Create(Bits, code.ToArray());
+            var decoder = Iced.Intel.Decoder.Create(Bits, code.ToArray());
             decoder.IP = state.Eip;
             Instruction instruction = decoder.Decode();
             _formatter.Format(instruction, _text);

@@ -18,7 +18,7 @@ internal sealed class RunEnd : IDisposable
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly object _lock = new();
-    private Timer? _timeLimit;
+    private readonly Timer? _timeLimit;
     private Timer? _grace;
 
     /// <summary>Listens to signals, and starts the clock if there is a limit.</summary>
