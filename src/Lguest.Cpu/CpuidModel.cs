@@ -3,10 +3,175 @@ namespace Lguest.Cpu;
 /// <summary>The four registers of a CPUID leaf.</summary>
 public readonly record struct CpuidLeaf(uint Eax, uint Ebx, uint Ecx, uint Edx);
 
-/// <summary>What CPUID answers: constants, so that every run of a guest sees the same processor.</summary>
-/// <param name="Leaves">Basic and extended leaves by number, subleaf 0.</param>
-public sealed record CpuidModel(IReadOnlyDictionary<uint, CpuidLeaf> Leaves)
+/// <summary>Which answer of CPUID: EAX, and ECX for leaves that have several.</summary>
+public readonly record struct CpuidIndex(uint Leaf, uint Subleaf = 0);
+
+/// <summary>Features in EDX of CPUID leaf 1 (SDM 2A, table 3-11).</summary>
+[Flags]
+public enum CpuidFeatures : uint
 {
-    /// <summary>The processor this emulator is: family 6, with what its instruction set really has.</summary>
-    public static CpuidModel Default { get; } = new(new Dictionary<uint, CpuidLeaf>());
+    /// <summary>An x87.</summary>
+    Fpu = 1 << 0,
+
+    /// <summary>4 MiB pages, and CR4.PSE.</summary>
+    Pse = 1 << 3,
+
+    /// <summary>RDTSC, and CR4.TSD.</summary>
+    Tsc = 1 << 4,
+
+    /// <summary>RDMSR and WRMSR.</summary>
+    Msr = 1 << 5,
+
+    /// <summary>CMPXCHG8B.</summary>
+    Cx8 = 1 << 8,
+
+    /// <summary>Global pages, and CR4.PGE.</summary>
+    Pge = 1 << 13,
+
+    /// <summary>CMOVcc and FCMOVcc.</summary>
+    Cmov = 1 << 15,
+
+    /// <summary>CLFLUSH.</summary>
+    Clfsh = 1 << 19,
+
+    /// <summary>MMX.</summary>
+    Mmx = 1 << 23,
+
+    /// <summary>FXSAVE and FXRSTOR, and CR4.OSFXSR.</summary>
+    Fxsr = 1 << 24,
+
+    /// <summary>SSE, and CR4.OSXMMEXCPT.</summary>
+    Sse = 1 << 25,
+
+    /// <summary>SSE2.</summary>
+    Sse2 = 1 << 26,
+}
+
+/// <summary>Features in ECX of CPUID leaf 1 (SDM 2A, table 3-10).</summary>
+[Flags]
+public enum CpuidExtendedFeatures : uint
+{
+    /// <summary>None of them.</summary>
+    None = 0,
+
+    /// <summary>SSE3, without MONITOR and MWAIT.</summary>
+    Sse3 = 1 << 0,
+
+    /// <summary>SSSE3.</summary>
+    Ssse3 = 1 << 9,
+}
+
+/// <summary>
+/// What CPUID answers: constants, so that every run of a guest sees the same processor. It claims exactly what the
+/// instruction set here has, and CR4 can hold exactly what it claims.
+/// </summary>
+/// <param name="Leaves">The answers; what isn't there is answered as the manual says for leaves that don't exist.</param>
+public sealed record CpuidModel(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> Leaves)
+{
+    /// <summary>Family 6, model 28, stepping 10: a 32-bit in-order processor that has no errata to work around.</summary>
+    private const uint Signature = 0x0001_06ca;
+
+    private const uint MaxBasicLeaf = 4;
+    private const uint MaxExtendedLeaf = 0x8000_0008;
+    private const uint FirstExtendedLeaf = 0x8000_0000;
+    private const string Brand = "lguest virtual 32-bit processor";
+
+    private const CpuidFeatures BaseFeatures = CpuidFeatures.Fpu | CpuidFeatures.Tsc | CpuidFeatures.Msr | CpuidFeatures.Cx8
+        | CpuidFeatures.Pge | CpuidFeatures.Cmov | CpuidFeatures.Clfsh | CpuidFeatures.Mmx | CpuidFeatures.Fxsr
+        | CpuidFeatures.Sse | CpuidFeatures.Sse2;
+
+    /// <summary>For kernels that a host deprivileges: no large pages.</summary>
+    public static CpuidModel Default { get; } = Create(BaseFeatures, CpuidExtendedFeatures.None);
+
+    /// <summary>For kernels that run at CPL 0: 4 MiB pages too.</summary>
+    public static CpuidModel Native { get; } = Create(BaseFeatures | CpuidFeatures.Pse, CpuidExtendedFeatures.None);
+
+    /// <summary>The bits that CR4 can hold: those of the features that are claimed.</summary>
+    internal uint WritableCr4 { get; } = ControlBitsOf(Leaves);
+
+    /// <summary>Makes a model of the processor that this emulator is.</summary>
+    /// <param name="features">EDX of leaf 1.</param>
+    /// <param name="extendedFeatures">ECX of leaf 1.</param>
+    public static CpuidModel Create(CpuidFeatures features, CpuidExtendedFeatures extendedFeatures)
+    {
+        // CLFLUSH handles lines of 8 * 8 bytes.
+        const uint LineSize = 8 << 8;
+        var leaves = new Dictionary<CpuidIndex, CpuidLeaf>
+        {
+            // "Genu" "ineI" "ntel", in the order EBX, EDX, ECX.
+            [new(0)] = new(MaxBasicLeaf, 0x756e_6547, 0x6c65_746e, 0x4965_6e69),
+            [new(1)] = new(Signature, LineSize, (uint)extendedFeatures, (uint)features),
+
+            // Descriptors of caches and TLBs, a byte each (SDM 2A, table 3-12): data TLBs, instruction TLB; L2 of 512 KiB,
+            // L1 of 32 KiB for instructions and 24 KiB for data, all in lines of 64 bytes.
+            [new(2)] = new(0x4fba_5901, 0x0e30_80c0, 0, 0),
+            [new(3)] = default,
+
+            // The same caches; subleaf 3 and all above have type 0, which ends the list.
+            [new(4, 0)] = new(CacheType(1, 1), CacheShape(ways: 6), 0, 63),
+            [new(4, 1)] = new(CacheType(2, 1), CacheShape(ways: 8), 0, 63),
+            [new(4, 2)] = new(CacheType(3, 2), CacheShape(ways: 8), 0, 1023),
+            [new(FirstExtendedLeaf)] = new(MaxExtendedLeaf, 0, 0, 0),
+            [new(FirstExtendedLeaf + 1)] = default,
+            [new(FirstExtendedLeaf + 2)] = BrandLeaf(0),
+            [new(FirstExtendedLeaf + 3)] = BrandLeaf(1),
+            [new(FirstExtendedLeaf + 4)] = BrandLeaf(2),
+            [new(FirstExtendedLeaf + 5)] = default,
+
+            // L2: 512 KiB, 8 ways, lines of 64 bytes.
+            [new(FirstExtendedLeaf + 6)] = new(0, 0, (512 << 16) | (6 << 12) | 64, 0),
+            [new(FirstExtendedLeaf + 7)] = default,
+
+            // 32 bits of physical and of linear address.
+            [new(MaxExtendedLeaf)] = new((32 << 8) | 32, 0, 0, 0),
+        };
+        return new CpuidModel(leaves);
+    }
+
+    /// <summary>What CPUID answers to EAX and ECX.</summary>
+    /// <remarks>
+    /// A leaf above the highest is answered as the highest basic one is (SDM 2A, CPUID); a subleaf that a leaf doesn't have
+    /// is all zero, and leaves without subleaves don't look at ECX.
+    /// </remarks>
+    public CpuidLeaf Answer(uint leaf, uint subleaf)
+    {
+        if (!Leaves.ContainsKey(new CpuidIndex(leaf)))
+        {
+            leaf = Leaves.TryGetValue(new CpuidIndex(0), out CpuidLeaf first) ? first.Eax : 0;
+        }
+
+        bool hasSubleaves = Leaves.ContainsKey(new CpuidIndex(leaf, 1));
+        return Leaves.GetValueOrDefault(new CpuidIndex(leaf, hasSubleaves ? subleaf : 0));
+    }
+
+    private static uint ControlBitsOf(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> leaves)
+    {
+        var features = (CpuidFeatures)leaves.GetValueOrDefault(new CpuidIndex(1)).Edx;
+        return Cr4.Pce
+            | (features.HasFlag(CpuidFeatures.Tsc) ? Cr4.Tsd : 0)
+            | (features.HasFlag(CpuidFeatures.Pse) ? Cr4.Pse : 0)
+            | (features.HasFlag(CpuidFeatures.Pge) ? Cr4.Pge : 0)
+            | (features.HasFlag(CpuidFeatures.Fxsr) ? Cr4.Osfxsr : 0)
+            | (features.HasFlag(CpuidFeatures.Sse) ? Cr4.Osxmmexcpt : 0);
+    }
+
+    /// <summary>EAX of leaf 4: type, level, self-initialising.</summary>
+    private static uint CacheType(uint type, uint level) => type | (level << 5) | (1 << 8);
+
+    /// <summary>EBX of leaf 4: lines of 64 bytes, one partition, and the ways, each less one.</summary>
+    private static uint CacheShape(uint ways) => 63 | ((ways - 1) << 22);
+
+    private static CpuidLeaf BrandLeaf(int part)
+    {
+        const int RegistersPerLeaf = 4;
+        Span<uint> registers = stackalloc uint[RegistersPerLeaf];
+        for (int i = 0; i < RegistersPerLeaf * sizeof(uint); i++)
+        {
+            int index = (part * RegistersPerLeaf * sizeof(uint)) + i;
+            uint character = index < Brand.Length ? Brand[index] : 0u;
+            registers[i / sizeof(uint)] |= character << (8 * (i % sizeof(uint)));
+        }
+
+        return new CpuidLeaf(registers[0], registers[1], registers[2], registers[3]);
+    }
 }

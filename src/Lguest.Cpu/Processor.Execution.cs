@@ -1,3 +1,4 @@
+using Lguest.Cpu.Instructions;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
 
@@ -18,6 +19,8 @@ public sealed unsafe partial class Processor
         s->RetiredLimit = Retired + budget;
         s->Countdown = (long)budget;
         s->StopRequested = 0;
+        bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
+        s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
         while (true)
         {
@@ -36,23 +39,26 @@ public sealed unsafe partial class Processor
                 return StopReason.InstructionLimit;
             }
 
-            s->Exit = ExitReason.Continue;
-            bool stepping = (s->SystemFlags & Cpu.Eflags.Tf) != 0;
-            Operation* op = Prepare(stepping);
-            while (op != null)
+            bool windowWanted = s->WindowWanted != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0;
+            if (windowWanted && !InterruptsShadowed)
             {
-                op = op->Handler(s, op);
+                return StopReason.InterruptWindow;
+            }
+
+            uint flags = s->SystemFlags & (Cpu.Eflags.Tf | Cpu.Eflags.Rf);
+            s->Exit = ExitReason.Continue;
+            if (flags == 0 && !windowWanted && Tracer is null)
+            {
+                Execute();
+            }
+            else
+            {
+                ExecuteOne(flags);
             }
 
             switch (s->Exit)
             {
                 case ExitReason.Continue:
-                    if (stepping)
-                    {
-                        RaiseSingleStep();
-                        goto case ExitReason.Exception;
-                    }
-
                     break;
                 case ExitReason.Exception:
                     if (Deliver() is { } reason)
@@ -66,6 +72,49 @@ public sealed unsafe partial class Processor
                 default:
                     throw new InvalidOperationException($"The engine met exit reason {s->Exit}.");
             }
+        }
+    }
+
+    private void Execute()
+    {
+        ProcessorState* s = _state;
+        Operation* op = Prepare();
+        while (op != null)
+        {
+            op = op->Handler(s, op);
+        }
+    }
+
+    /// <summary>
+    /// Executes one instruction, or one step of a REP, because something happens after it: a single step's trap, the end of RF
+    /// (SDM 3B, 17.3.1.1), an interrupt.
+    /// </summary>
+    /// <param name="flags">TF and RF as they are before it.</param>
+    private void ExecuteOne(uint flags)
+    {
+        // The countdown stops every way into another block, linked ones too.
+        ProcessorState* s = _state;
+        long rest = s->Countdown - 1;
+        s->Countdown -= rest;
+        s->RetiredLimit -= (ulong)rest;
+        Execute();
+        bool retired = s->Countdown == 0;
+        s->Countdown += rest;
+        s->RetiredLimit += (ulong)rest;
+        if (s->Exit != ExitReason.Continue || !retired)
+        {
+            return;
+        }
+
+        if ((flags & Cpu.Eflags.Rf) != 0)
+        {
+            s->SystemFlags &= ~Cpu.Eflags.Rf;
+        }
+
+        if ((flags & Cpu.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
+        {
+            s->Halted = 0;
+            RaiseSingleStep();
         }
     }
 
@@ -98,7 +147,7 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>Finds, or builds, the block at CS:EIP and enters it. Null when fetching it raised a fault.</summary>
-    private Operation* Prepare(bool stepping)
+    private Operation* Prepare()
     {
         ProcessorState* s = _state;
         uint eip = s->Eip;
@@ -110,7 +159,7 @@ public sealed unsafe partial class Processor
             return null;
         }
 
-        int limit = stepping || Tracer is not null ? 1 : (int)Math.Min(s->Countdown, block->InstructionCount);
+        int limit = (int)Math.Min(s->Countdown, block->InstructionCount);
         bool isFlat = (s->Mode & ExecutionMode.Flat) != 0;
         if (!isFlat && eip + block->Length - 1 > s->Cs.Limit)
         {
@@ -215,15 +264,13 @@ public sealed unsafe partial class Processor
     private void RaiseSingleStep()
     {
         ProcessorState* s = _state;
-        s->SetDebug(6, s->GetDebug(6) | DebugStatusSingleStep);
+        s->SetDebug(6, s->GetDebug(6) | Debug.StatusSingleStep);
         s->Exception = default;
         s->Exception.Vector = ExceptionVector.Debug;
         s->Exception.Origin = ExceptionOrigin.Trap;
         s->Exception.InstructionEip = s->Eip;
+        s->Exit = ExitReason.Exception;
     }
-
-    /// <summary>DR6.BS: the debug exception is a single step's (SDM 3B, 17.2.3).</summary>
-    private const uint DebugStatusSingleStep = 1 << 14;
 
     private void Trace(CodeBlock* block)
     {

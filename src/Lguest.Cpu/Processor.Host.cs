@@ -53,10 +53,16 @@ public sealed unsafe partial class Processor
         s->X87.Status = 0;
         s->X87.Valid = 0;
         s->Sse.Mxcsr = 0x1f80;
-        s->Msrs = default;
+        s->Msrs = new ModelSpecificRegisters
+        {
+            ApicBase = ModelSpecificRegisters.BootProcessor,
+            Pat = ModelSpecificRegisters.ResetPat,
+            MiscEnable = ModelSpecificRegisters.FastStrings,
+        };
         s->RetiredLimit = 0;
         s->Countdown = 0;
         s->ShadowUntil = 0;
+        s->DebugShadowUntil = 0;
         s->Halted = 0;
         Translation.FlushAll();
         UpdateMode();

@@ -56,6 +56,12 @@ public sealed unsafe partial class Processor : IDisposable
     /// </summary>
     public int PortPrivilege { get; set; }
 
+    /// <summary>
+    /// The least privileged level at which MOV from a debug register is allowed, for hosts whose deprivileged kernel reads
+    /// DR6 in its debug trap; 0 is the plain processor. Writing takes CPL 0 always.
+    /// </summary>
+    public int DebugReadPrivilege { get; set; }
+
     /// <summary>What the processor says of itself through CPUID.</summary>
     public CpuidModel Cpuid { get; set; } = CpuidModel.Default;
 

@@ -35,6 +35,14 @@ internal static unsafe class InstructionTable
                 case 1: lowered = Arithmetic.Lower(instruction, context, op); break;
                 case 2: lowered = StackTransfer.Lower(instruction, context, op); break;
                 case 3: lowered = ControlTransfer.Lower(instruction, context, op); break;
+                case 4: lowered = Segmentation.Lower(instruction, context, op); break;
+                case 5: lowered = EflagsTransfer.Lower(instruction, context, op); break;
+                case 6: lowered = SoftwareInterrupts.Lower(instruction, context, op); break;
+                case 7: lowered = InterruptReturn.Lower(instruction, context, op); break;
+                case 8: lowered = SystemInstructions.Lower(instruction, context, op); break;
+                case 9: lowered = ControlRegisterTransfer.Lower(instruction, context, op); break;
+                case 10: lowered = DebugRegisterTransfer.Lower(instruction, context, op); break;
+                case 11: lowered = ModelSpecific.Lower(instruction, context, op); break;
                 default:
                     op->Handler = &Undefined.InvalidOpcode;
                     return true;

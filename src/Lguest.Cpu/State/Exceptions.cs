@@ -146,6 +146,11 @@ public enum StopReason
 
     /// <summary>A page walk met an entry that <see cref="Processor.PageTablePolicy"/> rejects: see <see cref="Processor.PageTableViolation"/>.</summary>
     PageTableViolation,
+
+    /// <summary>
+    /// IF has become 1 while <see cref="Processor.InterruptLine"/> was set, and no shadow holds interrupts off any more.
+    /// </summary>
+    InterruptWindow,
 }
 
 /// <summary>The exception an operation raised, before the engine looks at it.</summary>
@@ -156,6 +161,9 @@ internal struct PendingException
     public ExceptionOrigin Origin;
     public uint Address;
     public uint InstructionEip;
+
+    /// <summary>A fault by vector and error code.</summary>
+    public static PendingException Of(int vector, uint errorCode) => new() { Vector = vector, ErrorCode = errorCode };
 }
 
 /// <summary>Why a chain of operations returned to the engine's loop.</summary>
@@ -166,9 +174,6 @@ internal enum ExitReason
 
     /// <summary>Deliver <see cref="ProcessorState.Exception"/>.</summary>
     Exception,
-
-    /// <summary>HLT.</summary>
-    Halt,
 
     /// <summary>The page walker met what its policy rejects.</summary>
     PageTableViolation,

@@ -81,20 +81,3 @@ internal struct SseState
     /// <summary>Control and status.</summary>
     public uint Mxcsr;
 }
-
-/// <summary>Model-specific registers with storage.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct ModelSpecificRegisters
-{
-    /// <summary>What RDTSC adds to the machine's clock: written by WRMSR to the counter.</summary>
-    public ulong TimeStampOffset;
-
-    /// <summary>IA32_APIC_BASE.</summary>
-    public ulong ApicBase;
-
-    /// <summary>IA32_PAT.</summary>
-    public ulong Pat;
-
-    /// <summary>IA32_MISC_ENABLE.</summary>
-    public ulong MiscEnable;
-}

@@ -83,6 +83,9 @@ public unsafe partial struct ProcessorState
     /// </summary>
     internal ulong ShadowUntil;
 
+    /// <summary>The same for debug traps: only MOV SS and POP SS hold them off.</summary>
+    internal ulong DebugShadowUntil;
+
     /// <summary>Not zero after HLT, until an interrupt is delivered.</summary>
     internal uint Halted;
 
@@ -133,6 +136,9 @@ public unsafe partial struct ProcessorState
 
     /// <summary>Not zero while the machine asserts the interrupt line; enabling IF then ends the run.</summary>
     internal uint InterruptLine;
+
+    /// <summary>Not zero from the moment IF becomes 1 with the line asserted until the run has ended over it.</summary>
+    internal uint WindowWanted;
 
     /// <summary>Not zero when the run should end at the next block: set by hooks and port handlers.</summary>
     internal uint StopRequested;

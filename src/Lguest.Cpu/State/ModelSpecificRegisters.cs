@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+
+namespace Lguest.Cpu;
+
+/// <summary>Model-specific registers with storage.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ModelSpecificRegisters
+{
+    /// <summary>IA32_APIC_BASE.BSP: this is the processor that boots; the APIC isn't there.</summary>
+    public const ulong BootProcessor = 1 << 8;
+
+    /// <summary>IA32_MISC_ENABLE: fast strings.</summary>
+    public const ulong FastStrings = 1;
+
+    /// <summary>IA32_PAT after reset (SDM 3A, table 11-12).</summary>
+    public const ulong ResetPat = 0x0007_0406_0007_0406;
+
+    /// <summary>What RDTSC adds to the machine's clock: written by WRMSR to the counter.</summary>
+    public ulong TimeStampOffset;
+
+    /// <summary>IA32_APIC_BASE.</summary>
+    public ulong ApicBase;
+
+    /// <summary>IA32_PAT.</summary>
+    public ulong Pat;
+
+    /// <summary>IA32_MISC_ENABLE.</summary>
+    public ulong MiscEnable;
+}
