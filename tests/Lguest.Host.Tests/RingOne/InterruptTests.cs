@@ -31,7 +31,7 @@ public sealed class InterruptTests : IDisposable
             a.InitHypercall();
             a.SetGate(TimerVector, handler);
             a.EnableInterrupts();
-            a.Hypercall(KernelAssembly.SetClockEvent, 10_000_000);
+            a.Hypercall(KernelAssembly.SetClockEvent, 1_000_000);
             SpinForever(a);
         });
 
