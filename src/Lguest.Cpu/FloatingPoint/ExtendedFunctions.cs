@@ -58,7 +58,7 @@ internal static class ExtendedFunctions
 
         if (b == NumberClass.Infinity && a == (scale.IsNegative ? NumberClass.Infinity : NumberClass.Zero))
         {
-            return Arithmetic.Invalid<Float80>(ref context);
+            return FloatArithmetic.Invalid<Float80>(ref context);
         }
 
         if (a == NumberClass.Denormal || b == NumberClass.Denormal)
@@ -80,8 +80,17 @@ internal static class ExtendedFunctions
 
         Unpacked number = value.Unpack();
         int exponent = number.Exponent + (b == NumberClass.Zero ? 0 : TruncateScale(scale.Unpack()));
-        return Rounding.Round<Float80>(
+        Float80 result = Rounding.Round<Float80>(
             new Unrounded(number.Negative, exponent, number.Significand, 0), ref context);
+
+        // So far out that even an adjusted exponent doesn't fit: delivered as infinity or zero, and inexact.
+        if (exponent is > Float80.MaxExponent + Float80.ExponentAdjustment or < Float80.MinExponent - Float80.ExponentAdjustment)
+        {
+            context.Raise(FloatingPointExceptions.Precision);
+            context.RoundedUp |= result.Class == NumberClass.Infinity;
+        }
+
+        return result;
     }
 
     /// <summary>FXTRACT: a significand from 1 up to 2, with the sign, and the exponent as a number.</summary>
@@ -148,7 +157,7 @@ internal static class ExtendedFunctions
 
         if (a == NumberClass.Infinity || b == NumberClass.Zero)
         {
-            return Arithmetic.Invalid<Float80>(ref context);
+            return FloatArithmetic.Invalid<Float80>(ref context);
         }
 
         if (a == NumberClass.Denormal || b == NumberClass.Denormal)

@@ -22,6 +22,9 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>Exponent of the largest finite number.</summary>
     public const int MaxExponent = Bias;
 
+    /// <summary>What an unmasked overflow or underflow moves the exponent by.</summary>
+    public const int ExponentAdjustment = 3 << 13;
+
     /// <summary>The sign in <see cref="SignExponent"/>.</summary>
     public const ushort SignBit = 1 << 15;
 
@@ -62,7 +65,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
 
     static int IBinaryFormat<Float80>.MaxExponent => MaxExponent;
 
-    static int IBinaryFormat<Float80>.ExponentAdjustment => 3 << 13;
+    static int IBinaryFormat<Float80>.ExponentAdjustment => ExponentAdjustment;
 
     /// <inheritdoc />
     public bool IsNegative => (SignExponent & SignBit) != 0;

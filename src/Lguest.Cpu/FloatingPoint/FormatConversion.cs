@@ -40,7 +40,7 @@ internal static class FormatConversion
     /// <summary>CVTSS2SD: exact.</summary>
     public static Float64 ToFloat64(Float32 value, ref FloatingPointContext context)
     {
-        NumberClass kind = Arithmetic.Classify(value, context);
+        NumberClass kind = FloatArithmetic.Classify(value, context);
         switch (kind)
         {
             case NumberClass.Zero:
@@ -63,7 +63,7 @@ internal static class FormatConversion
     /// <summary>CVTSD2SS.</summary>
     public static Float32 ToFloat32(Float64 value, ref FloatingPointContext context)
     {
-        NumberClass kind = Arithmetic.Classify(value, context);
+        NumberClass kind = FloatArithmetic.Classify(value, context);
         switch (kind)
         {
             case NumberClass.Zero:
@@ -88,7 +88,7 @@ internal static class FormatConversion
     private static int ExponentOf(Float64 value) =>
         (int)((value.Bits & Float64.ExponentMask) >> (Float64.SignificandBits - 1)) - Float64.Bias;
 
-    // An unmasked overflow or underflow stores nothing, so the processor doesn't say how it would have rounded.
+    // An unmasked overflow or underflow stores nothing, so the x87 doesn't say how it would have rounded.
     private static T Narrow<T>(Float80 value, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T>
     {
@@ -141,7 +141,7 @@ internal static class FormatConversion
                 result = Rounding.Infinity<T>(value.IsNegative);
                 return true;
             case NumberClass.Unsupported:
-                result = Arithmetic.Invalid<T>(ref context);
+                result = FloatArithmetic.Invalid<T>(ref context);
                 return true;
             case NumberClass.QuietNan or NumberClass.SignalingNan:
                 RaiseIfSignaling(kind, ref context);

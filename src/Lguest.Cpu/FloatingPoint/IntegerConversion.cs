@@ -37,7 +37,7 @@ internal static class IntegerConversion
         where T : struct, IBinaryFormat<T>
     {
         long indefinite = long.MinValue >> (64 - bits);
-        NumberClass kind = Arithmetic.Classify(value, context);
+        NumberClass kind = FloatArithmetic.Classify(value, context);
         if (kind == NumberClass.Zero)
         {
             return 0;

@@ -104,15 +104,7 @@ internal static class Rounding
             context = unbounded;
             context.Raise(FloatingPointExceptions.Underflow);
             exponent += T.ExponentAdjustment;
-            if (exponent >= T.MinExponent)
-            {
-                return T.Pack(value.Negative, exponent, significand);
-            }
-
-            // Only FSCALE goes this far below.
-            context.Raise(FloatingPointExceptions.Precision);
-            context.RoundedUp = false;
-            return Zero<T>(value.Negative);
+            return exponent < T.MinExponent ? Zero<T>(value.Negative) : T.Pack(value.Negative, exponent, significand);
         }
 
         if (tiny && context.FlushToZero)
@@ -167,15 +159,7 @@ internal static class Rounding
             context = unbounded;
             context.Raise(FloatingPointExceptions.Overflow);
             exponent -= T.ExponentAdjustment;
-            if (exponent <= T.MaxExponent)
-            {
-                return T.Pack(negative, exponent, significand);
-            }
-
-            // Only FSCALE goes this far above.
-            context.Raise(FloatingPointExceptions.Precision);
-            context.RoundedUp = true;
-            return Infinity<T>(negative);
+            return exponent > T.MaxExponent ? Infinity<T>(negative) : T.Pack(negative, exponent, significand);
         }
 
         context.Raise(FloatingPointExceptions.Overflow | FloatingPointExceptions.Precision);

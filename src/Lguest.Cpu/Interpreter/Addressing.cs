@@ -15,6 +15,12 @@ internal unsafe interface IAddressing
     /// <summary>Host address to write the memory operand through, or null.</summary>
     static abstract byte* Write(ProcessorState* s, Operation* op, uint size);
 
+    /// <summary>As <see cref="Read"/>, but #GP(0) unless the linear address is a multiple of the size.</summary>
+    static abstract byte* ReadAligned(ProcessorState* s, Operation* op, uint size);
+
+    /// <summary>As <see cref="Write"/>, but #GP(0) unless the linear address is a multiple of the size.</summary>
+    static abstract byte* WriteAligned(ProcessorState* s, Operation* op, uint size);
+
     /// <summary>Host address to read at an offset in a segment, or null.</summary>
     static abstract byte* ReadAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size);
 
@@ -40,6 +46,24 @@ internal readonly unsafe struct FlatAddressing : IAddressing
         MemoryAccess.Write(s, op, EffectiveAddress.Of32(s, op), size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* ReadAligned(ProcessorState* s, Operation* op, uint size)
+    {
+        uint linear = EffectiveAddress.Of32(s, op);
+        return (linear & (size - 1)) == 0
+            ? MemoryAccess.Read(s, op, linear, size)
+            : (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* WriteAligned(ProcessorState* s, Operation* op, uint size)
+    {
+        uint linear = EffectiveAddress.Of32(s, op);
+        return (linear & (size - 1)) == 0
+            ? MemoryAccess.Write(s, op, linear, size)
+            : (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* ReadAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size) =>
         MemoryAccess.Read(s, op, offset, size);
 
@@ -60,6 +84,16 @@ internal readonly unsafe struct SegmentedAddressing : IAddressing
     public static byte* Write(ProcessorState* s, Operation* op, uint size) =>
         WriteAt(s, op, op->Segment, EffectiveAddress.Of(s, op), size);
 
+    public static byte* ReadAligned(ProcessorState* s, Operation* op, uint size) =>
+        SegmentCheck.IsReadable(s->Segment(op->Segment), EffectiveAddress.Of(s, op), size) && !IsAligned(s, op, size)
+            ? (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection)
+            : Read(s, op, size);
+
+    public static byte* WriteAligned(ProcessorState* s, Operation* op, uint size) =>
+        SegmentCheck.IsWritable(s->Segment(op->Segment), EffectiveAddress.Of(s, op), size) && !IsAligned(s, op, size)
+            ? (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection)
+            : Write(s, op, size);
+
     public static byte* ReadAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size)
     {
         ref SegmentRegister register = ref s->Segment(segment);
@@ -77,6 +111,9 @@ internal readonly unsafe struct SegmentedAddressing : IAddressing
     }
 
     public static uint StackMask(ProcessorState* s) => s->Ss.IsDefault32 ? uint.MaxValue : ushort.MaxValue;
+
+    private static bool IsAligned(ProcessorState* s, Operation* op, uint size) =>
+        ((s->Segment(op->Segment).Base + EffectiveAddress.Of(s, op)) & (size - 1)) == 0;
 }
 
 /// <summary>Offsets that memory operands name.</summary>

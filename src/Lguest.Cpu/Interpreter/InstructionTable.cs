@@ -23,36 +23,53 @@ internal enum Lowered
 /// </remarks>
 internal static unsafe class InstructionTable
 {
+    private static readonly delegate*<in Instruction, in LoweringContext, Operation*, Lowered>[] Families =
+    [
+        &DataTransfer.Lower,
+        &Arithmetic.Lower,
+        &StackTransfer.Lower,
+        &ControlTransfer.Lower,
+        &Shifts.Lower,
+        &ConditionalMoves.Lower,
+        &Strings.Lower,
+        &BitManipulation.Lower,
+        &MultiplyDivide.Lower,
+        &Exchange.Lower,
+        &Conversions.Lower,
+        &Rotates.Lower,
+        &DoubleShifts.Lower,
+        &NoOperations.Lower,
+        &StackFrames.Lower,
+        &Segmentation.Lower,
+        &EflagsTransfer.Lower,
+        &SoftwareInterrupts.Lower,
+        &InterruptReturn.Lower,
+        &SystemInstructions.Lower,
+        &ControlRegisterTransfer.Lower,
+        &DebugRegisterTransfer.Lower,
+        &ModelSpecific.Lower,
+        &Ports.Lower,
+        &DescriptorTableRegisters.Lower,
+        &SelectorQueries.Lower,
+        &FarTransfers.Lower,
+        &Simd.Lower,
+        &Bcd.Lower,
+        &SelectorAdjustment.Lower,
+    ];
+
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>
     public static bool Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
-        Lowered lowered = Lowered.NotMine;
-        for (int family = 0; lowered == Lowered.NotMine; family++)
+        foreach (delegate*<in Instruction, in LoweringContext, Operation*, Lowered> family in Families)
         {
-            switch (family)
+            Lowered lowered = family(instruction, context, op);
+            if (lowered != Lowered.NotMine)
             {
-                case 0: lowered = DataTransfer.Lower(instruction, context, op); break;
-                case 1: lowered = Arithmetic.Lower(instruction, context, op); break;
-                case 2: lowered = StackTransfer.Lower(instruction, context, op); break;
-                case 3: lowered = ControlTransfer.Lower(instruction, context, op); break;
-                case 4: lowered = Segmentation.Lower(instruction, context, op); break;
-                case 5: lowered = EflagsTransfer.Lower(instruction, context, op); break;
-                case 6: lowered = SoftwareInterrupts.Lower(instruction, context, op); break;
-                case 7: lowered = InterruptReturn.Lower(instruction, context, op); break;
-                case 8: lowered = SystemInstructions.Lower(instruction, context, op); break;
-                case 9: lowered = ControlRegisterTransfer.Lower(instruction, context, op); break;
-                case 10: lowered = DebugRegisterTransfer.Lower(instruction, context, op); break;
-                case 11: lowered = ModelSpecific.Lower(instruction, context, op); break;
-                case 12: lowered = Ports.Lower(instruction, context, op); break;
-                case 13: lowered = DescriptorTableRegisters.Lower(instruction, context, op); break;
-                case 14: lowered = SelectorQueries.Lower(instruction, context, op); break;
-                case 15: lowered = FarTransfers.Lower(instruction, context, op); break;
-                default:
-                    op->Handler = &Undefined.InvalidOpcode;
-                    return true;
+                return lowered == Lowered.EndsBlock;
             }
         }
 
-        return lowered == Lowered.EndsBlock;
+        op->Handler = &Undefined.InvalidOpcode;
+        return true;
     }
 }

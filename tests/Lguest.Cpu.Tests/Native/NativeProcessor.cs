@@ -26,6 +26,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
         State = (NativeState*)NativeMemory.AlignedAlloc(NativeState.Size, 64);
         State->Reset();
         _page = ExecutableArena.Rent();
+        _ = CatchesFaults;
     }
 
     /// <summary>Whether the host can execute the guest's instructions at all.</summary>

@@ -17,7 +17,7 @@ internal enum Relation : byte
 }
 
 /// <summary>Comparison, minimum and maximum.</summary>
-internal static class Comparison
+internal static class FloatComparison
 {
     /// <summary>Compares two operands.</summary>
     /// <param name="first">The first operand.</param>
@@ -29,8 +29,8 @@ internal static class Comparison
     public static Relation Compare<T>(T first, T second, bool quietIsInvalid, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T>
     {
-        NumberClass a = Arithmetic.Classify(first, context);
-        NumberClass b = Arithmetic.Classify(second, context);
+        NumberClass a = FloatArithmetic.Classify(first, context);
+        NumberClass b = FloatArithmetic.Classify(second, context);
         if (a >= NumberClass.QuietNan || b >= NumberClass.QuietNan)
         {
             if (quietIsInvalid || a > NumberClass.QuietNan || b > NumberClass.QuietNan)

@@ -10,7 +10,7 @@ namespace Lguest.Cpu.FloatingPoint;
 /// in which exceptional operands are looked for is SDM 1, 4.9.2: NaNs, then invalid operations and divisions by
 /// zero, then denormals.
 /// </remarks>
-internal static class Arithmetic
+internal static class FloatArithmetic
 {
     /// <summary>The sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,0 +1,79 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Lguest.Boot;
+
+/// <summary>
+/// The boot parameters ("zero page") and the kernel's command line (struct boot_params of Linux;
+/// Documentation/i386/zero-page.txt). What isn't written stays zero, and must: a zero screen_info and BIOS area
+/// are what make a guest skip VGA, DMI and the rest.
+/// </summary>
+internal static class BootParameters
+{
+    /// <summary>Where the boot parameters are.</summary>
+    public const uint Address = 0;
+
+    /// <summary>Where the command line is.</summary>
+    public const uint CommandLineAddress = 4096;
+
+    /// <summary>Bytes for the command line, with the NUL that ends it.</summary>
+    public const int CommandLineSize = 2048;
+
+    /// <summary>First address after the pages of the boot parameters and of the command line.</summary>
+    public const uint EndOfReservedMemory = 8192;
+
+    private const uint E820Entries = 0x1e8;
+    private const uint TypeOfLoader = 0x210;
+    private const uint RamdiskImage = 0x218;
+    private const uint RamdiskSize = 0x21c;
+    private const uint CommandLinePointer = 0x228;
+    private const uint HardwareSubarch = 0x23c;
+    private const uint E820Map = 0x2d0;
+
+    private const int E820EntrySize = 20;
+    private const uint E820Ram = 1;
+    private const byte UnknownLoader = 0xff;
+    private const uint SubarchLguest = 1;
+
+    /// <summary>Encodes a command line and sees that it fits.</summary>
+    /// <exception cref="BootException">It is longer than 2047 bytes.</exception>
+    public static byte[] EncodeCommandLine(string commandLine)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(commandLine);
+        return bytes.Length < CommandLineSize
+            ? bytes
+            : throw new BootException(
+                $"the kernel's command line has {bytes.Length} bytes, and {CommandLineSize - 1} is the most it can have: shorten it");
+    }
+
+    /// <summary>Writes everything.</summary>
+    /// <param name="memory">The guest's memory.</param>
+    /// <param name="commandLine">From <see cref="EncodeCommandLine"/>.</param>
+    /// <param name="initrd">Where the initrd is, if there is one.</param>
+    public static void Write(IBootMemory memory, ReadOnlySpan<byte> commandLine, LoadedRange? initrd)
+    {
+        commandLine.CopyTo(memory.Slice(CommandLineAddress, CommandLineSize));
+        WriteUInt32(memory, CommandLinePointer, CommandLineAddress);
+        WriteUInt32(memory, HardwareSubarch, SubarchLguest);
+        WriteE820(memory);
+        if (initrd is { } range)
+        {
+            memory.Slice(Address + TypeOfLoader, 1)[0] = UnknownLoader;
+            WriteUInt32(memory, RamdiskImage, range.Address);
+            WriteUInt32(memory, RamdiskSize, (uint)range.Length);
+        }
+    }
+
+    // One entry, {u64 base, u64 size, u32 type}: all of RAM.
+    private static void WriteE820(IBootMemory memory)
+    {
+        memory.Slice(Address + E820Entries, 1)[0] = 1;
+        Span<byte> entry = memory.Slice(Address + E820Map, E820EntrySize);
+        BinaryPrimitives.WriteUInt64LittleEndian(entry, 0);
+        BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], memory.Size);
+        BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], E820Ram);
+    }
+
+    private static void WriteUInt32(IBootMemory memory, uint offset, uint value) =>
+        BinaryPrimitives.WriteUInt32LittleEndian(memory.Slice(Address + offset, sizeof(uint)), value);
+}

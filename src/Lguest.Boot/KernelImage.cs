@@ -1,0 +1,15 @@
+namespace Lguest.Boot;
+
+/// <summary>A stretch of guest-physical memory that was filled from an image.</summary>
+/// <param name="Address">Where it starts.</param>
+/// <param name="Length">Bytes that came from the image.</param>
+internal readonly record struct LoadedRange(uint Address, int Length);
+
+/// <summary>A kernel that is in the guest's memory.</summary>
+/// <param name="Description">What begins sentences about it.</param>
+/// <param name="Ranges">What was loaded, in the order of the image.</param>
+/// <param name="End">First address after the kernel, with what it will clear itself as far as the image tells.</param>
+/// <param name="PageOffset">
+/// Virtual minus physical address of the whole image, where the image says it; null when only the code knows.
+/// </param>
+internal sealed record KernelImage(string Description, IReadOnlyList<LoadedRange> Ranges, uint End, uint? PageOffset);

@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Devices.Backends;
+
+/// <summary>What back ends log.</summary>
+internal static partial class BackendLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "press ^C once more, within a second of the first, to end the run")]
+    public static partial void OnceMore(ILogger logger);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "the terminal will not be restored if lguest is killed: /bin/sh could not be started ({Reason}); `stty sane` helps then")]
+    public static partial void NoWatcher(ILogger logger, string reason);
+}

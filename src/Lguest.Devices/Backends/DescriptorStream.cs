@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+
+namespace Lguest.Devices.Backends;
+
+/// <summary>
+/// A stream over one of the process's own descriptors, by plain read and write: no buffer, no position, and nothing of
+/// what it refers to is changed. It never closes the descriptor.
+/// </summary>
+/// <param name="descriptor">0, 1 or 2, usually.</param>
+public sealed unsafe class DescriptorStream(int descriptor) : Stream
+{
+    private const int Forever = -1;
+
+    /// <inheritdoc />
+    public override bool CanRead => true;
+
+    /// <inheritdoc />
+    public override bool CanSeek => false;
+
+    /// <inheritdoc />
+    public override bool CanWrite => true;
+
+    /// <inheritdoc />
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc />
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <summary>Waits until there is something to read, the end included, or a signal has come.</summary>
+    public void WaitForInput() => WaitFor(SystemCalls.PollIn);
+
+    /// <summary>Waits for bytes, and reads those there are.</summary>
+    /// <returns>0 at the end.</returns>
+    /// <exception cref="IOException">The host couldn't.</exception>
+    public override int Read(Span<byte> buffer)
+    {
+        fixed (byte* bytes = buffer)
+        {
+            while (true)
+            {
+                nint count = SystemCalls.Read(descriptor, bytes, buffer.Length);
+                if (count >= 0)
+                {
+                    return (int)count;
+                }
+
+                WaitAfterError(SystemCalls.PollIn);
+            }
+        }
+    }
+
+    /// <summary>Writes everything, waiting as long as it takes, also where somebody has made the descriptor non-blocking.</summary>
+    /// <exception cref="IOException">The host couldn't.</exception>
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* bytes = buffer)
+        {
+            for (nint written = 0; written < buffer.Length;)
+            {
+                nint count = SystemCalls.Write(descriptor, bytes + written, buffer.Length - written);
+                if (count >= 0)
+                {
+                    written += count;
+                }
+                else
+                {
+                    WaitAfterError(SystemCalls.PollOut);
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc />
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc />
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc />
+    public override void Flush()
+    {
+    }
+
+    /// <inheritdoc />
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc />
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    private void WaitAfterError(short events)
+    {
+        int error = Marshal.GetLastPInvokeError();
+        switch (error)
+        {
+            case SystemCalls.Eintr:
+                return;
+            case SystemCalls.Eagain:
+                WaitFor(events);
+                return;
+            default:
+                throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+        }
+    }
+
+    private void WaitFor(short events)
+    {
+        var wanted = new PollDescriptor { Descriptor = descriptor, Events = events };
+        _ = SystemCalls.Poll(&wanted, 1, Forever);
+    }
+}

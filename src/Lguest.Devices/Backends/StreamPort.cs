@@ -1,0 +1,126 @@
+namespace Lguest.Devices.Backends;
+
+/// <summary>A console over two streams: standard input and output, pipes, or whatever a test has.</summary>
+/// <remarks>
+/// A thread reads the input, because a terminal's ^C must be seen even while the guest takes no input. From a terminal,
+/// what is typed further ahead than 4096 bytes is dropped; any other input is read no further ahead than that.
+/// </remarks>
+public class StreamPort : ICharPort
+{
+    private const int ReadAhead = 4096;
+
+    private readonly Stream _input;
+    private readonly Stream _output;
+    private readonly InputQueue _queue = new(ReadAhead);
+    private bool _outputLost;
+
+    /// <summary>Makes a port. Input is read from the first subscription to <see cref="InputArrived"/> on, or the first <see cref="Start"/>.</summary>
+    /// <param name="input">Where input comes from; read on a thread of the port's.</param>
+    /// <param name="output">Where output goes; written by the caller of <see cref="Write"/>.</param>
+    public StreamPort(Stream input, Stream output)
+    {
+        _input = input;
+        _output = output;
+    }
+
+    /// <inheritdoc />
+    public event Action? InputArrived;
+
+    /// <summary>Raised once, when output can't be written any more; it is dropped from then on. The argument is what the host said.</summary>
+    public event Action<string>? OutputLost;
+
+    /// <inheritdoc />
+    public bool EndOfInput => _queue.IsFinished;
+
+    /// <inheritdoc />
+    public virtual bool Interactive => false;
+
+    /// <summary>Begins to read input. Once.</summary>
+    public virtual void Start() =>
+        new Thread(ReadInput) { IsBackground = true, Name = "console input" }.Start();
+
+    /// <inheritdoc />
+    public void Write(ReadOnlySpan<byte> data)
+    {
+        if (_outputLost)
+        {
+            return;
+        }
+
+        try
+        {
+            _output.Write(data);
+            _output.Flush();
+        }
+        catch (IOException e)
+        {
+            _outputLost = true;
+            OutputLost?.Invoke(e.Message);
+        }
+    }
+
+    /// <inheritdoc />
+    public int Read(Span<byte> destination) => _queue.Take(destination);
+
+    /// <inheritdoc />
+    public int ReadBlocking(Span<byte> destination) => _queue.TakeLine(destination);
+
+    /// <summary>Ends the input, so that nobody waits for it any more. Any thread may call it.</summary>
+    public void EndInput() => _queue.Close();
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Ends the input; the streams stay open.</summary>
+    /// <param name="disposing">Always true: there is no finalizer.</param>
+    protected virtual void Dispose(bool disposing) => EndInput();
+
+    /// <summary>Called on the input's thread before each read; it may wait.</summary>
+    /// <returns>False when there is nothing more to read.</returns>
+    protected virtual bool BeforeRead() => true;
+
+    /// <summary>Called on the input's thread with what was read, before the guest can have it.</summary>
+    protected virtual void OnInput(ReadOnlySpan<byte> input)
+    {
+    }
+
+    private void ReadInput()
+    {
+        byte[] buffer = new byte[ReadAhead];
+        int count;
+        while (!EndOfInput && (count = ReadSome(buffer)) > 0)
+        {
+            OnInput(buffer.AsSpan(0, count));
+            if (Interactive)
+            {
+                _queue.AddOrDrop(buffer.AsSpan(0, count));
+            }
+            else
+            {
+                _queue.Add(buffer.AsSpan(0, count));
+            }
+
+            InputArrived?.Invoke();
+        }
+
+        _queue.Close();
+        InputArrived?.Invoke();
+    }
+
+    // An input that fails has ended: a terminal that was hung up, for one.
+    private int ReadSome(byte[] buffer)
+    {
+        try
+        {
+            return BeforeRead() ? _input.Read(buffer) : 0;
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+}

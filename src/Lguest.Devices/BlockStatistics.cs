@@ -1,0 +1,55 @@
+namespace Lguest.Devices;
+
+/// <summary>What a disk has done for its guest.</summary>
+public sealed class BlockStatistics
+{
+    /// <summary>Requests made, of any kind and outcome.</summary>
+    public ulong Requests { get; internal set; }
+
+    /// <summary>Requests that were answered with an error.</summary>
+    public ulong Errors { get; private set; }
+
+    /// <summary>Flushes done.</summary>
+    public ulong Flushes { get; private set; }
+
+    /// <summary>Bytes the guest has read.</summary>
+    public ulong BytesRead { get; private set; }
+
+    /// <summary>Bytes the guest has written.</summary>
+    public ulong BytesWritten { get; private set; }
+
+    internal void Count(BlockRequest request, bool succeeded)
+    {
+        if (!succeeded)
+        {
+            Errors++;
+            return;
+        }
+
+        switch (request.Operation)
+        {
+            case BlockOperation.Read:
+                BytesRead += (ulong)request.Length;
+                break;
+            case BlockOperation.Write:
+                BytesWritten += (ulong)request.Length;
+                break;
+            default:
+                Flushes++;
+                break;
+        }
+    }
+}
+
+/// <summary>What a snapshot keeps of a disk's front end.</summary>
+/// <param name="Requests">Not answered yet, first to last.</param>
+/// <param name="Due">How many of them should have been, but the guest has no buffer free.</param>
+/// <param name="Early">How many were answered before their moment.</param>
+public sealed record BlockDeviceState(IReadOnlyList<BlockRequestState> Requests, int Due, int Early);
+
+/// <summary>A request that the disk has done, and whose answer the guest doesn't have yet.</summary>
+/// <param name="Operation">1 read, 2 write, 3 flush, 0 refused.</param>
+/// <param name="Offset">Where on the disk, in bytes.</param>
+/// <param name="Data">What was read or written.</param>
+/// <param name="Succeeded">Whether the disk did it.</param>
+public sealed record BlockRequestState(int Operation, ulong Offset, IReadOnlyList<byte> Data, bool Succeeded);

@@ -1,0 +1,63 @@
+using Lguest.Host.Traps;
+
+namespace Lguest.Host.Abi;
+
+/// <summary>How a kernel image is found its way into.</summary>
+public enum BootMethod
+{
+    /// <summary>
+    /// At the byte after the signature <c>GenuineLguest</c>, deprivileged, with paging on and all memory mapped at
+    /// page_offset.
+    /// </summary>
+    LguestSignature,
+
+    /// <summary>By Linux's 32-bit boot protocol: at CPL 0, flat segments, paging off, ESI at the boot parameters.</summary>
+    Boot32,
+}
+
+/// <summary>How devices are shown to a guest.</summary>
+public enum DeviceBusKind
+{
+    /// <summary>One page of 16 descriptors at the end of RAM, DMA by hypercalls.</summary>
+    Lguest,
+}
+
+/// <summary>
+/// What one line of guest kernels expects of its host, as data: a new line is a new value here, not a condition
+/// elsewhere.
+/// </summary>
+public sealed record GuestAbi
+{
+    /// <summary>For messages.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The vector of the INT that makes a hypercall.</summary>
+    public required int HypercallVector { get; init; }
+
+    /// <summary>Which registers carry a hypercall.</summary>
+    public required HypercallRegisters Registers { get; init; }
+
+    /// <summary>The hypercalls; all other numbers end the guest.</summary>
+    public required IReadOnlyList<HypercallDefinition> Hypercalls { get; init; }
+
+    /// <summary>Number of the call that must come first.</summary>
+    public required uint FirstHypercall { get; init; }
+
+    /// <summary>Where the fields of lguest_data are.</summary>
+    public required LguestDataLayout Data { get; init; }
+
+    /// <summary>Bytes at the top of linear space that the guest must leave alone.</summary>
+    public required uint ReservedMemory { get; init; }
+
+    /// <summary>What the text of CRASH says of the guest's end.</summary>
+    public required Func<string, GuestOutcome> ReadCrash { get; init; }
+
+    /// <summary>Makes the object that knows how traps and interrupts reach this kernel.</summary>
+    public required Func<TrapContext, TrapPolicy> MakeTraps { get; init; }
+
+    /// <summary>How its images are entered.</summary>
+    public required BootMethod Boot { get; init; }
+
+    /// <summary>How it finds its devices.</summary>
+    public required DeviceBusKind Bus { get; init; }
+}

@@ -1,0 +1,56 @@
+using Lguest.Host.Hypercalls;
+using Lguest.Host.Traps;
+
+namespace Lguest.Host.Abi;
+
+/// <summary>The ABIs there are.</summary>
+public static class KnownAbis
+{
+    /// <summary>What kernels say at a normal power-off.</summary>
+    private const string PowerDown = "Power down";
+
+    private const string RestartingSystem = "Restarting system";
+    private const int HighestStatus = 99;
+    private const uint FourMebibytes = 4 << 20;
+    private const int HypercallVector = 0x1f;
+
+    /// <summary>Calls that every kernel of either kind makes.</summary>
+    private static readonly HypercallDefinition[] CommonCalls =
+    [
+        new(0, "FLUSH_ASYNC", LifecycleCalls.FlushAsync),
+        new(1, "LGUEST_INIT", LifecycleCalls.Init),
+        new(2, "CRASH", LifecycleCalls.Crash),
+        new(9, "SET_CLOCKEVENT", TimeCalls.SetClockEvent),
+        new(10, "HALT", TimeCalls.Halt),
+        new(12, "BIND_DMA", DmaCalls.Bind),
+        new(13, "SEND_DMA", DmaCalls.Send),
+    ];
+
+    /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
+    public static GuestAbi Linux2623 { get; } = new()
+    {
+        Name = "Linux 2.6.23",
+        HypercallVector = HypercallVector,
+        Registers = HypercallRegisters.Linux2623,
+        Hypercalls =
+        [
+            .. CommonCalls,
+            new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
+            new(4, "NEW_PGTABLE", PageTableCalls.NewPageTable),
+            new(5, "FLUSH_TLB", PageTableCalls.FlushTlb),
+            new(6, "LOAD_IDT_ENTRY", TrapCalls.LoadIdtEntry),
+            new(7, "SET_STACK", TrapCalls.SetStack),
+            new(8, "TS", TrapCalls.SetTaskSwitched),
+            new(14, "SET_PTE", PageTableCalls.SetPte),
+            new(15, "SET_PMD", PageTableCalls.SetPmd),
+            new(16, "LOAD_TLS", SegmentCalls.LoadTls),
+        ],
+        FirstHypercall = 1,
+        Data = LguestDataLayout.Linux2623,
+        ReservedMemory = FourMebibytes,
+        ReadCrash = text => text == PowerDown ? new GuestOutcome.PowerOff(0) : new GuestOutcome.Panic(text),
+        MakeTraps = context => new TrapDispatcher(context),
+        Boot = BootMethod.LguestSignature,
+        Bus = DeviceBusKind.Lguest,
+    };
+}

@@ -1,0 +1,66 @@
+namespace Lguest.Host.Abi;
+
+/// <summary>Where the fields of a kernel's <c>struct lguest_data</c> are: offsets in bytes. All fields are little-endian.</summary>
+public sealed record LguestDataLayout
+{
+    /// <summary>Size of the whole structure in bytes.</summary>
+    public required int Size { get; init; }
+
+    /// <summary>u32: bit 9 says whether the guest takes interrupts.</summary>
+    public required int IrqEnabled { get; init; }
+
+    /// <summary>u32: bit n masks IRQ n.</summary>
+    public required int BlockedInterrupts { get; init; }
+
+    /// <summary>u32: the address of the last page fault delivered.</summary>
+    public required int FaultAddress { get; init; }
+
+    /// <summary>u32 seconds and u32 nanoseconds of the wall clock.</summary>
+    public required int WallClock { get; init; }
+
+    /// <summary>u8 for each slot of the ring: <see cref="LguestData.SlotFree"/>, else the slot holds a call.</summary>
+    public required int RingStatus { get; init; }
+
+    /// <summary>The ring's calls.</summary>
+    public required int RingCalls { get; init; }
+
+    /// <summary>Slots in the ring.</summary>
+    public required int RingSlots { get; init; }
+
+    /// <summary>Bytes of one call in the ring.</summary>
+    public required int RingCallSize { get; init; }
+
+    /// <summary>Where in a call its number is, and then its arguments.</summary>
+    public required IReadOnlyList<int> RingCallFields { get; init; }
+
+    /// <summary>u32: bytes at the top of the linear space that the host keeps.</summary>
+    public required int ReservedMemory { get; init; }
+
+    /// <summary>u16: the guest's number among those it shares anything with.</summary>
+    public required int GuestId { get; init; }
+
+    /// <summary>u32: rate of RDTSC in kHz.</summary>
+    public required int TscKilohertz { get; init; }
+
+    /// <summary>u32 start and u32 end of the code where no interrupt may be delivered.</summary>
+    public required int NoInterruptRange { get; init; }
+
+    /// <summary>Linux 2.6.23's.</summary>
+    public static LguestDataLayout Linux2623 { get; } = new()
+    {
+        Size = 1128,
+        IrqEnabled = 0,
+        BlockedInterrupts = 4,
+        FaultAddress = 8,
+        WallClock = 12,
+        RingStatus = 20,
+        RingCalls = 84,
+        RingSlots = 64,
+        RingCallSize = 16,
+        RingCallFields = [0, 4, 8, 12],
+        ReservedMemory = 1108,
+        GuestId = 1112,
+        TscKilohertz = 1116,
+        NoInterruptRange = 1120,
+    };
+}

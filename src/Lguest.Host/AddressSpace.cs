@@ -1,0 +1,77 @@
+using Lguest.Cpu;
+using Lguest.Cpu.Memory;
+
+namespace Lguest.Host;
+
+/// <summary>
+/// The guest's current page directory, and what must be forgotten when the guest says that tables changed. The
+/// processor walks the guest's own tables; all that can be wrong is a translation it remembers.
+/// </summary>
+/// <param name="processor">Walks the tables.</param>
+/// <param name="memory">Guest memory.</param>
+public sealed class AddressSpace(Processor processor, GuestMemory memory)
+{
+    private const int Cr3 = 3;
+    private const uint FrameMask = ~PhysicalMemory.PageOffsetMask;
+    private const int DirectoryShift = 22;
+
+    private bool _unchecked;
+
+    /// <summary>Where the kernel's part of every address space begins, the same in all of them.</summary>
+    public uint PageOffset { get; set; }
+
+    /// <summary>Physical address of the page directory in use.</summary>
+    public uint Directory => processor.ReadControlRegister(Cr3) & FrameMask;
+
+    /// <summary>
+    /// Changes to another page directory, or to the same one: even then what was remembered of user addresses is
+    /// stale, because the guest doesn't announce changes to a space that isn't in use, and uses directories again.
+    /// </summary>
+    public void Load(uint directory)
+    {
+        processor.WriteControlRegister(Cr3, directory & FrameMask);
+        FlushUser();
+        _unchecked = true;
+    }
+
+    /// <summary>Ends the guest if the directory that it is about to use isn't in its memory.</summary>
+    /// <exception cref="GuestFaultException">It isn't.</exception>
+    public void CheckBeforeUse()
+    {
+        if (_unchecked)
+        {
+            memory.Check(Directory, PhysicalMemory.PageSize, "the page directory");
+            _unchecked = false;
+        }
+    }
+
+    /// <summary>Forgets all translations of user addresses.</summary>
+    public void FlushUser() => processor.FlushTlbBelow(PageOffset);
+
+    /// <summary>Forgets all translations.</summary>
+    public void FlushAll() => processor.FlushTlb(keepGlobal: false);
+
+    /// <summary>One page's entry changed. Kernel addresses are the same in every space.</summary>
+    public void FlushPage(uint directory, uint linear)
+    {
+        if (linear >= PageOffset || IsCurrent(directory))
+        {
+            processor.FlushTlbPage(linear);
+        }
+    }
+
+    /// <summary>One entry of a directory changed, and with it 4 MiB of addresses.</summary>
+    public void FlushDirectoryEntry(uint directory, uint index)
+    {
+        if (index >= PageOffset >> DirectoryShift)
+        {
+            FlushAll();
+        }
+        else if (IsCurrent(directory))
+        {
+            FlushUser();
+        }
+    }
+
+    private bool IsCurrent(uint directory) => (directory & FrameMask) == Directory;
+}

@@ -1,0 +1,198 @@
+using Lguest.Host.Traps;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Host.Dma;
+
+/// <summary>Takes what the guest sends to a key.</summary>
+public interface IDmaReceiver
+{
+    /// <summary>Consumes a message.</summary>
+    /// <param name="key">The key it was sent to.</param>
+    /// <param name="message">Good until this returns.</param>
+    /// <returns>What the sender's used_len becomes.</returns>
+    /// <exception cref="GuestFaultException">The guest is over.</exception>
+    uint Send(uint key, DmaList message);
+}
+
+/// <summary>
+/// BIND_DMA and SEND_DMA: brings messages of the guest to those who receive on a key, and finds buffers of the guest's
+/// for messages to it. It alone touches guest memory for a device.
+/// </summary>
+public sealed class DmaRouter
+{
+    /// <summary>Bindings that a guest may have.</summary>
+    public const int MostBindings = 32;
+
+    private const uint KeyAlignment = 4;
+    private const int MostReportedKeys = 16;
+    private const string What = "a dma list";
+
+    private readonly GuestMemory _memory;
+    private readonly InterruptController _interrupts;
+    private readonly ILogger _logger;
+    private readonly List<DmaBinding> _bindings = [];
+    private readonly List<(uint Start, uint Length, IDmaReceiver Receiver)> _receivers = [];
+    private readonly HashSet<uint> _reported = [];
+    private readonly DmaList _sent;
+    private readonly DmaList _received;
+
+    /// <summary>Makes a router that knows no device and no binding.</summary>
+    /// <param name="memory">Guest memory.</param>
+    /// <param name="interrupts">Tells the guest that a buffer has been filled.</param>
+    /// <param name="logger">Hears of messages to nobody.</param>
+    public DmaRouter(GuestMemory memory, InterruptController interrupts, ILogger logger)
+    {
+        _memory = memory;
+        _interrupts = interrupts;
+        _logger = logger;
+        _sent = new DmaList(memory);
+        _received = new DmaList(memory);
+    }
+
+    /// <summary>The guest's bindings, oldest first.</summary>
+    public IReadOnlyList<DmaBinding> State
+    {
+        get => [.. _bindings];
+        set
+        {
+            _bindings.Clear();
+            _bindings.AddRange(value);
+        }
+    }
+
+    /// <summary>Makes a receiver known; of two that cover a key, the first is asked.</summary>
+    /// <param name="start">The first key.</param>
+    /// <param name="length">Bytes of keys: one key alone takes 4, a page shared by peers 4096.</param>
+    /// <param name="receiver">Consumes what is sent there.</param>
+    public void AddReceiver(uint start, uint length, IDmaReceiver receiver) => _receivers.Add((start, length, receiver));
+
+    /// <summary>BIND_DMA: registers an array of buffers for receiving on a key. They are checked when they are used.</summary>
+    /// <param name="key">A multiple of 4.</param>
+    /// <param name="array">Physical address of the first <c>struct lguest_dma</c>.</param>
+    /// <param name="count">How many there are.</param>
+    /// <param name="irq">Raised when one is filled: 1 to 31.</param>
+    /// <returns>False when there is no such IRQ or the guest has all the bindings it may have.</returns>
+    /// <exception cref="GuestFaultException">The key isn't a multiple of 4.</exception>
+    public bool Bind(uint key, uint array, uint count, uint irq)
+    {
+        CheckKey(key);
+        if (irq is 0 or >= InterruptController.Lines || _bindings.Count >= MostBindings)
+        {
+            return false;
+        }
+
+        _bindings.Add(new DmaBinding(key, array, count, (int)irq));
+        return true;
+    }
+
+    /// <summary>BIND_DMA with IRQ 0: takes a binding back.</summary>
+    /// <returns>Whether there was one of this array on this key.</returns>
+    /// <exception cref="GuestFaultException">The key isn't a multiple of 4.</exception>
+    public bool Unbind(uint key, uint array)
+    {
+        CheckKey(key);
+        int index = _bindings.FindIndex(binding => binding.Key == key && binding.Array == array);
+        if (index < 0)
+        {
+            return false;
+        }
+
+        _bindings.RemoveAt(index);
+        return true;
+    }
+
+    /// <summary>SEND_DMA: brings a message to the receiver of its key, and tells the guest how much of it was used.</summary>
+    /// <param name="key">A multiple of 4.</param>
+    /// <param name="address">Physical address of a <c>struct lguest_dma</c>.</param>
+    /// <exception cref="GuestFaultException">The key, the list or what it names is bad, or the receiver ends the guest.</exception>
+    public void Send(uint key, uint address)
+    {
+        CheckKey(key);
+        _sent.Load(address);
+        uint used = 0;
+        if (FindReceiver(key) is { } receiver)
+        {
+            used = receiver.Send(key, _sent);
+        }
+        else if (_reported.Count < MostReportedKeys && _reported.Add(key))
+        {
+            HostLog.NoDeviceAtKey(_logger, key);
+        }
+
+        WriteUsed(address, used);
+    }
+
+    /// <summary>Whether the guest has bound anything on a key.</summary>
+    public bool IsBound(uint key) => _bindings.Exists(binding => binding.Key == key);
+
+    /// <summary>Finds the first free buffer that the guest has bound on a key: one whose used_len is 0.</summary>
+    /// <exception cref="GuestFaultException">A buffer on the key isn't in guest memory.</exception>
+    public bool TryFindFree(uint key, out DmaBuffer buffer)
+    {
+        foreach (DmaBinding binding in _bindings)
+        {
+            if (binding.Key != key)
+            {
+                continue;
+            }
+
+            for (uint i = 0; i < binding.Count; i++)
+            {
+                // The product may pass 4 GiB: what is there isn't guest memory then, and the guest is over.
+                ulong address = binding.Array + ((ulong)i * DmaList.Size);
+                if (address > uint.MaxValue)
+                {
+                    throw new GuestFaultException($"{What} at 0x{address:x9} is outside guest memory");
+                }
+
+                _memory.Check((uint)address, DmaList.Size, What);
+                if (_memory.ReadUInt32((uint)address, What) == 0)
+                {
+                    buffer = new DmaBuffer(this, (uint)address, binding.Irq);
+                    return true;
+                }
+            }
+        }
+
+        buffer = default;
+        return false;
+    }
+
+    internal DmaList LoadReceiving(uint address)
+    {
+        _received.Load(address);
+        return _received;
+    }
+
+    internal void WriteUsed(uint address, uint length) => _memory.WriteUInt32(address, length, What);
+
+    internal void Interrupt(int irq) => _interrupts.Raise(irq);
+
+    private static void CheckKey(uint key)
+    {
+        if (key % KeyAlignment != 0)
+        {
+            throw new GuestFaultException($"the key 0x{key:x8} isn't a multiple of 4");
+        }
+    }
+
+    private IDmaReceiver? FindReceiver(uint key)
+    {
+        foreach ((uint start, uint length, IDmaReceiver receiver) in _receivers)
+        {
+            if (key - start < length)
+            {
+                return receiver;
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>An array of buffers that the guest has bound.</summary>
+/// <param name="Key">What they receive on.</param>
+/// <param name="Array">Physical address of the first <c>struct lguest_dma</c>.</param>
+/// <param name="Count">How many there are.</param>
+/// <param name="Irq">Raised when one is filled, 1 to 31.</param>
+public sealed record DmaBinding(uint Key, uint Array, uint Count, int Irq);

@@ -1,0 +1,165 @@
+using Lguest.Cpu;
+using Lguest.Cpu.Memory;
+using Lguest.Host.Bus;
+using Lguest.Host.Dma;
+using Lguest.Host.Hypercalls;
+using Lguest.Host.Traps;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Host;
+
+/// <summary>
+/// One guest: a processor, memory, and the host's side of everything between the guest's kernel and the world. This is
+/// the one place where the parts are put together.
+/// </summary>
+/// <remarks>
+/// Make it, load a kernel into <see cref="PhysicalMemory"/>, then <see cref="Start"/> and <see cref="Run"/>. Everything is done
+/// by the thread that calls; two guests in one process know nothing of each other.
+/// </remarks>
+public sealed class Guest : IDisposable
+{
+    private readonly GuestConfiguration _configuration;
+    private readonly HypercallContext _context;
+    private readonly HypercallDispatcher _hypercalls;
+    private readonly TrapPolicy _traps;
+    private readonly DeviceEvents _events = new();
+    private readonly HostSignal _signal = new();
+    private readonly RunLoop _loop;
+
+    /// <summary>Makes a guest with empty RAM. Its devices are in their places and described on the descriptor page.</summary>
+    /// <param name="configuration">What it is made of.</param>
+    /// <exception cref="ArgumentException">Too many devices, memory that isn't whole pages, or too much of it.</exception>
+    public Guest(GuestConfiguration configuration)
+    {
+        _configuration = configuration;
+        ILogger logger = configuration.LoggerFactory.CreateLogger<Guest>();
+        var ending = new GuestEnding();
+
+        PhysicalMemory = new PhysicalMemory();
+        DeviceBus.Place(PhysicalMemory, configuration.MemoryBytes, configuration.Devices);
+        Processor = new Processor(PhysicalMemory);
+        var memory = new GuestMemory(PhysicalMemory);
+        var data = new LguestData(memory, configuration.Abi.Data);
+        Clock = configuration.Clock == ClockKind.Virtual
+            ? new VirtualClock(Processor, configuration.Date)
+            : new RealClock(TimeProvider.System, configuration.Date);
+        Interrupts = new InterruptController(data, Clock);
+        Router = new DmaRouter(memory, Interrupts, logger);
+
+        _context = new HypercallContext
+        {
+            Abi = configuration.Abi,
+            Processor = Processor,
+            Memory = memory,
+            Data = data,
+            Segments = new SegmentTable(),
+            Gates = new GateTable(),
+            Interrupts = Interrupts,
+            Clock = Clock,
+            Router = Router,
+            AddressSpace = new AddressSpace(Processor, memory),
+            Ending = ending,
+            GuestId = configuration.GuestId,
+        };
+        _hypercalls = new HypercallDispatcher(_context);
+        _traps = configuration.Abi.MakeTraps(new TrapContext
+        {
+            Abi = configuration.Abi,
+            Processor = Processor,
+            Hypercalls = _hypercalls,
+            Data = data,
+            Segments = _context.Segments,
+            Gates = _context.Gates,
+            Interrupts = Interrupts,
+            AddressSpace = _context.AddressSpace,
+            Ending = ending,
+        });
+        Processor.ExceptionHook = _traps;
+        Processor.Ports = new LguestPorts(ending, Processor);
+        Processor.TimeStampClock = Clock;
+
+        var bus = new DeviceBus(configuration.Devices, memory, Router, Clock, _events, _signal);
+        bus.Attach(configuration.MemoryBytes, logger);
+        _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, ending);
+    }
+
+    /// <summary>The guest's memory: where a kernel is loaded to before <see cref="Start"/>.</summary>
+    public PhysicalMemory PhysicalMemory { get; }
+
+    /// <summary>The processor.</summary>
+    public Processor Processor { get; }
+
+    /// <summary>The guest's clock.</summary>
+    public GuestClock Clock { get; }
+
+    /// <summary>The guest's interrupts.</summary>
+    public InterruptController Interrupts { get; }
+
+    /// <summary>The guest's DMA.</summary>
+    public DmaRouter Router { get; }
+
+    /// <summary>How often each hypercall was made, by name.</summary>
+    public IEnumerable<KeyValuePair<string, ulong>> HypercallCounts => _hypercalls.Counts;
+
+    /// <summary>Nanoseconds of host time in which the processor's thread slept because the guest did.</summary>
+    public ulong IdleNanoseconds => _loop.IdleNanoseconds;
+
+    /// <summary>
+    /// All that the guest can see or change, but for the processor, memory and the devices, which keep their own. Write it
+    /// after the processor's.
+    /// </summary>
+    public GuestState State
+    {
+        get => new()
+        {
+            Data = _context.Data.State,
+            RingSlot = _hypercalls.State,
+            Segments = _context.Segments.State,
+            Gates = _context.Gates.State,
+            Traps = _traps.State,
+            Interrupts = Interrupts.State,
+            Clock = Clock.State,
+            Bindings = Router.State,
+            Events = _events.State,
+            SliceEnd = _loop.SliceEnd,
+            PageOffset = _context.AddressSpace.PageOffset,
+        };
+        set
+        {
+            _context.Data.State = value.Data;
+            _hypercalls.State = value.RingSlot;
+            _context.Segments.State = value.Segments;
+            _context.Gates.State = value.Gates;
+            _traps.State = value.Traps;
+            Interrupts.State = value.Interrupts;
+            Clock.State = value.Clock;
+            Router.State = value.Bindings;
+            _events.State = value.Events;
+            _loop.SliceEnd = value.SliceEnd;
+            _context.AddressSpace.PageOffset = value.PageOffset;
+        }
+    }
+
+    /// <summary>Puts the processor at the kernel's first instruction.</summary>
+    /// <param name="entry">What the kernel's loader found.</param>
+    public void Start(in KernelEntry entry) => _traps.Start(entry);
+
+    /// <summary>Runs until the guest is over, or until something from outside ends the run.</summary>
+    /// <param name="limits">What the run may use up.</param>
+    /// <param name="stop">Ends the run soon, also while the guest sleeps. Any thread may cancel it.</param>
+    /// <returns>Why it returned. A guest that is over stays over: running it again gives the same answer.</returns>
+    public GuestOutcome Run(RunLimits limits = default, CancellationToken stop = default) => _loop.Run(limits, stop);
+
+    /// <summary>Finishes what devices have in hand, and frees all. Writes that the guest made are on their way to the host's disk.</summary>
+    public void Dispose()
+    {
+        foreach (IGuestDevice device in _configuration.Devices)
+        {
+            device.Dispose();
+        }
+
+        Processor.Dispose();
+        PhysicalMemory.Dispose();
+        _signal.Dispose();
+    }
+}

@@ -1,0 +1,44 @@
+using Lguest.Host.Abi;
+using Lguest.Host.Bus;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Lguest.Host;
+
+/// <summary>Which clock a guest has.</summary>
+public enum ClockKind
+{
+    /// <summary>The host's time.</summary>
+    Real,
+
+    /// <summary>Time made of executed instructions; idle waits are skipped. A run can be repeated exactly.</summary>
+    Virtual,
+}
+
+/// <summary>All that makes one guest.</summary>
+public sealed record GuestConfiguration
+{
+    /// <summary>Bytes of RAM: a multiple of 4096, not 0.</summary>
+    public required uint MemoryBytes { get; init; }
+
+    /// <summary>What kind of kernel it is.</summary>
+    public GuestAbi Abi { get; init; } = KnownAbis.Linux2623;
+
+    /// <summary>Its devices in the guest's order, the console last; at most 16. The guest owns and disposes them.</summary>
+    public IReadOnlyList<IGuestDevice> Devices { get; init; } = [];
+
+    /// <summary>Which clock it has.</summary>
+    public ClockKind Clock { get; init; } = ClockKind.Real;
+
+    /// <summary>
+    /// The date at its start, not before 1970; null: the host's date with the real clock,
+    /// <see cref="VirtualClock.DefaultDate"/> with the virtual one.
+    /// </summary>
+    public DateTimeOffset? Date { get; init; }
+
+    /// <summary>Its number among the guests that it shares a network with: MAC addresses come from it.</summary>
+    public ushort GuestId { get; init; } = 1;
+
+    /// <summary>Makes loggers for the host layer.</summary>
+    public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
+}

@@ -1,0 +1,41 @@
+using Lguest.Host.Dma;
+using Lguest.Host.Traps;
+
+namespace Lguest.Host;
+
+/// <summary>The host layer's part of a snapshot: one plain record for each component.</summary>
+public sealed record GuestState
+{
+    /// <summary>Where lguest_data is; null before the guest has said so.</summary>
+    public required LguestDataState? Data { get; init; }
+
+    /// <summary>The slot of the ring to look at next.</summary>
+    public required int RingSlot { get; init; }
+
+    /// <summary>The GDT's descriptors.</summary>
+    public required IReadOnlyList<ulong> Segments { get; init; }
+
+    /// <summary>Trap handlers and the kernel's stack.</summary>
+    public required GateTableState Gates { get; init; }
+
+    /// <summary>What else there is of traps.</summary>
+    public required TrapState Traps { get; init; }
+
+    /// <summary>Interrupts.</summary>
+    public required InterruptState Interrupts { get; init; }
+
+    /// <summary>The clock.</summary>
+    public required ClockState Clock { get; init; }
+
+    /// <summary>DMA bindings, oldest first.</summary>
+    public required IReadOnlyList<DmaBinding> Bindings { get; init; }
+
+    /// <summary>What is going to happen to devices.</summary>
+    public required IReadOnlyList<QueuedEvent> Events { get; init; }
+
+    /// <summary>Where the slice in progress ends: see the run loop.</summary>
+    public required ulong SliceEnd { get; init; }
+
+    /// <summary>Linear address at which the kernel sees physical 0.</summary>
+    public required uint PageOffset { get; init; }
+}

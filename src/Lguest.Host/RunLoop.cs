@@ -1,0 +1,198 @@
+using System.Diagnostics;
+using Lguest.Cpu;
+using Lguest.Host.Bus;
+using Lguest.Host.Hypercalls;
+using Lguest.Host.Traps;
+
+namespace Lguest.Host;
+
+/// <summary>
+/// The life of a guest: execute a slice, let devices and clock have their say, deliver an interrupt, and again; sleep
+/// when the guest does.
+/// </summary>
+internal sealed class RunLoop(
+    Processor processor,
+    HypercallDispatcher hypercalls,
+    TrapPolicy traps,
+    InterruptController interrupts,
+    GuestClock clock,
+    DeviceEvents events,
+    DeviceBus bus,
+    HostSignal signal,
+    GuestEnding ending)
+{
+    /// <summary>
+    /// Instructions between two looks at the world. Slices end at multiples of it, so that where they end is a matter of
+    /// the guest's instructions alone, and not of how a run was cut into pieces.
+    /// </summary>
+    private const ulong Slice = 50_000;
+
+    /// <summary>
+    /// The same while an interrupt is pending that the guest doesn't take: it lets it in by a plain store, which nobody
+    /// sees.
+    /// </summary>
+    private const ulong WaitingSlice = 500;
+
+    private const int TimerIrq = 0;
+
+    /// <summary>Nanoseconds of host time spent asleep.</summary>
+    public ulong IdleNanoseconds { get; private set; }
+
+    /// <summary>
+    /// Where the slice in progress ends, in instructions since the start. Only while a run's limit has cut a slice short
+    /// is this above the count of retired ones: the next run finishes the slice before it looks at anything, so that
+    /// the cut leaves no trace.
+    /// </summary>
+    public ulong SliceEnd { get; set; }
+
+    /// <summary>Runs until there is an outcome.</summary>
+    public GuestOutcome Run(RunLimits limits, CancellationToken stop)
+    {
+        using CancellationTokenRegistration registration = stop.Register(signal.Set);
+        ulong end = limits.Instructions is { } most ? processor.Retired + most : ulong.MaxValue;
+        while (true)
+        {
+            try
+            {
+                if (Turn(end, stop) is { } outcome)
+                {
+                    return outcome;
+                }
+            }
+            catch (GuestFaultException fault)
+            {
+                ending.Kill(fault.Message, processor.State.Eip);
+            }
+        }
+    }
+
+    private GuestOutcome? Turn(ulong end, CancellationToken stop)
+    {
+        if (ending.Outcome is { } outcome)
+        {
+            return outcome;
+        }
+
+        if (stop.IsCancellationRequested)
+        {
+            return new GuestOutcome.Stopped();
+        }
+
+        if (processor.Retired >= end)
+        {
+            return new GuestOutcome.InstructionLimit();
+        }
+
+        if (processor.Retired >= SliceEnd)
+        {
+            LookAround();
+        }
+
+        if (ending.IsOver)
+        {
+            return ending.Outcome;
+        }
+
+        if (interrupts.IsHalted)
+        {
+            SliceEnd = 0;
+            Sleep();
+        }
+        else
+        {
+            Execute(end);
+        }
+
+        return null;
+    }
+
+    private void LookAround()
+    {
+        bus.ServiceDue();
+        bus.Service();
+        if (clock.TakeExpired())
+        {
+            interrupts.Raise(TimerIrq);
+        }
+
+        DeliverInterrupt();
+        SliceEnd = NextSliceEnd();
+    }
+
+    /// <summary>Queued calls come before an interrupt, and may change whether there is one.</summary>
+    private void DeliverInterrupt()
+    {
+        if (interrupts.CanDeliver(traps))
+        {
+            hypercalls.DrainRing();
+            if (!ending.IsOver)
+            {
+                interrupts.TryDeliver(traps);
+            }
+        }
+    }
+
+    private ulong NextSliceEnd()
+    {
+        ulong retired = processor.Retired;
+        ulong grid = interrupts.IsWaiting(traps) ? WaitingSlice : Slice;
+        ulong length = grid - (retired % grid);
+        if (NextMoment() is { } moment)
+        {
+            length = Math.Min(length, clock.InstructionsUntil(moment));
+        }
+
+        return retired + length;
+    }
+
+    private void Execute(ulong end)
+    {
+        StopReason reason = processor.Run(Math.Min(SliceEnd, end) - processor.Retired);
+        if (reason != StopReason.InstructionLimit)
+        {
+            SliceEnd = 0;
+        }
+
+        switch (reason)
+        {
+            case StopReason.PageTableViolation:
+                throw new GuestFaultException(
+                    processor.PageTableViolation is { } violation ? PageTables.Describe(violation) : "bad page tables");
+            case StopReason.TripleFault:
+                throw new GuestFaultException("triple fault");
+            case StopReason.Halted:
+                interrupts.IsHalted = true;
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Sleep()
+    {
+        ulong? moment = NextMoment();
+        if (clock.IsVirtual && moment is { } next)
+        {
+            clock.SkipTo(next);
+            return;
+        }
+
+        ulong? wait = moment is { } due ? due - Math.Min(due, clock.Now) : null;
+        if (wait == 0)
+        {
+            return;
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        signal.Wait(wait);
+        IdleNanoseconds += (ulong)Stopwatch.GetElapsedTime(start).Ticks * TimeSpan.NanosecondsPerTick;
+    }
+
+    /// <summary>When the next thing happens that is known now.</summary>
+    private ulong? NextMoment()
+    {
+        ulong? timer = clock.Deadline;
+        ulong? device = events.NextDue;
+        return timer is null || device < timer ? device : timer;
+    }
+}

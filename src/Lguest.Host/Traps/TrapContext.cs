@@ -1,0 +1,42 @@
+using Lguest.Cpu;
+using Lguest.Host.Abi;
+using Lguest.Host.Hypercalls;
+
+namespace Lguest.Host.Traps;
+
+/// <summary>The parts of a guest that traps and interrupts act on.</summary>
+public sealed class TrapContext
+{
+    /// <summary>The kernel's ABI.</summary>
+    public required GuestAbi Abi { get; init; }
+
+    /// <summary>The processor.</summary>
+    public required Processor Processor { get; init; }
+
+    /// <summary>Makes hypercalls.</summary>
+    public required HypercallDispatcher Hypercalls { get; init; }
+
+    /// <summary>The structure that guest and host share.</summary>
+    public required LguestData Data { get; init; }
+
+    /// <summary>The guest's descriptors.</summary>
+    public required SegmentTable Segments { get; init; }
+
+    /// <summary>Its trap handlers.</summary>
+    public required GateTable Gates { get; init; }
+
+    /// <summary>Its interrupts.</summary>
+    public required InterruptController Interrupts { get; init; }
+
+    /// <summary>Its address space.</summary>
+    public required AddressSpace AddressSpace { get; init; }
+
+    /// <summary>Takes its end.</summary>
+    public required GuestEnding Ending { get; init; }
+}
+
+/// <summary>Where a kernel starts, as whoever loaded it has found out.</summary>
+/// <param name="EntryPoint">EIP of its first instruction.</param>
+/// <param name="PageDirectory">Physical address of the first page directory, for kernels that start with paging on.</param>
+/// <param name="PageOffset">Linear address at which such a kernel sees physical 0.</param>
+public readonly record struct KernelEntry(uint EntryPoint, uint PageDirectory = 0, uint PageOffset = 0);

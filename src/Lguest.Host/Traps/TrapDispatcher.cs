@@ -1,0 +1,171 @@
+using Lguest.Cpu;
+using Lguest.Cpu.Memory;
+
+namespace Lguest.Host.Traps;
+
+/// <summary>
+/// Traps and interrupts of a kernel at CPL 1: the host is the kernel's IDT and TSS. It looks up the gate, builds the
+/// frame, and keeps the guest's idea of the interrupt flag, which isn't the processor's.
+/// </summary>
+/// <remarks>The processor's own IF is always 1: the guest masks interrupts in lguest_data.</remarks>
+public sealed class TrapDispatcher : TrapPolicy
+{
+    private const int KernelPrivilege = SegmentTable.KernelPrivilege;
+    private const uint ClearedOnEntry = Eflags.Tf | Eflags.Nt | Eflags.Rf | Eflags.Vm;
+    private const uint InitialCr0 = Cr0.Pe | Cr0.Mp | Cr0.Et | Cr0.Ne | Cr0.Wp | Cr0.Am | Cr0.Pg;
+    private const uint InitialCr4 = Cr4.Osfxsr | Cr4.Osxmmexcpt;
+    private const int GateErrorShift = 3;
+    private const uint GateErrorIdt = 2;
+
+    private readonly Processor _processor;
+    private readonly DebugRegisterReads _debugRegisters;
+
+    /// <summary>Makes the dispatcher of a guest.</summary>
+    public TrapDispatcher(TrapContext context)
+        : base(context)
+    {
+        _processor = context.Processor;
+        _debugRegisters = new DebugRegisterReads(context.Processor);
+    }
+
+    /// <inheritdoc />
+    public override uint OpenLines => Context.Gates.InterruptGates;
+
+    /// <inheritdoc />
+    public override bool AcceptsInterrupts =>
+        !Context.Data.ForbidsInterruptsAt(_processor.State.Eip)
+        && (Context.Interrupts.IsHalted || Context.Data.InterruptsEnabled);
+
+    /// <inheritdoc />
+    public override TrapState State
+    {
+        get => new(_debugRegisters.LastWasSingleStep);
+        set => _debugRegisters.LastWasSingleStep = value.LastWasSingleStep;
+    }
+
+    /// <inheritdoc />
+    protected override int HypercallPrivilege => KernelPrivilege;
+
+    /// <inheritdoc />
+    public override void Start(in KernelEntry entry)
+    {
+        _processor.Reset();
+        _processor.HostGdt = Context.Segments.Table;
+        _processor.PortPrivilege = KernelPrivilege;
+        _processor.PageTablePolicy = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
+        Context.AddressSpace.PageOffset = entry.PageOffset;
+        _processor.WriteControlRegister(4, InitialCr4);
+        _processor.WriteControlRegister(3, entry.PageDirectory);
+        _processor.WriteControlRegister(0, InitialCr0);
+        SegmentRegister data = SegmentTable.InitialSegment(code: false);
+        _processor.SetSegment(SegmentName.Cs, SegmentTable.InitialSegment(code: true));
+        _processor.SetSegment(SegmentName.Ss, data);
+        _processor.SetSegment(SegmentName.Ds, data);
+        _processor.SetSegment(SegmentName.Es, data);
+        _processor.SetSegment(SegmentName.Fs, default);
+        _processor.SetSegment(SegmentName.Gs, default);
+        _processor.Eflags = Eflags.Fixed | Eflags.If;
+        _processor.State.Eip = entry.EntryPoint;
+    }
+
+    /// <inheritdoc />
+    /// <remarks>
+    /// A sleeper is woken before the frame is made: the frame must say that interrupts were on. The other order would
+    /// leave the guest masked for ever.
+    /// </remarks>
+    public override void EnterInterrupt(int irq)
+    {
+        if (Context.Interrupts.IsHalted)
+        {
+            Context.Interrupts.IsHalted = false;
+            Context.Data.InterruptsEnabled = true;
+        }
+
+        int vector = GateTable.FirstInterruptVector + irq;
+        var interrupt = new ExceptionInfo(vector, 0, ExceptionOrigin.External, 0, _processor.State.Eip);
+        Enter(interrupt, Context.Gates[vector]);
+    }
+
+    /// <inheritdoc />
+    protected override ExceptionDisposition OnTrap(in ExceptionInfo exception)
+    {
+        // Queued calls may be the very reason of a fault: the guest's page tables, descriptors and TS are what they
+        // say. The instruction starts again then, and if it still faults, there is nothing queued any more.
+        bool drained = Context.Hypercalls.DrainRing();
+        if (drained && (exception.Origin == ExceptionOrigin.Fault || Context.Ending.IsOver))
+        {
+            return ExceptionDisposition.Resume;
+        }
+
+        ExceptionInfo trap = exception;
+        if (trap.Origin == ExceptionOrigin.Software && Context.Gates[trap.Vector].Privilege < _processor.State.Cpl)
+        {
+            trap = ForbiddenInterrupt(trap);
+        }
+
+        if (_debugRegisters.TryExecute(trap))
+        {
+            return ExceptionDisposition.Resume;
+        }
+
+        Gate gate = Context.Gates[trap.Vector];
+        if (!gate.IsPresent)
+        {
+            throw new GuestFaultException($"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}");
+        }
+
+        if (trap.Vector == ExceptionVector.PageFault)
+        {
+            Context.Data.WriteFaultAddress(trap.Address);
+        }
+
+        Enter(trap, gate);
+        return ExceptionDisposition.Resume;
+    }
+
+    /// <summary>INT n through a gate that isn't for this CPL is a fault of the INT itself.</summary>
+    private ExceptionInfo ForbiddenInterrupt(in ExceptionInfo trap)
+    {
+        _processor.State.Eip = trap.InstructionEip;
+        uint error = ((uint)trap.Vector << GateErrorShift) | GateErrorIdt;
+        return new ExceptionInfo(
+            ExceptionVector.GeneralProtection, error, ExceptionOrigin.Fault, 0, trap.InstructionEip);
+    }
+
+    /// <summary>Enters a handler at CPL 1: from the kernel on the stack it has, from a program on the kernel's own.</summary>
+    private void Enter(in ExceptionInfo trap, Gate gate)
+    {
+        uint eflags = _processor.Eflags & ~Eflags.If;
+        if (Context.Data.InterruptsEnabled)
+        {
+            eflags |= Eflags.If;
+        }
+
+        bool hasErrorCode = trap.Origin != ExceptionOrigin.External && ExceptionVector.HasErrorCode(trap.Vector);
+        var entry = new GateEntry
+        {
+            CodeSelector = SegmentTable.KernelCode,
+            Offset = gate.Offset,
+            SwitchStack = _processor.State.Cpl != KernelPrivilege,
+            StackSelector = Context.Gates.Stack.Selector,
+            StackPointer = Context.Gates.Stack.Offset,
+            PushedEflags = eflags,
+            ErrorCode = hasErrorCode ? trap.ErrorCode : null,
+            ClearEflags = ClearedOnEntry,
+        };
+        if (!_processor.TryEnterGate(entry, out ExceptionInfo fault))
+        {
+            throw new GuestFaultException(
+                $"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}: entering its handler gives {DescribeFault(fault)}");
+        }
+
+        if (gate.MasksInterrupts)
+        {
+            Context.Data.InterruptsEnabled = false;
+        }
+    }
+
+    private string DescribeFault(in ExceptionInfo fault) => _processor.PageTableViolation is { } violation
+        ? PageTables.Describe(violation)
+        : Describe(fault);
+}

@@ -1,0 +1,131 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+
+namespace Lguest.Boot.Tests;
+
+/// <summary>Kernel images made of nothing but what a loader looks at.</summary>
+internal static class TestImages
+{
+    public const uint KernelAddress = 0x100000;
+    public const uint UsualPageOffset = 0xc0000000;
+
+    /// <summary>Where the entry is in <see cref="KernelBytes"/>.</summary>
+    public const uint EntryOffset = 0x340 + 13;
+
+    /// <summary>A kernel's bytes: recognizable filler, the signature, and the entry code of 2.6.23.</summary>
+    public static byte[] KernelBytes(uint pageOffset = UsualPageOffset, int length = 0x2345)
+    {
+        byte[] bytes = new byte[length];
+        for (int i = 0; i < length; i++)
+        {
+            bytes[i] = (byte)((i * 7) ^ (i >> 8));
+        }
+
+        "GenuineLguest"u8.CopyTo(bytes.AsSpan((int)EntryOffset - 13));
+        EntryCode(pageOffset).CopyTo(bytes, (int)EntryOffset);
+        return bytes;
+    }
+
+    /// <summary>mov esp,0xc0345678; mov eax,esi; add eax,page_offset; jmp.</summary>
+    public static byte[] EntryCode(uint pageOffset)
+    {
+        byte[] code = [0xbc, 0x78, 0x56, 0x34, 0xc0, 0x89, 0xf0, 0x05, 0, 0, 0, 0, 0xe9];
+        BinaryPrimitives.WriteUInt32LittleEndian(code.AsSpan(8), pageOffset);
+        return code;
+    }
+
+    /// <summary>An ELF32 executable for the i386.</summary>
+    public static byte[] Elf(params ElfPart[] parts)
+    {
+        const int HeaderSize = 52;
+        const int ProgramHeaderSize = 32;
+        int dataStart = HeaderSize + (parts.Length * ProgramHeaderSize);
+        byte[] image = new byte[dataStart + parts.Sum(part => part.Bytes.Length)];
+        "\u007fELF\u0001\u0001\u0001"u8.CopyTo(image);
+        Write16(image, 16, 2);
+        Write16(image, 18, 3);
+        Write32(image, 20, 1);
+        Write32(image, 28, HeaderSize);
+        Write16(image, 40, HeaderSize);
+        Write16(image, 42, ProgramHeaderSize);
+        Write16(image, 44, (ushort)parts.Length);
+        for (int i = 0; i < parts.Length; i++)
+        {
+            ElfPart part = parts[i];
+            int header = HeaderSize + (i * ProgramHeaderSize);
+            Write32(image, header, part.Type);
+            Write32(image, header + 4, (uint)dataStart);
+            Write32(image, header + 8, part.Virtual);
+            Write32(image, header + 12, part.Physical);
+            Write32(image, header + 16, (uint)part.Bytes.Length);
+            Write32(image, header + 20, part.MemorySize ?? (uint)part.Bytes.Length);
+            part.Bytes.CopyTo(image, dataStart);
+            dataStart += part.Bytes.Length;
+        }
+
+        return image;
+    }
+
+    /// <summary>The ELF of an ordinary little kernel at 1 MiB.</summary>
+    public static byte[] OrdinaryElf(uint pageOffset = UsualPageOffset) =>
+        Elf(new ElfPart(KernelAddress + pageOffset, KernelAddress, KernelBytes(pageOffset), MemorySize: 0x8000));
+
+    /// <summary>A bzImage of protocol 2.06, as 2.6.23 makes them.</summary>
+    /// <param name="payload">Already compressed.</param>
+    /// <param name="after">Bytes that follow the payload.</param>
+    public static byte[] BzImage(byte[] payload, byte[]? after = null)
+    {
+        const int SetupSectors = 5;
+        const int Sector = 512;
+        const int Unpacker = 0x700;
+        byte[] code = [.. Enumerable.Repeat((byte)0x90, Unpacker), .. payload, .. after ?? new byte[64]];
+        byte[] image = new byte[((1 + SetupSectors) * Sector) + ((code.Length + 15) & ~15)];
+        image[0x1f1] = SetupSectors;
+        Write32(image, 0x1f4, (uint)((code.Length + 15) / 16));
+        Write16(image, 0x1fe, 0xaa55);
+        "HdrS"u8.CopyTo(image.AsSpan(0x202));
+        Write16(image, 0x206, 0x206);
+        image[0x211] = 1;
+        code.CopyTo(image, (1 + SetupSectors) * Sector);
+        return image;
+    }
+
+    public static byte[] Gzip(byte[] bytes)
+    {
+        var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Optimal))
+        {
+            gzip.Write(bytes);
+        }
+
+        return packed.ToArray();
+    }
+
+    public static void Write16(byte[] image, int offset, ushort value) =>
+        BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(offset), value);
+
+    public static void Write32(byte[] image, int offset, uint value) =>
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(offset), value);
+}
+
+/// <summary>A program header and what it loads.</summary>
+internal sealed record ElfPart(uint Virtual, uint Physical, byte[] Bytes, uint? MemorySize = null, uint Type = 1);
+
+/// <summary>A folder that goes away with the test.</summary>
+internal sealed class TestFolder : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lguest-boot-");
+
+    public string Name => _folder.FullName;
+
+    public string File(string name, byte[] contents)
+    {
+        string path = System.IO.Path.Combine(_folder.FullName, name);
+        System.IO.File.WriteAllBytes(path, contents);
+        return path;
+    }
+
+    public string Path(string name) => System.IO.Path.Combine(_folder.FullName, name);
+
+    public void Dispose() => _folder.Delete(recursive: true);
+}
