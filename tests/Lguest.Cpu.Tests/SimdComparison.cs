@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
 using System.Text;
 using Lguest.Cpu.Tests.Native;
-using Xunit;
 
 namespace Lguest.Cpu.Tests;
 
@@ -16,7 +15,8 @@ internal sealed unsafe class SimdComparison : IDisposable
     private const int Esp = 4;
     private const int Esi = 6;
     private const int Edi = 7;
-    private const uint ArithmeticFlags = 0x8D5;
+    /// <summary>CF, PF, AF, ZF, SF, OF.</summary>
+    public const uint ArithmeticFlags = 0x8D5;
 
     private readonly NativeProcessor _native = new();
     private readonly Machine _machine = new();

@@ -30,7 +30,17 @@ public sealed record SimdForm(byte[] Bytes, Instruction Decoded)
     public bool IsMaskedMove => Code is Code.Maskmovq_rDI_mm_mm or Code.Maskmovdqu_rDI_xmm_xmm;
 
     /// <summary>Whether it ends in an immediate byte.</summary>
-    public bool HasImmediate => Decoded.GetOpKind(Decoded.OpCount - 1) == OpKind.Immediate8;
+    public bool HasImmediate => Decoded.OpCount > 0 && Decoded.GetOpKind(Decoded.OpCount - 1) == OpKind.Immediate8;
+
+    /// <summary>Floating-point computation, comparison and conversion.</summary>
+    public static IEnumerable<Code> FloatingPointCodes => Codes.Where(IsFloatingPointCode);
+
+    /// <summary>RCP and RSQRT, whose values are the implementation's.</summary>
+    public static IEnumerable<Code> ApproximationCodes => Codes.Where(IsApproximationCode);
+
+    /// <summary>What computes with integers, or only moves.</summary>
+    public static IEnumerable<Code> IntegerCodes => Codes.Where(
+        code => !IsFloatingPointCode(code) && !IsApproximationCode(code));
 
     /// <summary>Every instruction of the five feature sets.</summary>
     public static IEnumerable<Code> Codes => Enum.GetValues<Code>().Where(code =>
@@ -87,6 +97,16 @@ public sealed record SimdForm(byte[] Bytes, Instruction Decoded)
 
     /// <inheritdoc />
     public override string ToString() => $"{Convert.ToHexString(Bytes)} {Decoded}";
+
+    private static bool IsApproximationCode(Code code) =>
+        code.Mnemonic() is Mnemonic.Rcpps or Mnemonic.Rcpss or Mnemonic.Rsqrtps or Mnemonic.Rsqrtss;
+
+    private static bool IsFloatingPointCode(Code code)
+    {
+        string name = code.Mnemonic().ToString();
+        string[] families = ["Add", "Sub", "Mul", "Div", "Min", "Max", "Sqrt", "Hadd", "Hsub", "Cmp", "Comis", "Ucomis", "Cvt"];
+        return families.Any(family => name.StartsWith(family, StringComparison.Ordinal));
+    }
 
     private static SimdForm Make(byte[] bytes)
     {

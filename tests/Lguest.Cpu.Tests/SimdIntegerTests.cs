@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Tests.Native;
-using Xunit;
 
 namespace Lguest.Cpu.Tests;
 
@@ -30,12 +29,18 @@ public sealed unsafe class SimdIntegerTests : IDisposable
                 }
 
                 Fill(values);
+                if (code == Code.Ldmxcsr_m32)
+                {
+                    // Which of the high bits exist is different among processors.
+                    _comparison.Memory[sizeof(ushort)..sizeof(uint)].Clear();
+                }
+
                 _comparison.Compare();
             }
         }
     }
 
-    public static TheoryData<Code> Instructions() => [.. SimdForm.Codes];
+    public static TheoryData<Code> Instructions() => [.. SimdForm.IntegerCodes];
 
     public void Dispose() => _comparison.Dispose();
 

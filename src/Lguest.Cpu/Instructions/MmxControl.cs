@@ -3,7 +3,7 @@ using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Instructions;
 
-/// <summary>EMMS (SDM 1, 9.4.7): the x87 stack becomes empty. TOP and the registers stay.</summary>
+/// <summary>EMMS (SDM 1, 9.4.7, and 3A, table 13-1): the x87 stack becomes empty; what is in its registers stays.</summary>
 internal static unsafe class MmxControl
 {
     /// <summary>Lowers the family's instruction.</summary>

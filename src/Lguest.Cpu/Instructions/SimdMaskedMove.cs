@@ -1,5 +1,3 @@
-using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
@@ -10,6 +8,7 @@ namespace Lguest.Cpu.Instructions;
 /// <summary>
 /// MASKMOVQ and MASKMOVDQU (SDM 1, 10.4.6.1): stores those bytes of a register to [EDI] whose mask byte has its bit 7 set.
 /// </summary>
+/// <remarks>Bytes that aren't stored can fault too, as processors have it, even if they are all.</remarks>
 internal static unsafe class SimdMaskedMove
 {
     /// <summary>Lowers the family's instructions.</summary>
@@ -52,22 +51,17 @@ internal static unsafe class SimdMaskedMove
             return TUnit.Raise(s, op);
         }
 
-        Vector128<byte> chosen = TRegister.Load(TRegister.Source(s, op));
-        uint mask = chosen.ExtractMostSignificantBits();
-        if (mask != 0)
+        byte* location = TAddressing.Write(s, op, TMemory.Bytes);
+        if (location == null)
         {
-            byte* location = TAddressing.Write(s, op, TMemory.Bytes);
-            if (location == null)
-            {
-                return null;
-            }
-
-            Vector128<byte> value = TRegister.Load(TRegister.Destination(s, op));
-            Vector128<byte> selection = Vector128.LessThan(chosen.AsSByte(), Vector128<sbyte>.Zero).AsByte();
-            TMemory.Store(location, Vector128.ConditionalSelect(selection, value, TMemory.Load(location)));
-            MemoryAccess.Complete(s, location);
+            return null;
         }
 
+        Vector128<byte> mask = TRegister.Load(TRegister.Source(s, op));
+        Vector128<byte> value = TRegister.Load(TRegister.Destination(s, op));
+        Vector128<byte> chosen = Vector128.LessThan(mask.AsSByte(), Vector128<sbyte>.Zero).AsByte();
+        TMemory.Store(location, Vector128.ConditionalSelect(chosen, value, TMemory.Load(location)));
+        MemoryAccess.Complete(s, location);
         TUnit.Enter(s);
         return Operation.Next(s, op);
     }

@@ -60,9 +60,12 @@ internal static unsafe class SseConversion
         where TMemory : struct, IPackedMemory =>
         PackedLowering<Sse<TOperation>>.Lower<SseUnit, GeneralOperand, XmmOperand, TMemory>(instruction, context, op);
 
+    /// <summary>With a source in memory, nothing of MMX is touched (SDM 2A, CVTPI2PD).</summary>
     private static Lowered FromMmx<TOperation>(in Instruction instruction, in LoweringContext context, Operation* op)
-        where TOperation : struct, ISseOperation =>
-        PackedLowering<Sse<TOperation>>.Lower<SseAndMmxUnit, XmmOperand, MmxOperand, Memory64>(instruction, context, op);
+        where TOperation : struct, ISseOperation => Operands.IsMemory(instruction, 1)
+            ? Xmm<TOperation, Memory64>(instruction, context, op)
+            : PackedLowering<Sse<TOperation>>.Lower<SseAndMmxUnit, XmmOperand, MmxOperand, Memory64>(
+                instruction, context, op);
 
     private static Lowered ToMmx<TOperation, TMemory>(in Instruction instruction, in LoweringContext context, Operation* op)
         where TOperation : struct, ISseOperation

@@ -41,6 +41,8 @@ internal static unsafe class SseForms<TUnit, TDestination, TSource>
     private static bool TryExecute<TOperation>(ProcessorState* s, Operation* op, byte* source)
         where TOperation : struct, ISseOperation
     {
+        // Processors enter MMX before they compute: it stays so after an exception.
+        TUnit.Enter(s);
         byte* destination = TDestination.Destination(s, op);
         FloatingPointContext context = FloatingPointContext.FromMxcsr(s->Sse.Mxcsr);
         Vector128<byte> result = TOperation.Execute(
@@ -50,7 +52,6 @@ internal static unsafe class SseForms<TUnit, TDestination, TSource>
             return false;
         }
 
-        TUnit.Enter(s);
         TDestination.Store(s, destination, result);
         return true;
     }
