@@ -22,8 +22,23 @@ public sealed unsafe partial class Processor
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
+        if (_endOfNextRun is { } end)
+        {
+            _endOfNextRun = null;
+            return end;
+        }
+
         while (true)
         {
+            if (s->PendingDebug != 0)
+            {
+                RaiseDebugTrap();
+                if (Deliver() is { } reason)
+                {
+                    return reason;
+                }
+            }
+
             if (s->StopRequested != 0)
             {
                 return StopReason.Requested;
@@ -113,8 +128,7 @@ public sealed unsafe partial class Processor
 
         if ((flags & Cpu.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
         {
-            s->Halted = 0;
-            RaiseSingleStep();
+            s->PendingDebug |= Debug.StatusSingleStep;
         }
     }
 
@@ -261,15 +275,17 @@ public sealed unsafe partial class Processor
         return null;
     }
 
-    private void RaiseSingleStep()
+    /// <summary>#DB after an instruction: a trap, with its reasons in DR6. It ends a HLT.</summary>
+    private void RaiseDebugTrap()
     {
         ProcessorState* s = _state;
-        s->SetDebug(6, s->GetDebug(6) | Debug.StatusSingleStep);
+        s->SetDebug(6, s->GetDebug(6) | s->PendingDebug);
+        s->PendingDebug = 0;
+        s->Halted = 0;
         s->Exception = default;
         s->Exception.Vector = ExceptionVector.Debug;
         s->Exception.Origin = ExceptionOrigin.Trap;
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = ExitReason.Exception;
     }
 
     private void Trace(CodeBlock* block)

@@ -123,22 +123,3 @@ internal unsafe ref struct FarReturn
         }
     }
 }
-
-/// <summary>How a far transfer leaves its block.</summary>
-internal static unsafe class FarExit
-{
-    /// <summary>
-    /// After a transfer that has set EIP and the mode, or has failed: goes on there, or raises.
-    /// </summary>
-    public static Operation* Finish(ProcessorState* s, Operation* op, bool done, in PendingException fault)
-    {
-        if (!done)
-        {
-            return Fault.Raise(s, op, fault);
-        }
-
-        BlockExit.GiveBackRest(s, op);
-        const uint Leaving = Eflags.Tf | Eflags.Rf;
-        return (s->SystemFlags & Leaving) == 0 && s->WindowWanted == 0 ? BlockExit.ToAddress(s, s->Eip) : null;
-    }
-}

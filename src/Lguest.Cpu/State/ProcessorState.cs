@@ -86,6 +86,9 @@ public unsafe partial struct ProcessorState
     /// <summary>The same for debug traps: only MOV SS and POP SS hold them off.</summary>
     internal ulong DebugShadowUntil;
 
+    /// <summary>Bits of DR6 for the debug trap that follows the instruction that is executing.</summary>
+    internal uint PendingDebug;
+
     /// <summary>Not zero after HLT, until an interrupt is delivered.</summary>
     internal uint Halted;
 
