@@ -275,6 +275,9 @@ public sealed unsafe partial class Processor
         return count;
     }
 
+    /// <summary>EIP is about to be somebody else's: the jump that waits to be linked doesn't lead there.</summary>
+    private void ForgetLink() => _state->LinkFrom = null;
+
     private Operation* RaiseFetchFault(in PendingException fault)
     {
         ProcessorState* s = _state;

@@ -11,7 +11,7 @@ namespace Lguest.Cpu.Instructions;
 internal static unsafe class Bcd
 {
     /// <summary>Lowers the family's instructions.</summary>
-    public static Lowered Lower(in Instruction instruction, in LoweringContext _, Operation* op)
+    public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
         OperationHandler handler = instruction.Mnemonic switch
         {

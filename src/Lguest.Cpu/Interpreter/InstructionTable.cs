@@ -39,7 +39,10 @@ internal static unsafe class InstructionTable
         &Rotates.Lower,
         &DoubleShifts.Lower,
         &NoOperations.Lower,
-        &StackFrames.Lower,
+        &ProcedureFrames.Lower,
+        &Bounds.Lower,
+        &Bcd.Lower,
+        &SelectorAdjustment.Lower,
         &Segmentation.Lower,
         &EflagsTransfer.Lower,
         &SoftwareInterrupts.Lower,
@@ -53,8 +56,10 @@ internal static unsafe class InstructionTable
         &SelectorQueries.Lower,
         &FarTransfers.Lower,
         &Simd.Lower,
-        &Bcd.Lower,
-        &SelectorAdjustment.Lower,
+        &Ports.Lower,
+        &DescriptorTableRegisters.Lower,
+        &SelectorQueries.Lower,
+        &FarTransfers.Lower,
     ];
 
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>

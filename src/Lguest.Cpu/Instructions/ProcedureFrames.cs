@@ -10,7 +10,7 @@ namespace Lguest.Cpu.Instructions;
 /// Those that push several values go through their accesses twice: once to see whether any of them faults, and once to
 /// make them. A page that can be written the first time can be the second time.
 /// </remarks>
-internal static unsafe class StackFrames
+internal static unsafe class ProcedureFrames
 {
     private const int GeneralRegisters = 8;
 
