@@ -154,6 +154,15 @@ public sealed unsafe partial class Processor
             mode |= ExecutionMode.User;
         }
 
+        // The jump cache knows offsets in CS: what is there depends on CS, but in flat code.
+        bool moved = s->Cs.Base != s->JumpCodeBase || s->Cs.Limit != s->JumpCodeLimit;
+        if (moved && (mode & ExecutionMode.Flat) == 0)
+        {
+            s->JumpCodeBase = s->Cs.Base;
+            s->JumpCodeLimit = s->Cs.Limit;
+            Translation.NewGeneration();
+        }
+
         s->Mode = mode;
         s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
         bool checksAlignment = user && (s->SystemFlags & Cpu.Eflags.Ac) != 0 && (s->Cr0 & Cpu.Cr0.Am) != 0;
@@ -175,7 +184,7 @@ public sealed unsafe partial class Processor
 
         int limit = (int)Math.Min(s->Countdown, block->InstructionCount);
         bool isFlat = (s->Mode & ExecutionMode.Flat) != 0;
-        if (!isFlat && eip + block->Length - 1 > s->Cs.Limit)
+        if (!isFlat && block->Length - 1 > s->Cs.Limit - eip)
         {
             limit = Math.Min(limit, InstructionsWithin(block, s->Cs.Limit - eip));
             if (limit == 0)
@@ -243,7 +252,8 @@ public sealed unsafe partial class Processor
             return null;
         }
 
-        if (block->SecondPage == CodeBlock.NoPage)
+        bool isWithinLimit = (s->Mode & ExecutionMode.Flat) != 0 || block->Length - 1 <= s->Cs.Limit - eip;
+        if (block->SecondPage == CodeBlock.NoPage && isWithinLimit)
         {
             entry->Eip = eip;
             entry->Key = s->JumpKey;
@@ -264,6 +274,9 @@ public sealed unsafe partial class Processor
 
         return count;
     }
+
+    /// <summary>EIP is about to be somebody else's: the jump that waits to be linked doesn't lead there.</summary>
+    private void ForgetLink() => _state->LinkFrom = null;
 
     private Operation* RaiseFetchFault(in PendingException fault)
     {
