@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Tests.Native;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>What keeps MMX and SSE instructions from executing, and in which order it is looked at.</summary>
 public sealed unsafe class SimdAvailabilityTests : IDisposable
