@@ -3,7 +3,7 @@ using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Instructions;
 
-/// <summary>MOV, MOVZX, MOVSX and LEA among general registers and memory (SDM 1, 7.3.1).</summary>
+/// <summary>MOV (MOVNTI too), MOVZX, MOVSX and LEA among general registers and memory (SDM 1, 7.3.1).</summary>
 internal static unsafe class DataTransfer
 {
     /// <summary>Lowers the family's instructions.</summary>
@@ -12,6 +12,7 @@ internal static unsafe class DataTransfer
         switch (instruction.Mnemonic)
         {
             case Mnemonic.Mov:
+            case Mnemonic.Movnti:
                 return LowerMove(instruction, context, op);
             case Mnemonic.Movzx:
                 return LowerWiden<ZeroExtension>(instruction, context, op);

@@ -8,6 +8,9 @@ internal static class StateOffset
     /// <summary>EAX, AX, AL.</summary>
     public const byte Eax = 0;
 
+    /// <summary>AH.</summary>
+    public const byte Ah = 1;
+
     /// <summary>ECX, CX, CL.</summary>
     public const byte Ecx = 4;
 

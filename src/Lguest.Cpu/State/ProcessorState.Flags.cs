@@ -113,6 +113,22 @@ public unsafe partial struct ProcessorState
         FlagsCarries = (carry ? CarryOut : 0) | (carry != overflow ? CarryIntoTop : 0) | (auxiliary ? CarryOutOfBit3 : 0);
     }
 
+    /// <summary>
+    /// SF, ZF and PF of a result. CF is bit 31 of <paramref name="carries"/>, OF is whether bit 30 differs from it; AF is clear.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void SetShiftFlags<TSize>(uint result, uint carries)
+        where TSize : struct, IOperandSize
+    {
+        FlagsResult = TSize.SignExtend(result);
+        FlagsCarries = carries & (CarryOut | CarryIntoTop);
+    }
+
+    /// <summary>Replaces CF by bit 31 of <paramref name="carries"/> and OF by whether bit 30 differs from it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void SetRotateFlags(uint carries) =>
+        FlagsCarries = (FlagsCarries & ~(CarryOut | CarryIntoTop)) | (carries & (CarryOut | CarryIntoTop));
+
     /// <summary>Replaces CF and OF, keeping the other four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void SetCarryAndOverflow(bool carry, bool overflow) =>

@@ -31,14 +31,14 @@ public sealed class InterruptTests : IDisposable
             a.InitHypercall();
             a.SetGate(TimerVector, handler);
             a.EnableInterrupts();
-            a.Hypercall(KernelAssembly.SetClockEvent, 10_000_000);
+            a.Hypercall(KernelAssembly.SetClockEvent, 1_000_000);
             SpinForever(a);
         });
 
         _guest.RunUntilPowerOff();
 
         uint frame = _guest.Read(Scratch) - PageOffset;
-        Assert.InRange(_guest.Read(frame), Linear(Code), Linear(Code) + 0x200);
+        Assert.InRange(_guest.Read(frame), Linear(Text), Linear(Text) + 0x200);
         Assert.Equal(Eflags.If, _guest.Read(frame + 8) & Eflags.If);
         Assert.Equal(0u, _guest.Read(IrqEnabled));
         Assert.Equal(1ul, _guest.Guest.Interrupts.Delivered[0]);
@@ -249,24 +249,24 @@ public sealed class InterruptTests : IDisposable
             a.EnableInterrupts();
             a.Hypercall(KernelAssembly.SetClockEvent, 1000);
             a.mov(ecx, 30_000);
-            a.jmp(Linear(Code + 0x400));
+            a.jmp(Linear(Text + 0x400));
         });
-        _guest.Assemble(Code + 0x400, a =>
+        _guest.Assemble(Text + 0x400, a =>
         {
             Label again = a.CreateLabel();
             a.Label(ref again);
             a.dec(ecx);
             a.jne(again);
-            a.jmp(Linear(Code + 0x500));
+            a.jmp(Linear(Text + 0x500));
         });
-        _guest.Assemble(Code + 0x500, SpinForever);
-        _guest.Write(NoInterruptStart, Linear(Code + 0x400));
-        _guest.Write(NoInterruptStart + 4, Linear(Code + 0x480));
+        _guest.Assemble(Text + 0x500, SpinForever);
+        _guest.Write(NoInterruptStart, Linear(Text + 0x400));
+        _guest.Write(NoInterruptStart + 4, Linear(Text + 0x480));
 
         _guest.RunUntilPowerOff();
 
         uint eip = _guest.Read(_guest.Read(Scratch) - PageOffset);
-        Assert.InRange(eip, Linear(Code + 0x500), Linear(Code + 0x510));
+        Assert.InRange(eip, Linear(Text + 0x500), Linear(Text + 0x510));
     }
 
     [Fact]

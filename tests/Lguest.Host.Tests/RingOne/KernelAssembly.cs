@@ -56,9 +56,15 @@ public static class KernelAssembly
         a.Hypercall(SetStack, RingOneGuest.KernelData, RingOneGuest.Linear(RingOneGuest.KernelStackTop), 2);
     }
 
-    /// <summary>Returns to the user program as if it had been interrupted at its start.</summary>
+    /// <summary>
+    /// Returns to the user program as if it had been interrupted at its start. The kernel's own data segment wouldn't
+    /// survive that, so from here on it uses the user's, as Linux does.
+    /// </summary>
     public static void EnterUser(this Assembler a, uint eflags = 0x202)
     {
+        a.mov(eax, (uint)RingOneGuest.UserDataSelector);
+        a.mov(ds, eax);
+        a.mov(es, eax);
         a.push(RingOneGuest.UserDataSelector);
         a.push(RingOneGuest.UserStackTop);
         a.push(eflags);

@@ -24,7 +24,7 @@ public sealed class LifecycleTests : IDisposable
         Assert.Equal(0, state.Gs.Selector);
         Assert.Equal(0x202u, _guest.Guest.Processor.Eflags);
         Assert.Equal(0u, state.Esi);
-        Assert.Equal(Linear(Code), state.Eip);
+        Assert.Equal(Linear(Text), state.Eip);
         Assert.Equal(0x8005_0033u, _guest.Guest.Processor.ReadControlRegister(0));
         Assert.Equal(0x600u, _guest.Guest.Processor.ReadControlRegister(4));
     }
@@ -60,7 +60,7 @@ public sealed class LifecycleTests : IDisposable
             a.nop();
         });
 
-        _guest.Guest.Run(new RunLimits(5 + 4 + 5));
+        _guest.Run(5 + 4 + 5);
 
         Cpu.ProcessorState state = _guest.Guest.Processor.State;
         Assert.Equal(

@@ -45,7 +45,7 @@ public sealed class PageTableTests : IDisposable
 
     [Fact]
     public void A_new_page_table_forgets_user_pages_even_when_it_is_the_same() =>
-        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.NewPageTable, Directory));
+        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.NewPageTable, PageDirectory));
 
     [Fact]
     public void Flushing_the_users_part_forgets_user_pages() =>
@@ -61,7 +61,7 @@ public sealed class PageTableTests : IDisposable
 
     [Fact]
     public void A_changed_user_page_of_this_space_is_forgotten() =>
-        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.SetPte, Directory, UserPage, 0));
+        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.SetPte, PageDirectory, UserPage, 0));
 
     [Fact]
     public void A_changed_kernel_page_is_forgotten_whatever_the_space() =>
@@ -69,7 +69,7 @@ public sealed class PageTableTests : IDisposable
 
     [Fact]
     public void A_changed_directory_entry_of_this_space_is_forgotten() =>
-        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.SetPmd, Directory, UserPage >> 22));
+        Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.SetPmd, PageDirectory, UserPage >> 22));
 
     [Fact]
     public void A_changed_kernel_directory_entry_is_forgotten_whatever_the_space() =>
@@ -81,15 +81,15 @@ public sealed class PageTableTests : IDisposable
     [InlineData(uint.MaxValue)]
     public void The_hosts_directory_entry_is_no_business_of_the_guest(uint index)
     {
-        ReadAfter(UserPage, UserEntry, KernelAssembly.SetPmd, Directory, index);
+        ReadAfter(UserPage, UserEntry, KernelAssembly.SetPmd, PageDirectory, index);
 
-        Assert.Equal(0u, _guest.Read(Directory + (1023 * 4)));
+        Assert.Equal(0u, _guest.Read(PageDirectory + (1023 * 4)));
     }
 
     [Fact]
     public void Set_pte_never_writes_a_table()
     {
-        ReadAfter(UserPage, UserEntry, KernelAssembly.SetPte, Directory, UserPage, 0);
+        ReadAfter(UserPage, UserEntry, KernelAssembly.SetPte, PageDirectory, UserPage, 0);
 
         Assert.Equal(Second | Flags | 0x20, _guest.Read(UserEntry));
     }
@@ -100,7 +100,7 @@ public sealed class PageTableTests : IDisposable
         _guest.Kernel(a =>
         {
             a.InitHypercall();
-            a.Hypercall(KernelAssembly.SetPte, Directory, 0x1234_5000, 0xdead_bee0);
+            a.Hypercall(KernelAssembly.SetPte, PageDirectory, 0x1234_5000, 0xdead_bee0);
             a.PowerOff();
         });
 
@@ -115,7 +115,7 @@ public sealed class PageTableTests : IDisposable
             a.InitHypercall();
             a.mov(__dword_ptr[UserPage], 5);
             a.mov(__dword_ptr[Linear(UserEntry)], First | Flags);
-            a.Hypercall(KernelAssembly.SetPte, Directory, UserPage, First | Flags);
+            a.Hypercall(KernelAssembly.SetPte, PageDirectory, UserPage, First | Flags);
             a.mov(__dword_ptr[UserPage], 6);
             a.PowerOff();
         });
@@ -143,7 +143,7 @@ public sealed class PageTableTests : IDisposable
     public void A_directory_outside_memory_that_is_never_used_is_none_of_the_hosts_business()
     {
         _guest.Queue(0, KernelAssembly.NewPageTable, 0x0800_0000);
-        _guest.Queue(1, KernelAssembly.NewPageTable, Directory);
+        _guest.Queue(1, KernelAssembly.NewPageTable, PageDirectory);
         _guest.Kernel(a =>
         {
             a.InitHypercall();
@@ -171,7 +171,7 @@ public sealed class PageTableTests : IDisposable
     [Fact]
     public void A_present_directory_entry_for_a_large_page_kills()
     {
-        _guest.Write(Directory + 8, 0x87);
+        _guest.Write(PageDirectory + 8, 0x87);
         _guest.Kernel(a =>
         {
             a.InitHypercall();

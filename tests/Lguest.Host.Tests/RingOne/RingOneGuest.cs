@@ -16,18 +16,18 @@ public sealed class RingOneGuest : IDisposable
     public const uint MemoryBytes = 0x10_0000;
 
     // Physical addresses.
-    public const uint Code = 0x1000;
+    public const uint Text = 0x1000;
     public const uint Data = 0x2000;
     public const uint Handlers = 0x3000;
     public const uint Scratch = 0x4000;
     public const uint Strings = 0x5000;
     public const uint Gdt = 0x5800;
-    public const uint Dma = 0x6000;
+    public const uint DmaArea = 0x6000;
     public const uint BootStackTop = 0x9000;
     public const uint KernelStackTop = 0xb000;
     public const uint UserCode = 0x1_0000;
     public const uint UserStackPage = 0x1_1000;
-    public const uint Directory = 0xf_0000;
+    public const uint PageDirectory = 0xf_0000;
     public const uint KernelTable = 0xf_1000;
     public const uint UserTable = 0xf_2000;
     public const uint DescriptorPage = MemoryBytes;
@@ -65,8 +65,8 @@ public sealed class RingOneGuest : IDisposable
             }
         }
 
-        Write(Directory + ((PageOffset >> 22) * 4), KernelTable | PresentWritableUser);
-        Write(Directory + ((UserCodeLinear >> 22) * 4), UserTable | PresentWritableUser);
+        Write(PageDirectory + ((PageOffset >> 22) * 4), KernelTable | PresentWritableUser);
+        Write(PageDirectory + ((UserCodeLinear >> 22) * 4), UserTable | PresentWritableUser);
         Write(UserTable, UserCode | PresentWritableUser);
         Write(UserTable + 4, UserStackPage | PresentWritableUser);
         for (uint slot = 0; slot < RingSlots; slot++)
@@ -76,7 +76,7 @@ public sealed class RingOneGuest : IDisposable
 
         WriteText(Strings, "Power down");
         WriteGdt();
-        Guest.Start(new KernelEntry(Linear(Code), Directory, PageOffset));
+        Guest.Start(new KernelEntry(Linear(Text), PageDirectory, PageOffset));
         Guest.Processor.State.Esp = Linear(BootStackTop);
     }
 
@@ -95,7 +95,7 @@ public sealed class RingOneGuest : IDisposable
     }
 
     /// <summary>The kernel's main program.</summary>
-    public void Kernel(Action<Assembler> program) => Assemble(Code, program);
+    public void Kernel(Action<Assembler> program) => Assemble(Text, program);
 
     /// <summary>A handler, of up to 128 bytes; its linear address.</summary>
     public uint Handler(int index, Action<Assembler> program)

@@ -86,7 +86,7 @@ public sealed class RingTests : IDisposable
     [Fact]
     public void A_result_is_discarded()
     {
-        _guest.Queue(0, KernelAssembly.BindDma, 0, Dma, 0x101);
+        _guest.Queue(0, KernelAssembly.BindDma, 0, DmaArea, 0x101);
         _guest.Kernel(a =>
         {
             a.InitHypercall();
@@ -135,10 +135,10 @@ public sealed class RingTests : IDisposable
         const uint Other = 0xf_4000;
         for (uint offset = 0; offset < 4096; offset += 4)
         {
-            _guest.Write(Other + offset, _guest.Read(Directory + offset));
+            _guest.Write(Other + offset, _guest.Read(PageDirectory + offset));
         }
 
-        _guest.Write(Directory + 4, 0);
+        _guest.Write(PageDirectory + 4, 0);
         _guest.Queue(0, KernelAssembly.NewPageTable, Other);
         _guest.Write(UserStackPage, 0x5afe);
         _guest.Kernel(a =>

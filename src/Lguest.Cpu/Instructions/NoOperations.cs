@@ -1,0 +1,58 @@
+using Iced.Intel;
+using Lguest.Cpu.Interpreter;
+
+namespace Lguest.Cpu.Instructions;
+
+/// <summary>
+/// Hints, fences and everything else that changes nothing a single processor without caches could see.
+/// </summary>
+/// <remarks>
+/// Encodings that later processors gave a meaning (ENDBR, RDSSP, CLDEMOTE, BNDxx, PREFETCHW) were no-operations
+/// before, and are where CPUID doesn't claim them.
+/// </remarks>
+internal static unsafe class NoOperations
+{
+    /// <summary>Lowers the family's instructions.</summary>
+    public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
+    {
+        switch (instruction.Mnemonic)
+        {
+            case Mnemonic.Nop:
+            case Mnemonic.Reservednop:
+            case Mnemonic.Pause:
+            case Mnemonic.Lfence:
+            case Mnemonic.Mfence:
+            case Mnemonic.Sfence:
+            case Mnemonic.Prefetch:
+            case Mnemonic.Prefetchw:
+            case Mnemonic.Prefetchwt1:
+            case Mnemonic.Prefetchnta:
+            case Mnemonic.Prefetcht0:
+            case Mnemonic.Prefetcht1:
+            case Mnemonic.Prefetcht2:
+            case Mnemonic.Prefetchit0:
+            case Mnemonic.Prefetchit1:
+            case Mnemonic.Endbr32:
+            case Mnemonic.Endbr64:
+            case Mnemonic.Rdsspd:
+            case Mnemonic.Cldemote:
+                op->Handler = &Nothing;
+                return Lowered.Continues;
+            case Mnemonic.Clflush:
+                Operands.SetMemory(instruction, op);
+                op->Handler = Operands.IsFlat(instruction, context)
+                    ? &FlushLine<FlatAddressing>
+                    : &FlushLine<SegmentedAddressing>;
+                return Lowered.Continues;
+            default:
+                return Lowered.NotMine;
+        }
+    }
+
+    private static Operation* Nothing(ProcessorState* s, Operation* op) => Operation.Next(s, op);
+
+    /// <summary>CLFLUSH faults as a load of one byte would, and that is all.</summary>
+    private static Operation* FlushLine<TAddressing>(ProcessorState* s, Operation* op)
+        where TAddressing : struct, IAddressing =>
+        TAddressing.Read(s, op, 1) == null ? null : Operation.Next(s, op);
+}
