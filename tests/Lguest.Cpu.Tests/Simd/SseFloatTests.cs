@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Tests.Native;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>Every SSE instruction that computes with floating-point numbers, against the host's processor.</summary>
 public sealed unsafe class SseFloatTests : IDisposable
