@@ -1,1 +1,78 @@
-return 0;
+using System.Text;
+using Lguest.Boot;
+using Lguest.CommandLine;
+using Lguest.Devices.Backends;
+using Lguest.Logging;
+using Lguest.Running;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest;
+
+/// <summary>The <c>lguest</c> command: command line, machine, run, exit code.</summary>
+internal static class Program
+{
+    private const int StandardOutput = 1;
+
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            return Launch.Parse(arguments) switch
+            {
+                Request.Run run => Run(run.Launch),
+                Request.Help => Print(Usage.Help()),
+                _ => Print(Usage.Version()),
+            };
+        }
+        catch (CommandLineException e)
+        {
+            using var logger = new StandardErrorLogger(LogLevel.Information);
+            LaunchLog.Error(logger, e.Message);
+            return ExitCode.CouldNotRun;
+        }
+    }
+
+    private static int Run(Launch launch)
+    {
+        using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information);
+        try
+        {
+            Ending ending = Machine.Run(launch, logger);
+            Report(logger, ending);
+            return ending.ExitCode;
+        }
+        catch (Exception e) when (e is BootException or BackendException)
+        {
+            LaunchLog.Error(logger, e.Message);
+        }
+        catch (Exception e) when (e is IOException or OutOfMemoryException)
+        {
+            LaunchLog.Error(logger, $"the guest could not be set up: {e.Message}");
+        }
+
+        return ExitCode.CouldNotRun;
+    }
+
+    private static void Report(ILogger logger, Ending ending)
+    {
+        if (ending.Sentence is null)
+        {
+            return;
+        }
+
+        if (ending.IsFailure)
+        {
+            LaunchLog.Error(logger, ending.Sentence);
+        }
+        else
+        {
+            LaunchLog.Information(logger, ending.Sentence);
+        }
+    }
+
+    private static int Print(string text)
+    {
+        new DescriptorStream(StandardOutput).Write(Encoding.UTF8.GetBytes(text));
+        return ExitCode.PowerOff;
+    }
+}

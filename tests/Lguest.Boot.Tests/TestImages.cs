@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 
-namespace Lguest.Boot.Tests;
+namespace Lguest.TestSupport;
 
 /// <summary>Kernel images made of nothing but what a loader looks at.</summary>
 internal static class TestImages
@@ -79,7 +79,7 @@ internal static class TestImages
         const int Sector = 512;
         const int Unpacker = 0x700;
         byte[] code = [.. Enumerable.Repeat((byte)0x90, Unpacker), .. payload, .. after ?? new byte[64]];
-        byte[] image = new byte[((1 + SetupSectors) * Sector) + ((code.Length + 15) & ~15)];
+        byte[] image = new byte[((1 + SetupSectors) * Sector) + code.Length];
         image[0x1f1] = SetupSectors;
         Write32(image, 0x1f4, (uint)((code.Length + 15) / 16));
         Write16(image, 0x1fe, 0xaa55);

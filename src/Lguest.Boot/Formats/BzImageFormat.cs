@@ -43,7 +43,7 @@ internal sealed class BzImageFormat : IKernelFormat
         }
 
         byte[] image = new byte[size];
-        if (!file.TryRead(header.ProtectedModeOffset, image) || image.Length < header.ProtectedModeSize)
+        if (!file.TryRead(header.ProtectedModeOffset, image) || image.Length < header.LeastProtectedModeSize)
         {
             file.ThrowTruncated("its protected-mode code");
         }
@@ -100,9 +100,9 @@ internal sealed class BzImageFormat : IKernelFormat
 
 /// <summary>What a loader needs of a bzImage's setup header (Documentation/i386/boot.txt, "THE REAL-MODE KERNEL HEADER").</summary>
 /// <param name="ProtectedModeOffset">Where the protected-mode code starts in the file.</param>
-/// <param name="ProtectedModeSize">Its size in bytes, or 0 when the header is too old to say it.</param>
+/// <param name="LeastProtectedModeSize">Bytes it has at least; 0 when the header is too old to say.</param>
 /// <param name="Is64Bit">Whether the kernel has a 64-bit entry point.</param>
-internal readonly record struct SetupHeader(long ProtectedModeOffset, long ProtectedModeSize, bool Is64Bit)
+internal readonly record struct SetupHeader(long ProtectedModeOffset, long LeastProtectedModeSize, bool Is64Bit)
 {
     private const int SectorSize = 512;
     private const int SetupSectorsOffset = 0x1f1;
@@ -148,10 +148,11 @@ internal readonly record struct SetupHeader(long ProtectedModeOffset, long Prote
 
         return new SetupHeader(
             offset,
-            version >= VersionWithWideSystemSize
-                ? BinaryPrimitives.ReadUInt32LittleEndian(header[SystemSizeOffset..]) * (long)SystemSizeUnit
-                : 0,
+            version >= VersionWithWideSystemSize ? LeastSize(BinaryPrimitives.ReadUInt32LittleEndian(header[SystemSizeOffset..])) : 0,
             version >= VersionWithExtendedLoadFlags
                 && (BinaryPrimitives.ReadUInt16LittleEndian(header[ExtendedLoadFlagsOffset..]) & Kernel64) != 0);
     }
+
+    // The header counts units that were begun, and the file isn't filled up to a whole one.
+    private static long LeastSize(uint units) => units == 0 ? 0 : ((units - 1) * (long)SystemSizeUnit) + 1;
 }

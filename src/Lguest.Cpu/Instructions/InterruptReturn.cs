@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
 
 namespace Lguest.Cpu.Instructions;
 
@@ -33,18 +34,31 @@ internal static unsafe class InterruptReturn
     {
         Processor processor = Processor.From(s);
         PendingException fault = default;
-        if ((s->SystemFlags & Eflags.Nt) != 0)
-        {
-            return FarExit.Finish(s, op, TryReturnFromTask(processor, op, ref fault), fault);
-        }
-
-        return FarExit.Finish(s, op, TryReturn(processor, size, ref fault), fault);
+        return (s->SystemFlags & Eflags.Nt) != 0
+            ? ReturnFromTask(s, op)
+            : FarExit.Finish(s, op, TryReturn(processor, size, ref fault), fault);
     }
 
-    private static bool TryReturnFromTask(Processor processor, Operation* op, ref PendingException fault)
+    /// <summary>NT is set: the TSS names the task to go back to (SDM 3A, 7.4).</summary>
+    private static Operation* ReturnFromTask(ProcessorState* s, Operation* op)
     {
-        fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
-        return false;
+        PendingException fault = default;
+        Processor processor = Processor.From(s);
+        if (!s->Tr.IsUsable)
+        {
+            return Fault.Raise(s, op, ExceptionVector.InvalidTss, Selector.ErrorCode(s->Tr.Selector));
+        }
+
+        if (!LinearRange.TryMap(
+            s, s->Tr.Base + TaskState.Link, sizeof(ushort), AccessKind.Read, user: false, out LinearRange link, ref fault))
+        {
+            return Fault.Raise(s, op, fault);
+        }
+
+        var request = new TaskSwitchRequest(
+            link.ReadUInt16(0), TaskSwitchKind.Return, Operation.NextEip(s, op), s->Eflags, ErrorCode: null);
+        bool done = TaskSwitch.TrySwitch(processor, request, out bool inNewTask, ref fault);
+        return FarExit.FinishTaskSwitch(s, op, done, inNewTask, fault);
     }
 
     private static bool TryReturn(Processor processor, uint size, ref PendingException fault)
@@ -52,9 +66,9 @@ internal static unsafe class InterruptReturn
         ProcessorState* s = processor.StatePointer;
         int cpl = s->Cpl;
         bool user = cpl == 3;
-        if (!StackFrame.TryPeek(processor, s->Ss, s->Esp, 0, size, user, out uint eip, ref fault)
-            || !StackFrame.TryPeek(processor, s->Ss, s->Esp, size, size, user, out uint cs, ref fault)
-            || !StackFrame.TryPeek(processor, s->Ss, s->Esp, 2 * size, size, user, out uint eflags, ref fault))
+        if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, 0, size, user, out uint eip, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, size, size, user, out uint cs, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, 2 * size, size, user, out uint eflags, ref fault))
         {
             return false;
         }

@@ -51,7 +51,15 @@ internal static unsafe class InstructionTable
         &ControlRegisterTransfer.Lower,
         &DebugRegisterTransfer.Lower,
         &ModelSpecific.Lower,
+        &Ports.Lower,
+        &DescriptorTableRegisters.Lower,
+        &SelectorQueries.Lower,
+        &FarTransfers.Lower,
         &Simd.Lower,
+        &Ports.Lower,
+        &DescriptorTableRegisters.Lower,
+        &SelectorQueries.Lower,
+        &FarTransfers.Lower,
     ];
 
     /// <summary>Fills in the operation; true when nothing can follow it in its block.</summary>

@@ -141,7 +141,7 @@ public enum StopReason
     /// <summary>A hook or a handler asked for the end of the run.</summary>
     Requested,
 
-    /// <summary>A fault while delivering a double fault: <see cref="Processor.LastException"/> says what led here.</summary>
+    /// <summary>A fault while delivering a double fault: <see cref="Processor.DoubleFaultCause"/> says what led here.</summary>
     TripleFault,
 
     /// <summary>A page walk met an entry that <see cref="Processor.PageTablePolicy"/> rejects: see <see cref="Processor.PageTableViolation"/>.</summary>

@@ -86,6 +86,9 @@ public unsafe partial struct ProcessorState
     /// <summary>The same for debug traps: only MOV SS and POP SS hold them off.</summary>
     internal ulong DebugShadowUntil;
 
+    /// <summary>Bits of DR6 for the debug trap that follows the instruction that is executing.</summary>
+    internal uint PendingDebug;
+
     /// <summary>Not zero after HLT, until an interrupt is delivered.</summary>
     internal uint Halted;
 
@@ -117,6 +120,10 @@ public unsafe partial struct ProcessorState
 
     /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
     internal uint JumpKey;
+
+    /// <summary>CS's base and limit that the entries of code that isn't flat were made for.</summary>
+    internal uint JumpCodeBase;
+    internal uint JumpCodeLimit;
 
     /// <summary>Why the operations returned to the engine's loop.</summary>
     internal ExitReason Exit;

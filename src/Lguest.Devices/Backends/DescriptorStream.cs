@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 
 namespace Lguest.Devices.Backends;
 
@@ -29,6 +30,10 @@ public sealed unsafe class DescriptorStream(int descriptor) : Stream
         get => throw new NotSupportedException();
         set => throw new NotSupportedException();
     }
+
+    /// <summary>Whether a descriptor is a terminal whose settings can be changed here (Linux's).</summary>
+    [SupportedOSPlatformGuard("linux")]
+    public static bool IsTerminal(int descriptor) => OperatingSystem.IsLinux() && SystemCalls.IsTerminal(descriptor) == 1;
 
     /// <summary>Waits until there is something to read, the end included, or a signal has come.</summary>
     public void WaitForInput() => WaitFor(SystemCalls.PollIn);

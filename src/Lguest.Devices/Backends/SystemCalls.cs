@@ -27,6 +27,12 @@ internal static unsafe partial class SystemCalls
     /// <summary>SIGSTOP.</summary>
     public const int SigStop = 19;
 
+    /// <summary>fcntl: duplicates a descriptor for this process alone.</summary>
+    public const int FcntlDuplicateCloseOnExec = 1030;
+
+    /// <summary>The first descriptor with no meaning of its own.</summary>
+    public const int FirstFreeDescriptor = 3;
+
     /// <summary>fcntl: sets a lock that belongs to the open file, not to the process; never waits.</summary>
     public const int FcntlOfdSetLock = 37;
 
@@ -68,6 +74,12 @@ internal static unsafe partial class SystemCalls
 
     [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Fcntl(SafeFileHandle file, int command, FileLock* fileLock);
+
+    [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Fcntl(int descriptor, int command, int argument);
+
+    [LibraryImport(Library, EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Duplicate(int descriptor, int number);
 
     [LibraryImport(Library, EntryPoint = "isatty", SetLastError = true)]
     public static partial int IsTerminal(int descriptor);

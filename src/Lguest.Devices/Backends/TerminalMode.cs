@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Backends;
@@ -7,6 +8,7 @@ namespace Lguest.Devices.Backends;
 /// The settings of the terminal that is standard input: raw while the guest has it, as they were at all other times, also
 /// while the process is stopped and after it has died of whatever.
 /// </summary>
+[SupportedOSPlatform("linux")]
 internal sealed unsafe class TerminalMode : IDisposable
 {
     private readonly int _terminal;
@@ -39,9 +41,6 @@ internal sealed unsafe class TerminalMode : IDisposable
             return foreground < 0 || foreground == SystemCalls.GetProcessGroup();
         }
     }
-
-    /// <summary>Whether a descriptor is a terminal whose settings this class knows.</summary>
-    public static bool IsTerminal(int descriptor) => OperatingSystem.IsLinux() && SystemCalls.IsTerminal(descriptor) == 1;
 
     /// <summary>Makes the terminal raw, now or, in a background job, at a later call from the foreground.</summary>
     public void Enter()

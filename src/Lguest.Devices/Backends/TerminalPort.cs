@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Backends;
@@ -6,6 +7,7 @@ namespace Lguest.Devices.Backends;
 /// A console on the terminal that is standard input. Every key goes to the guest, ^C, ^Z and ^\ included; ^C
 /// three times within a second asks for the end of the run.
 /// </summary>
+[SupportedOSPlatform("linux")]
 public sealed class TerminalPort : StreamPort
 {
     private static readonly TimeSpan BackgroundLook = TimeSpan.FromMilliseconds(200);
@@ -36,9 +38,6 @@ public sealed class TerminalPort : StreamPort
 
     /// <inheritdoc />
     public override bool Interactive => true;
-
-    /// <summary>Whether a descriptor is a terminal that this class can use.</summary>
-    public static bool IsTerminal(int descriptor) => TerminalMode.IsTerminal(descriptor);
 
     /// <inheritdoc />
     public override void Start()

@@ -1,0 +1,40 @@
+using CommandLine;
+
+namespace Lguest.CommandLine;
+
+/// <summary>The options, as CommandLineParser wants them declared: one property each, with its line of help.</summary>
+internal sealed class DeclaredOptions
+{
+    [Option("block", MetaValue = "FILE", HelpText = "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ...")]
+    public IEnumerable<string> Block { get; set; } = [];
+
+    [Option("initrd", MetaValue = "FILE", HelpText = "An initial RAM disk.")]
+    public string? Initrd { get; set; }
+
+    [Option("clock", MetaValue = "real|virtual", HelpText = "Time: the host's (real, the default), or made of executed instructions, so that a run can be repeated exactly (virtual).")]
+    public string? Clock { get; set; }
+
+    [Option("date", MetaValue = "DATE", HelpText = "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 with --clock=virtual.")]
+    public string? Date { get; set; }
+
+    [Option("timeout", MetaValue = "TIME", HelpText = "End the run after so much wall time: 30s, 500ms, 5m, 1h.")]
+    public string? Timeout { get; set; }
+
+    [Option("max-instructions", MetaValue = "COUNT", HelpText = "End the run after so many guest instructions: 5G, 200M.")]
+    public string? MaxInstructions { get; set; }
+
+    [Option("stats", HelpText = "At the end, tell what was executed, to standard error.")]
+    public bool Stats { get; set; }
+
+    [Option("trace", MetaValue = "FROM", HelpText = "Log every instruction to standard error, from an address (0xc0100000) or from a count of instructions (1000000) on.")]
+    public string? Trace { get; set; }
+
+    [Option("verbose", HelpText = "Say more about what lguest does, to standard error.")]
+    public bool Verbose { get; set; }
+
+    [Option("help", HelpText = "Show this text.")]
+    public bool Help { get; set; }
+
+    [Option("version", HelpText = "Show the version.")]
+    public bool Version { get; set; }
+}

@@ -1,0 +1,96 @@
+using Lguest.Host;
+
+namespace Lguest.CommandLine;
+
+/// <summary>What the user wants, checked as far as that can be done without touching a file.</summary>
+internal sealed record Launch
+{
+    /// <summary>Bytes of memory.</summary>
+    public required uint MemoryBytes { get; init; }
+
+    /// <summary>A vmlinux or bzImage.</summary>
+    public required string Kernel { get; init; }
+
+    /// <summary>The kernel's command line.</summary>
+    public required string KernelCommandLine { get; init; }
+
+    /// <summary>An initial RAM disk, if any.</summary>
+    public string? Initrd { get; init; }
+
+    /// <summary>Disks in the guest's order.</summary>
+    public IReadOnlyList<string> Disks { get; init; } = [];
+
+    /// <summary>Which clock the guest has.</summary>
+    public ClockKind Clock { get; init; } = ClockKind.Real;
+
+    /// <summary>The date at its start; null for the clock's own.</summary>
+    public DateTimeOffset? Date { get; init; }
+
+    /// <summary>How much wall time the run may take; null for any.</summary>
+    public TimeSpan? Timeout { get; init; }
+
+    /// <summary>How many instructions it may execute; null for any.</summary>
+    public ulong? MaxInstructions { get; init; }
+
+    /// <summary>Where a trace of instructions starts, if there is to be one.</summary>
+    public TraceStart? Trace { get; init; }
+
+    /// <summary>Whether statistics are wanted at the end.</summary>
+    public bool Statistics { get; init; }
+
+    /// <summary>Whether messages of level debug are wanted.</summary>
+    public bool Verbose { get; init; }
+
+    /// <summary>Reads a command line.</summary>
+    /// <exception cref="CommandLineException">It can't be understood.</exception>
+    public static Request Parse(IReadOnlyList<string> arguments)
+    {
+        SplitArguments split = SplitArguments.Split(arguments);
+        DeclaredOptions options = split.Options.Count > 0 ? OptionLibrary.Parse(split.Options) : new DeclaredOptions();
+        if (options.Help)
+        {
+            return new Request.Help();
+        }
+
+        if (options.Version)
+        {
+            return new Request.Version();
+        }
+
+        return new Request.Run(new Launch
+        {
+            MemoryBytes = OptionValues.Memory(split.Memory ?? throw Incomplete("memory")),
+            Kernel = split.Kernel ?? throw Incomplete("kernel"),
+            KernelCommandLine = string.Join(' ', split.KernelWords),
+            Initrd = options.Initrd,
+            Disks = [.. options.Block],
+            Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
+            Date = options.Date is { } date ? OptionValues.Date(date) : null,
+            Timeout = options.Timeout is { } timeout ? OptionValues.Timeout(timeout) : null,
+            MaxInstructions = options.MaxInstructions is { } most ? OptionValues.Instructions(most) : null,
+            Trace = options.Trace is { } trace ? OptionValues.Trace(trace) : null,
+            Statistics = options.Stats,
+            Verbose = options.Verbose,
+        });
+    }
+
+    private static CommandLineException Incomplete(string what) =>
+        new($"no {what} is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`");
+}
+
+/// <summary>What a command line asks for.</summary>
+internal abstract record Request
+{
+    private Request()
+    {
+    }
+
+    /// <summary>To run a guest.</summary>
+    public sealed record Run(Launch Launch) : Request;
+
+    /// <summary>To be told how.</summary>
+    public sealed record Help : Request;
+
+    /// <summary>To be told the version.</summary>
+    public sealed record Version : Request;
+}

@@ -1,0 +1,107 @@
+using System.Reflection;
+using CommandLine;
+using CommandLine.Text;
+using Lguest.Devices.Backends;
+
+namespace Lguest.CommandLine;
+
+/// <summary>
+/// All dealings with CommandLineParser, which checks options against <see cref="DeclaredOptions"/> and writes the
+/// help. It costs tens of milliseconds: nobody calls it without need.
+/// </summary>
+internal static class OptionLibrary
+{
+    private const int HelpWidth = 100;
+
+    /// <summary>Gives options their places.</summary>
+    /// <exception cref="CommandLineException">One is unknown, has a value it can't have or lacks one, or contradicts another.</exception>
+    public static DeclaredOptions Parse(IReadOnlyList<OptionWord> options)
+    {
+        CheckRepeats(options);
+        ParserResult<DeclaredOptions> result = Run(options.Distinct().SelectMany(Tokens));
+        CheckValues(options);
+        return result.Errors.FirstOrDefault() is { } error ? throw new CommandLineException(Explain(error)) : result.Value;
+    }
+
+    /// <summary>The list of options with their help.</summary>
+    public static string HelpText()
+    {
+        using var aside = new StandardOutputAside();
+        var help = new HelpText
+        {
+            AdditionalNewLineAfterOption = false,
+            AddDashesToOption = true,
+            AutoHelp = false,
+            AutoVersion = false,
+            MaximumDisplayWidth = HelpWidth,
+        };
+        return help.AddOptions(Run([])).ToString();
+    }
+
+    // The library takes --name=value apart with regular expressions, which would be half of its cost: it gets
+    // two words where it can't misunderstand them.
+    private static string[] Tokens(OptionWord option) => option.Value is { Length: > 0 } value && !value.StartsWith('-')
+        ? [$"--{option.Name}", value]
+        : [option.ToString()];
+
+    // The library asks System.Console for the width of the terminal.
+    private static ParserResult<DeclaredOptions> Run(IEnumerable<string> arguments)
+    {
+        using var aside = new StandardOutputAside();
+        using var parser = new Parser(settings =>
+        {
+            settings.AllowMultiInstance = true;
+            settings.AutoHelp = false;
+            settings.AutoVersion = false;
+            settings.HelpWriter = null;
+        });
+        return parser.ParseArguments<DeclaredOptions>(arguments);
+    }
+
+    // The library has no opinion on scalars that are given twice, once it allows lists to be.
+    private static void CheckRepeats(IReadOnlyList<OptionWord> options)
+    {
+        foreach (IGrouping<string, OptionWord> repeated in options.Distinct().GroupBy(option => option.Name).Where(group => group.Count() > 1))
+        {
+            if (Declaration(repeated.Key) is { } property && property.PropertyType != typeof(IEnumerable<string>))
+            {
+                throw new CommandLineException($"{string.Join(" and ", repeated)} contradict each other: give one of them");
+            }
+        }
+    }
+
+    // Nor on --stats=yes, nor on an empty value.
+    private static void CheckValues(IReadOnlyList<OptionWord> options)
+    {
+        foreach (OptionWord option in options)
+        {
+            if (Declaration(option.Name) is not { } property)
+            {
+                continue;
+            }
+
+            if (property.PropertyType == typeof(bool) && option.Value is not null)
+            {
+                throw new CommandLineException($"--{option.Name} takes no value: write it without '={option.Value}'");
+            }
+
+            if (property.PropertyType != typeof(bool) && string.IsNullOrEmpty(option.Value))
+            {
+                throw NeedsValue(option.Name);
+            }
+        }
+    }
+
+    private static CommandLineException NeedsValue(string name) =>
+        new($"--{name} needs a value: --{name}={Declaration(name)?.GetCustomAttribute<OptionAttribute>()?.MetaValue}");
+
+    private static PropertyInfo? Declaration(string name) => typeof(DeclaredOptions).GetProperties()
+        .FirstOrDefault(property => property.GetCustomAttribute<OptionAttribute>()?.LongName == name);
+
+    private static string Explain(Error error) => error switch
+    {
+        UnknownOptionError unknown => $"there is no option --{unknown.Token}: `lguest --help` lists them",
+        NamedError named => $"--{named.NameInfo.LongName} is not given as it should be: `lguest --help` says how",
+        _ => "the options are not understood: `lguest --help` lists them",
+    };
+}

@@ -1,0 +1,34 @@
+using System.Reflection;
+
+namespace Lguest.CommandLine;
+
+/// <summary>What <c>--help</c> and <c>--version</c> print.</summary>
+internal static class Usage
+{
+    /// <summary>The help.</summary>
+    public static string Help() => $"""
+        Usage: lguest MEMORY KERNEL [--OPTION[=VALUE]...] [WORD...] [-- WORD...]
+
+        Runs a 32-bit Linux as a guest, its console on this terminal.
+
+          MEMORY    How much the guest has: 64m, 1g, or 64 (MiB).
+          KERNEL    A vmlinux or bzImage, built for i386 with CONFIG_LGUEST_GUEST=y.
+          WORD      For the kernel's command line, such as root=/dev/lgba. Words that begin with two dashes
+                    go after a -- of their own, which is not passed on.
+
+        Options, anywhere before --:
+        {OptionLibrary.HelpText().Trim('\n').TrimEnd()}
+
+        In a terminal, ^C goes to the guest; three within a second end the run.
+        Exit codes: 0-99 the guest's own (0: powered off), 100 panic, 101 the guest did what it may not, 103 it asks for
+        a restart, 124 time or instructions ran out, 125 lguest could not run it, 129, 130, 141, 143 signals.
+
+        """;
+
+    /// <summary>The version.</summary>
+    public static string Version()
+    {
+        string version = typeof(Usage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+        return $"lguest {version.Split('+')[0]}\n";
+    }
+}

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Logging;
+
+/// <summary>What the launcher logs.</summary>
+internal static partial class LaunchLog
+{
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Sentence}")]
+    public static partial void Error(ILogger logger, string sentence);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Sentence}")]
+    public static partial void Information(ILogger logger, string sentence);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "the kernel is entered at {Entry}, {Milliseconds} ms after the start of the process")]
+    public static partial void Started(ILogger logger, string entry, string milliseconds);
+}

@@ -1,0 +1,25 @@
+using Lguest.Host;
+
+namespace Lguest.Running;
+
+/// <summary>How a run is reported: an exit code, and a sentence where there is something to say.</summary>
+/// <param name="ExitCode">For the process.</param>
+/// <param name="Sentence">For standard error, or null.</param>
+/// <param name="IsFailure">Whether the sentence is about something that went wrong.</param>
+internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
+{
+    /// <summary>What an outcome means to the user.</summary>
+    /// <param name="outcome">From the run.</param>
+    /// <param name="reason">Why it was stopped, for a run that was.</param>
+    public static Ending Of(GuestOutcome outcome, EndReason? reason) => outcome switch
+    {
+        GuestOutcome.PowerOff off => new Ending(off.Status, null, false),
+        GuestOutcome.Panic panic => new Ending(Running.ExitCode.Panic, $"the guest panicked: {panic.Text}", true),
+        GuestOutcome.Killed killed => new Ending(Running.ExitCode.Killed, $"the guest was killed: {killed.Sentence}", true),
+        GuestOutcome.Restart => new Ending(Running.ExitCode.Restart, "the guest asks to be started again", false),
+        GuestOutcome.InstructionLimit => new Ending(
+            Running.ExitCode.LimitReached, "ended after as many instructions as --max-instructions says", true),
+        GuestOutcome.Stopped when reason is not null => new Ending(reason.ExitCode, reason.Sentence, true),
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "A run doesn't end so."),
+    };
+}

@@ -1,0 +1,35 @@
+namespace Lguest.Running;
+
+/// <summary>The exit codes of <c>lguest</c>; 0 to 99 are the guest's own status.</summary>
+internal static class ExitCode
+{
+    /// <summary>The guest switched itself off.</summary>
+    public const int PowerOff = 0;
+
+    /// <summary>The guest's kernel panicked.</summary>
+    public const int Panic = 100;
+
+    /// <summary>The guest did what no guest may.</summary>
+    public const int Killed = 101;
+
+    /// <summary>The guest asked for a restart.</summary>
+    public const int Restart = 103;
+
+    /// <summary>Time or instructions ran out.</summary>
+    public const int LimitReached = 124;
+
+    /// <summary>lguest couldn't run the guest.</summary>
+    public const int CouldNotRun = 125;
+
+    /// <summary>128 + SIGHUP.</summary>
+    public const int Hangup = 129;
+
+    /// <summary>128 + SIGINT: the signal, or ^C three times.</summary>
+    public const int Interrupted = 130;
+
+    /// <summary>128 + SIGPIPE: nobody takes the guest's output any more.</summary>
+    public const int OutputLost = 141;
+
+    /// <summary>128 + SIGTERM.</summary>
+    public const int Terminated = 143;
+}

@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using Lguest.Boot;
+using Lguest.CommandLine;
+using Lguest.Devices;
+using Lguest.Devices.Backends;
+using Lguest.Host;
+using Lguest.Host.Bus;
+using Lguest.Host.Traps;
+using Lguest.Logging;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Running;
+
+/// <summary>Puts a guest together as the user asked, runs it, and says how it ended.</summary>
+internal static class Machine
+{
+    private const int StandardInput = 0;
+    private const int StandardOutput = 1;
+    private const int StandardError = 2;
+
+    /// <summary>Runs a guest to its end.</summary>
+    /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
+    /// <exception cref="BackendException">A disk can't be used.</exception>
+    public static Ending Run(Launch launch, ILoggerFactory loggers)
+    {
+        ILogger logger = loggers.CreateLogger(nameof(Machine));
+        using var end = new RunEnd(launch.Timeout);
+        using StreamPort port = OpenConsole(end, logger);
+        List<Disk> disks = OpenDisks(launch.Disks, logger);
+        var console = new ConsoleDevice(port);
+
+        using var guest = new Guest(new GuestConfiguration
+        {
+            MemoryBytes = launch.MemoryBytes,
+            Devices = [.. disks.Select(disk => disk.Device), console],
+            Clock = launch.Clock,
+            Date = launch.Date,
+            LoggerFactory = loggers,
+        });
+        BootRecord boot = BootLoader.Load(
+            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine),
+            new GuestRam(guest.PhysicalMemory, launch.MemoryBytes));
+        guest.Start(new KernelEntry(boot.EntryPoint, boot.PageDirectory, boot.PageOffset));
+
+        using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
+        guest.Processor.Tracer = tracer;
+
+        // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
+        port.Start();
+        LogStart(logger, boot);
+        long begin = Stopwatch.GetTimestamp();
+        GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
+        port.Dispose();
+
+        if (launch.Statistics)
+        {
+            foreach (string line in StatisticsReport.Lines(guest, disks, console, elapsed))
+            {
+                LaunchLog.Information(logger, line);
+            }
+        }
+
+        return Ending.Of(outcome, end.Reason);
+    }
+
+    private static StreamPort OpenConsole(RunEnd end, ILogger logger)
+    {
+        var output = new DescriptorStream(StandardOutput);
+        StreamPort port;
+        if (DescriptorStream.IsTerminal(StandardInput))
+        {
+            var terminal = new TerminalPort(StandardInput, output, logger);
+            terminal.EndRequested += () => end.Request(new EndReason(ExitCode.Interrupted, "ended by ^C"));
+            port = terminal;
+        }
+        else
+        {
+            port = new StreamPort(new DescriptorStream(StandardInput), output);
+        }
+
+        port.OutputLost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because standard output cannot be written: {why}"));
+        end.Requested += port.EndInput;
+        return port;
+    }
+
+    private static List<Disk> OpenDisks(IReadOnlyList<string> paths, ILogger logger)
+    {
+        var disks = new List<Disk>();
+        foreach (string path in paths)
+        {
+            disks.Add(new Disk(path, new BlockDevice(RawImage.Open(path), logger)));
+        }
+
+        return disks;
+    }
+
+    private static void LogStart(ILogger logger, BootRecord boot)
+    {
+        if (logger.IsEnabled(LogLevel.Debug))
+        {
+            using Process self = Process.GetCurrentProcess();
+            string entry = $"0x{boot.EntryPoint:x8}, page offset 0x{boot.PageOffset:x8}";
+            string delay = $"{(DateTime.Now - self.StartTime).TotalMilliseconds:f0}";
+            LaunchLog.Started(logger, entry, delay);
+        }
+    }
+}
+
+/// <summary>A disk of the guest's.</summary>
+/// <param name="Name">What the user called it.</param>
+/// <param name="Device">Its front end.</param>
+internal sealed record Disk(string Name, BlockDevice Device);
