@@ -7,18 +7,33 @@ namespace Lguest.Cpu;
 /// <content>The engine's loop: from block to block until something ends the run.</content>
 public sealed unsafe partial class Processor
 {
-    private const ulong LongestRun = long.MaxValue / 2;
+    /// <summary>The most that the countdown may hold: less than what entering a dropped block costs.</summary>
+    private const ulong LongestStretch = CodeBlock.Dead - 1;
 
     /// <summary>Executes instructions until a limit or until something needs the machine.</summary>
     /// <param name="limit">The most instructions to retire.</param>
     /// <returns>Why it stopped; the state is exactly that after the last retired instruction.</returns>
     public StopReason Run(ulong limit)
     {
+        ulong start = Retired;
+        while (true)
+        {
+            ulong rest = limit - (Retired - start);
+            StopReason reason = RunStretch(Math.Min(rest, LongestStretch));
+            if (reason != StopReason.InstructionLimit || rest <= LongestStretch)
+            {
+                return reason;
+            }
+        }
+    }
+
+    private StopReason RunStretch(ulong limit)
+    {
         ProcessorState* s = _state;
-        ulong budget = Math.Min(limit, LongestRun);
-        s->RetiredLimit = Retired + budget;
-        s->Countdown = (long)budget;
+        s->RetiredLimit = Retired + limit;
+        s->Countdown = (long)limit;
         s->StopRequested = 0;
+        ForgetLink();
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
