@@ -56,11 +56,11 @@ internal static class BootParameters
         WriteUInt32(memory, CommandLinePointer, CommandLineAddress);
         WriteUInt32(memory, HardwareSubarch, SubarchLguest);
         WriteE820(memory);
-        if (initrd is { } range)
+        if (initrd is not null)
         {
             memory.Slice(Address + TypeOfLoader, 1)[0] = UnknownLoader;
-            WriteUInt32(memory, RamdiskImage, range.Address);
-            WriteUInt32(memory, RamdiskSize, (uint)range.Length);
+            WriteUInt32(memory, RamdiskImage, initrd.Address);
+            WriteUInt32(memory, RamdiskSize, (uint)initrd.Length);
         }
     }
 

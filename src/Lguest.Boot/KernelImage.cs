@@ -3,7 +3,8 @@ namespace Lguest.Boot;
 /// <summary>A stretch of guest-physical memory that was filled from an image.</summary>
 /// <param name="Address">Where it starts.</param>
 /// <param name="Length">Bytes that came from the image.</param>
-internal readonly record struct LoadedRange(uint Address, int Length);
+/// <remarks>A class, because lists of structs of ours must be compiled at run time, and that is start-up time.</remarks>
+internal sealed record LoadedRange(uint Address, int Length);
 
 /// <summary>A kernel that is in the guest's memory.</summary>
 /// <param name="Description">What begins sentences about it.</param>

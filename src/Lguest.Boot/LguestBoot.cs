@@ -49,21 +49,17 @@ internal sealed class LguestBoot : IBootMethod
                 + "build it again with CONFIG_PAGE_OFFSET at its default");
 
     // Physical addresses of the bytes after each signature.
-    private static List<uint> FindEntries(KernelImage kernel, IBootMemory memory)
+    private static IEnumerable<uint> FindEntries(KernelImage kernel, IBootMemory memory)
     {
-        var entries = new List<uint>();
         foreach (LoadedRange range in kernel.Ranges)
         {
-            ReadOnlySpan<byte> bytes = memory.Slice(range.Address, range.Length);
             int found;
-            for (int from = 0; (found = bytes[from..].IndexOf(Signature)) >= 0;)
+            for (int from = 0; (found = memory.Slice(range.Address, range.Length)[from..].IndexOf(Signature)) >= 0;)
             {
                 from += found + Signature.Length;
-                entries.Add(range.Address + (uint)from);
+                yield return range.Address + (uint)from;
             }
         }
-
-        return entries;
     }
 
     private static ReadOnlySpan<byte> CodeAt(KernelImage kernel, IBootMemory memory, uint physical)

@@ -43,6 +43,7 @@ public sealed unsafe partial class Processor
     /// <summary>Deals with <see cref="ProcessorState.Exception"/>; answers why the run has to end, if it has to.</summary>
     private StopReason? Deliver()
     {
+        ForgetLink();
         PendingException pending = _state->Exception;
         return Deliver(new ExceptionInfo(
             pending.Vector, pending.ErrorCode, pending.Origin, pending.Address, pending.InstructionEip));

@@ -7,18 +7,33 @@ namespace Lguest.Cpu;
 /// <content>The engine's loop: from block to block until something ends the run.</content>
 public sealed unsafe partial class Processor
 {
-    private const ulong LongestRun = long.MaxValue / 2;
+    /// <summary>The most that the countdown may hold: less than what entering a dropped block costs.</summary>
+    private const ulong LongestStretch = CodeBlock.Dead - 1;
 
     /// <summary>Executes instructions until a limit or until something needs the machine.</summary>
     /// <param name="limit">The most instructions to retire.</param>
     /// <returns>Why it stopped; the state is exactly that after the last retired instruction.</returns>
     public StopReason Run(ulong limit)
     {
+        ulong start = Retired;
+        while (true)
+        {
+            ulong rest = limit - (Retired - start);
+            StopReason reason = RunStretch(Math.Min(rest, LongestStretch));
+            if (reason != StopReason.InstructionLimit || rest <= LongestStretch)
+            {
+                return reason;
+            }
+        }
+    }
+
+    private StopReason RunStretch(ulong limit)
+    {
         ProcessorState* s = _state;
-        ulong budget = Math.Min(limit, LongestRun);
-        s->RetiredLimit = Retired + budget;
-        s->Countdown = (long)budget;
+        s->RetiredLimit = Retired + limit;
+        s->Countdown = (long)limit;
         s->StopRequested = 0;
+        ForgetLink();
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
@@ -154,6 +169,15 @@ public sealed unsafe partial class Processor
             mode |= ExecutionMode.User;
         }
 
+        // The jump cache knows offsets in CS: what is there depends on CS, but in flat code.
+        bool moved = s->Cs.Base != s->JumpCodeBase || s->Cs.Limit != s->JumpCodeLimit;
+        if (moved && (mode & ExecutionMode.Flat) == 0)
+        {
+            s->JumpCodeBase = s->Cs.Base;
+            s->JumpCodeLimit = s->Cs.Limit;
+            Translation.NewGeneration();
+        }
+
         s->Mode = mode;
         s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
         bool checksAlignment = user && (s->SystemFlags & Cpu.Eflags.Ac) != 0 && (s->Cr0 & Cpu.Cr0.Am) != 0;
@@ -175,7 +199,7 @@ public sealed unsafe partial class Processor
 
         int limit = (int)Math.Min(s->Countdown, block->InstructionCount);
         bool isFlat = (s->Mode & ExecutionMode.Flat) != 0;
-        if (!isFlat && eip + block->Length - 1 > s->Cs.Limit)
+        if (!isFlat && block->Length - 1 > s->Cs.Limit - eip)
         {
             limit = Math.Min(limit, InstructionsWithin(block, s->Cs.Limit - eip));
             if (limit == 0)
@@ -243,7 +267,8 @@ public sealed unsafe partial class Processor
             return null;
         }
 
-        if (block->SecondPage == CodeBlock.NoPage)
+        bool isWithinLimit = (s->Mode & ExecutionMode.Flat) != 0 || block->Length - 1 <= s->Cs.Limit - eip;
+        if (block->SecondPage == CodeBlock.NoPage && isWithinLimit)
         {
             entry->Eip = eip;
             entry->Key = s->JumpKey;
@@ -264,6 +289,9 @@ public sealed unsafe partial class Processor
 
         return count;
     }
+
+    /// <summary>EIP is about to be somebody else's: the jump that waits to be linked doesn't lead there.</summary>
+    private void ForgetLink() => _state->LinkFrom = null;
 
     private Operation* RaiseFetchFault(in PendingException fault)
     {

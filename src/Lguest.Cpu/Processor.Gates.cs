@@ -91,7 +91,7 @@ public sealed unsafe partial class Processor
             frame[words++] = errorCode;
         }
 
-        if (!StackFrame.TryPush(this, stack, ref esp, frame[..words], sizeof(uint), user: false, 0, ref fault))
+        if (!SystemStack.TryPush(this, stack, ref esp, frame[..words], sizeof(uint), user: false, 0, ref fault))
         {
             return false;
         }

@@ -26,19 +26,18 @@ internal static class Program
         }
         catch (CommandLineException e)
         {
-            using ILoggerFactory loggers = StandardErrorLogger.MakeFactory(verbose: false);
-            LaunchLog.Error(loggers.CreateLogger(nameof(Lguest)), e.Message);
+            using var logger = new StandardErrorLogger(LogLevel.Information);
+            LaunchLog.Error(logger, e.Message);
             return ExitCode.CouldNotRun;
         }
     }
 
     private static int Run(Launch launch)
     {
-        using ILoggerFactory loggers = StandardErrorLogger.MakeFactory(launch.Verbose);
-        ILogger logger = loggers.CreateLogger(nameof(Lguest));
+        using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information);
         try
         {
-            Ending ending = Machine.Run(launch, loggers);
+            Ending ending = Machine.Run(launch, logger);
             Report(logger, ending);
             return ending.ExitCode;
         }

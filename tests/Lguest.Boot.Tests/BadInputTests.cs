@@ -1,4 +1,5 @@
-using Xunit;
+
+using Lguest.TestSupport;
 
 namespace Lguest.Boot.Tests;
 

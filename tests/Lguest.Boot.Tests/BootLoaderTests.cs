@@ -1,5 +1,5 @@
 using System.Text;
-using Xunit;
+using Lguest.TestSupport;
 
 namespace Lguest.Boot.Tests;
 

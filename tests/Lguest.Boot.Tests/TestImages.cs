@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 
-namespace Lguest.Boot.Tests;
+namespace Lguest.TestSupport;
 
 /// <summary>Kernel images made of nothing but what a loader looks at.</summary>
 internal static class TestImages

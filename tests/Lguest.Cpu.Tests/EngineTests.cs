@@ -119,5 +119,29 @@ public sealed class EngineTests : IDisposable
         Assert.Equal(1ul, _machine.Cpu.Retired);
     }
 
+    [Fact]
+    public void A_jump_that_a_run_ended_on_still_leads_to_its_target_after_the_machine_has_moved_EIP()
+    {
+        Label again = default;
+        _machine.Assemble(a =>
+        {
+            again = a.CreateLabel();
+            a.Label(ref again);
+            a.inc(eax);
+            a.jmp(again);
+        });
+        _machine.Assemble(a => a.inc(ebx), Machine.CodeBase + 0x100);
+        _machine.Cpu.State.Eip = Machine.CodeBase;
+
+        _machine.Cpu.Run(2);
+        _machine.Cpu.State.Eip = Machine.CodeBase + 0x100;
+        _machine.Cpu.Run(1);
+        _machine.Cpu.State.Eip = Machine.CodeBase;
+        _machine.Cpu.Run(6);
+
+        Assert.Equal(4u, _machine.Cpu.State.Eax);
+        Assert.Equal(1u, _machine.Cpu.State.Ebx);
+    }
+
     public void Dispose() => _machine.Dispose();
 }

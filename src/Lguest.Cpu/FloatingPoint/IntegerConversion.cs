@@ -28,7 +28,9 @@ internal static class IntegerConversion
     /// <summary>FIST, CVTSS2SI, CVTPS2DQ and their kin.</summary>
     /// <param name="value">Any value.</param>
     /// <param name="bits">16, 32 or 64.</param>
-    /// <param name="rounding">The context's rounding, or <see cref="RoundingMode.TowardZero"/> for the truncating forms.</param>
+    /// <param name="rounding">
+    /// The context's rounding, or <see cref="RoundingMode.TowardZero"/> for the truncating forms.
+    /// </param>
     /// <param name="context">Raises invalid or precision only.</param>
     /// <returns>
     /// The integer; the integer indefinite, which is the most negative one, for what doesn't fit.

@@ -63,7 +63,7 @@ internal unsafe ref struct FarReturn
         else
         {
             target._stack = s->Ss;
-            target._esp = StackFrame.Replace(s->Ss, s->Esp, s->Esp + frame + parameters);
+            target._esp = SystemStack.Replace(s->Ss, s->Esp, s->Esp + frame + parameters);
         }
 
         if (eip > target._code.Limit)
@@ -95,15 +95,15 @@ internal unsafe ref struct FarReturn
     {
         ProcessorState* s = processor.StatePointer;
         bool user = s->Cpl == 3;
-        if (!StackFrame.TryPeek(processor, s->Ss, s->Esp, distance, size, user, out uint esp, ref fault)
-            || !StackFrame.TryPeek(processor, s->Ss, s->Esp, distance + size, size, user, out uint ss, ref fault)
+        if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, distance, size, user, out uint esp, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, distance + size, size, user, out uint ss, ref fault)
             || !SegmentLoader.TryLoadStack(
                 processor, (ushort)ss, privilege, ExceptionVector.GeneralProtection, out _stack, ref fault))
         {
             return false;
         }
 
-        _esp = StackFrame.Replace(_stack, s->Esp, esp + parameters);
+        _esp = SystemStack.Replace(_stack, s->Esp, esp + parameters);
         return true;
     }
 

@@ -128,7 +128,7 @@ internal static unsafe class FarTarget
         }
 
         uint esp = s->Esp;
-        if (isCall && !StackFrame.TryPush(
+        if (isCall && !SystemStack.TryPush(
             processor, s->Ss, ref esp, [s->Cs.Selector, next], size, user: s->Cpl == 3, 0, ref fault))
         {
             return false;
@@ -198,7 +198,7 @@ internal static unsafe class FarTarget
         for (int i = parameters - 1; i >= 0; i--)
         {
             // The last parameter is the deepest on both stacks.
-            if (!StackFrame.TryPeek(
+            if (!SystemStack.TryPeek(
                 processor, s->Ss, s->Esp, (uint)i * size, size, user: s->Cpl == 3, out frame[words++], ref fault))
             {
                 return false;
@@ -213,7 +213,7 @@ internal static unsafe class FarTarget
             return false;
         }
 
-        if (!StackFrame.TryPush(
+        if (!SystemStack.TryPush(
             processor,
             stack,
             ref esp,

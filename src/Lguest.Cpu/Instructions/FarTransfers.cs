@@ -111,8 +111,8 @@ internal static unsafe class FarTransfers
             ProcessorState* s = processor.StatePointer;
             bool user = s->Cpl == 3;
             const uint FrameWords = 2;
-            if (!StackFrame.TryPeek(processor, s->Ss, s->Esp, 0, TSize.Bytes, user, out uint eip, ref fault)
-                || !StackFrame.TryPeek(
+            if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, 0, TSize.Bytes, user, out uint eip, ref fault)
+                || !SystemStack.TryPeek(
                     processor, s->Ss, s->Esp, TSize.Bytes, TSize.Bytes, user, out uint cs, ref fault)
                 || !FarReturn.TryUnwind(
                     processor,

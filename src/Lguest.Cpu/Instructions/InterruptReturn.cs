@@ -66,9 +66,9 @@ internal static unsafe class InterruptReturn
         ProcessorState* s = processor.StatePointer;
         int cpl = s->Cpl;
         bool user = cpl == 3;
-        if (!StackFrame.TryPeek(processor, s->Ss, s->Esp, 0, size, user, out uint eip, ref fault)
-            || !StackFrame.TryPeek(processor, s->Ss, s->Esp, size, size, user, out uint cs, ref fault)
-            || !StackFrame.TryPeek(processor, s->Ss, s->Esp, 2 * size, size, user, out uint eflags, ref fault))
+        if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, 0, size, user, out uint eip, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, size, size, user, out uint cs, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, 2 * size, size, user, out uint eflags, ref fault))
         {
             return false;
         }

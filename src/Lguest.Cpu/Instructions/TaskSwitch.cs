@@ -294,7 +294,7 @@ internal static unsafe class TaskSwitch
         ProcessorState* s = processor.StatePointer;
         uint esp = s->Esp;
         uint size = image.Is32Bit ? 4u : 2u;
-        if (!StackFrame.TryPush(processor, s->Ss, ref esp, [errorCode], size, s->Cpl == 3, 0, ref fault))
+        if (!SystemStack.TryPush(processor, s->Ss, ref esp, [errorCode], size, s->Cpl == 3, 0, ref fault))
         {
             return false;
         }

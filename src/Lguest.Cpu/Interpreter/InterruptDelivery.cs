@@ -141,7 +141,7 @@ internal static unsafe class InterruptDelivery
         int words = BuildFrame(processor, exception, toInner, frame);
         uint stackError = toInner ? Selector.ErrorCode(stack.Selector) : 0;
         uint size = is32 ? 4u : 2u;
-        if (!StackFrame.TryPush(
+        if (!SystemStack.TryPush(
             processor, stack, ref esp, frame[..words], size, user: privilege == 3, stackError, ref fault))
         {
             return false;

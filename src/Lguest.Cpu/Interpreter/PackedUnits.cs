@@ -12,7 +12,7 @@ internal unsafe interface IPackedUnit
     /// <summary>Raises the reason why not; always null.</summary>
     static abstract Operation* Raise(ProcessorState* s, Operation* op);
 
-    /// <summary>What the instruction does to the units' state, once nothing can fault any more.</summary>
+    /// <summary>What the instruction does to the units' state, once its operands are known to be accessible.</summary>
     static abstract void Enter(ProcessorState* s);
 }
 

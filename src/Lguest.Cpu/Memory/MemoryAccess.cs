@@ -96,7 +96,7 @@ internal static unsafe class MemoryAccess
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static byte* SlowAccess(ProcessorState* s, Operation* op, uint linear, uint size, AccessKind kind)
     {
-        if (s->Tlb == s->EmptyTlb && (linear & (size - 1)) != 0 && size <= sizeof(ulong))
+        if (s->Tlb == s->EmptyTlb && IsMisaligned(linear, size))
         {
             Fault.Raise(s, op, ExceptionVector.AlignmentCheck);
             return null;
@@ -179,6 +179,10 @@ internal static unsafe class MemoryAccess
         }
     }
 
+    /// <summary>What #AC is about (SDM 3A, table 6-7). Operands that are no power of two are the instruction's own matter.</summary>
+    private static bool IsMisaligned(uint linear, uint size) =>
+        size <= sizeof(ulong) && (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
+
     private static bool Fill(
         ProcessorState* s,
         TlbEntry* entry,
@@ -212,7 +216,8 @@ internal static unsafe class MemoryAccess
         entry->WriteTag = walk.WriteReady ? page | slow | (hasCode ? TlbEntry.CodePage : 0) : uint.MaxValue;
         entry->Physical = walk.Physical;
         entry->Addend = host - page;
-        entry->Global = walk.Global ? 1u : 0;
+        entry->Kind = (walk.Global ? TlbEntry.Global : 0) | (walk.Large ? TlbEntry.Large : 0);
+        processor.Translation.HasLargePages |= walk.Large;
         return true;
     }
 }

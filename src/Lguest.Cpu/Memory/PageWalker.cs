@@ -34,6 +34,9 @@ internal static class PageEntry
     public const uint FrameMask = 0xffff_f000;
     public const uint LargeFrameMask = 0xffc0_0000;
     public const uint LargeOffsetMask = 0x003f_f000;
+
+    /// <summary>Reserved in a 4 MiB page's entry, as there is no PSE-36 (SDM 3A, table 4-4).</summary>
+    public const uint LargeReserved = 0x003f_e000;
 }
 
 /// <summary>What kind of access a translation is for.</summary>
@@ -63,6 +66,9 @@ internal struct PageWalk
 
     /// <summary>The page is global.</summary>
     public bool Global;
+
+    /// <summary>The page is part of a 4 MiB one.</summary>
+    public bool Large;
 
     /// <summary>The page fault's error code.</summary>
     public uint Error;
@@ -187,6 +193,13 @@ internal static unsafe class PageWalker
         ref PageWalk walk)
     {
         ProcessorState* s = processor.StatePointer;
+        if ((entry & PageEntry.LargeReserved) != 0)
+        {
+            walk.Error = error | PageFaultError.Protection | PageFaultError.ReservedBit;
+            return WalkResult.PageFault;
+        }
+
+        walk.Large = true;
         uint frame = (entry & PageEntry.LargeFrameMask) | (linear & PageEntry.LargeOffsetMask);
         if (IsRejected(processor, frame))
         {

@@ -23,8 +23,14 @@ internal unsafe struct TlbEntry
     public uint WriteTag;
     public uint ExecuteTag;
 
-    /// <summary>Not zero for a translation that a load of CR3 keeps (CR4.PGE and the G bit).</summary>
-    public uint Global;
+    /// <summary>In <see cref="Kind"/>: a load of CR3 keeps the translation (CR4.PGE and the G bit).</summary>
+    public const uint Global = 1;
+
+    /// <summary>In <see cref="Kind"/>: it is one of a 4 MiB page's, which INVLPG drops together (SDM 3A, 4.10.4.1).</summary>
+    public const uint Large = 2;
+
+    /// <summary>Of what kind the page is.</summary>
+    public uint Kind;
 
     /// <summary>Host address of the page less its linear address.</summary>
     public byte* Addend;
@@ -44,6 +50,9 @@ internal sealed unsafe class TranslationBuffer : IDisposable
 
     private readonly ProcessorState* _state;
     private TlbEntry* _entries;
+
+    /// <summary>Whether a translation of a 4 MiB page may be cached.</summary>
+    public bool HasLargePages { get; set; }
 
     public TranslationBuffer(ProcessorState* state)
     {
@@ -66,6 +75,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     public void FlushAll()
     {
         NativeMemory.Fill(_entries, (nuint)(3 * Entries * sizeof(TlbEntry)), 0xff);
+        HasLargePages = false;
         NewGeneration();
     }
 
@@ -74,7 +84,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     {
         for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
         {
-            if (entry->Global == 0)
+            if ((entry->Kind & TlbEntry.Global) == 0)
             {
                 Drop(entry);
             }
@@ -97,12 +107,17 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         NewGeneration();
     }
 
-    /// <summary>Drops the translation of one page.</summary>
+    /// <summary>Drops the translation of one page, whatever its size.</summary>
     public void FlushPage(uint linear)
     {
         uint page = linear & ~PhysicalMemory.PageOffsetMask;
         DropIfPage(EntryOf(_state->SupervisorTlb, linear), page);
         DropIfPage(EntryOf(_state->UserTlb, linear), page);
+        if (HasLargePages)
+        {
+            FlushLargePage(linear);
+        }
+
         NewGeneration();
     }
 
@@ -130,6 +145,17 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         }
     }
 
+    /// <summary>Makes every entry of the jump cache stale at once.</summary>
+    public void NewGeneration()
+    {
+        _state->JumpKey += JumpCacheEntry.GenerationStep;
+        if (_state->JumpKey < JumpCacheEntry.GenerationStep)
+        {
+            NativeMemory.Clear(_state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
+            _state->JumpKey += JumpCacheEntry.GenerationStep;
+        }
+    }
+
     public void Dispose()
     {
         NativeMemory.AlignedFree(_entries);
@@ -152,14 +178,14 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         }
     }
 
-    /// <summary>Makes every entry of the jump cache stale at once.</summary>
-    private void NewGeneration()
+    private void FlushLargePage(uint linear)
     {
-        _state->JumpKey += JumpCacheEntry.GenerationStep;
-        if (_state->JumpKey < JumpCacheEntry.GenerationStep)
+        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
         {
-            NativeMemory.Clear(_state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
-            _state->JumpKey += JumpCacheEntry.GenerationStep;
+            if ((entry->Kind & TlbEntry.Large) != 0 && ((entry->ReadTag ^ linear) & PageEntry.LargeFrameMask) == 0)
+            {
+                Drop(entry);
+            }
         }
     }
 }

@@ -121,6 +121,10 @@ public unsafe partial struct ProcessorState
     /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
     internal uint JumpKey;
 
+    /// <summary>CS's base and limit that the entries of code that isn't flat were made for.</summary>
+    internal uint JumpCodeBase;
+    internal uint JumpCodeLimit;
+
     /// <summary>Why the operations returned to the engine's loop.</summary>
     internal ExitReason Exit;
 

@@ -12,14 +12,14 @@ internal static class OptionValues
     // What no guest of 32 bits can have: the descriptor page and the devices' pages come above.
     private const ulong MostMemory = (4UL << 30) - (16UL << 20);
 
-    private static readonly (string Suffix, ulong Factor)[] MemoryUnits =
-        [("k", 1UL << 10), ("m", 1UL << 20), ("g", 1UL << 30), (string.Empty, 1UL << 20)];
+    private static readonly Unit[] MemoryUnits =
+        [new("k", 1UL << 10), new("m", 1UL << 20), new("g", 1UL << 30), new(string.Empty, 1UL << 20)];
 
-    private static readonly (string Suffix, ulong Factor)[] CountUnits =
-        [("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000), ("t", 1_000_000_000_000), (string.Empty, 1)];
+    private static readonly Unit[] CountUnits =
+        [new("k", 1_000), new("m", 1_000_000), new("g", 1_000_000_000), new("t", 1_000_000_000_000), new(string.Empty, 1)];
 
-    private static readonly (string Suffix, ulong Factor)[] TimeUnits =
-        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    private static readonly Unit[] TimeUnits =
+        [new("ms", 1), new("s", 1_000), new("m", 60_000), new("h", 3_600_000)];
 
     /// <summary>Bytes of memory: <c>64m</c>, <c>64</c> or <c>1g</c>.</summary>
     public static uint Memory(string text)
@@ -81,19 +81,21 @@ internal static class OptionValues
     }
 
     // A whole number and one of the units, whatever their case; null for anything else, or too much.
-    private static ulong? Scaled(string text, (string Suffix, ulong Factor)[] units)
+    private static ulong? Scaled(string text, Unit[] units)
     {
-        foreach ((string suffix, ulong factor) in units)
+        foreach (Unit unit in units)
         {
-            if (text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase)
-                && ulong.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number))
+            if (text.EndsWith(unit.Suffix, StringComparison.OrdinalIgnoreCase)
+                && ulong.TryParse(text.AsSpan(0, text.Length - unit.Suffix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number))
             {
-                return number <= ulong.MaxValue / factor ? number * factor : null;
+                return number <= ulong.MaxValue / unit.Factor ? number * unit.Factor : null;
             }
         }
 
         return null;
     }
+
+    private sealed record Unit(string Suffix, ulong Factor);
 }
 
 /// <summary>Where a trace starts: at the first instruction at an address, or after a count of instructions.</summary>

@@ -3,7 +3,8 @@ namespace Lguest.CommandLine;
 /// <summary>An option as it was written.</summary>
 /// <param name="Name">Without the dashes.</param>
 /// <param name="Value">What follows the first <c>=</c>; null when there is none.</param>
-internal readonly record struct OptionWord(string Name, string? Value)
+/// <remarks>A class, because collections of structs of ours must be compiled at run time, and that is start-up time.</remarks>
+internal sealed record OptionWord(string Name, string? Value)
 {
     private const string Dashes = "--";
 

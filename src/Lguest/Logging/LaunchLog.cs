@@ -11,9 +11,6 @@ internal static partial class LaunchLog
     [LoggerMessage(Level = LogLevel.Information, Message = "{Sentence}")]
     public static partial void Information(ILogger logger, string sentence);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "this is a mistake in lguest itself, please report it: {Details}")]
-    public static partial void Bug(ILogger logger, string details);
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "the kernel is entered at 0x{EntryPoint:x8}, its page offset is 0x{PageOffset:x8}, {Milliseconds} ms after the start of the process")]
-    public static partial void Started(ILogger logger, uint entryPoint, uint pageOffset, long milliseconds);
+    [LoggerMessage(Level = LogLevel.Debug, Message = "the kernel is entered at {Entry}, {Milliseconds} ms after the start of the process")]
+    public static partial void Started(ILogger logger, string entry, string milliseconds);
 }

@@ -5,7 +5,12 @@ using Microsoft.Extensions.Logging;
 namespace Lguest.Logging;
 
 /// <summary>Writes messages to standard error, a line each: <c>lguest: the guest panicked: ...</c>.</summary>
-internal sealed class StandardErrorLogger : ILoggerProvider, ILogger
+/// <remarks>
+/// It is its own factory: the library's can do much that isn't needed here, and takes a good part of the time that a
+/// start may take.
+/// </remarks>
+/// <param name="lowest">The lowest level that is written.</param>
+internal sealed class StandardErrorLogger(LogLevel lowest) : ILoggerFactory, ILogger
 {
     private const int StandardError = 2;
 
@@ -15,17 +20,14 @@ internal sealed class StandardErrorLogger : ILoggerProvider, ILogger
     private readonly string _endOfLine = DescriptorStream.IsTerminal(StandardError) ? "\r\n" : "\n";
     private readonly object _lock = new();
 
-    /// <summary>Makes loggers that write here.</summary>
-    /// <param name="verbose">Whether messages of level debug are written.</param>
-    public static ILoggerFactory MakeFactory(bool verbose) => new LoggerFactory(
-        [new StandardErrorLogger()],
-        new LoggerFilterOptions { MinLevel = verbose ? LogLevel.Debug : LogLevel.Information });
-
     /// <inheritdoc />
     public ILogger CreateLogger(string categoryName) => this;
 
     /// <inheritdoc />
-    public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("Messages go to standard error only.");
+
+    /// <inheritdoc />
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= lowest && logLevel != LogLevel.None;
 
     /// <inheritdoc />
     public IDisposable? BeginScope<TState>(TState state)
@@ -34,24 +36,37 @@ internal sealed class StandardErrorLogger : ILoggerProvider, ILogger
     /// <inheritdoc />
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        // Guests and file names may bring line ends and worse.
-        string message = string.Concat(formatter(state, exception).Select(c => char.IsControl(c) ? ' ' : c));
-        byte[] line = Encoding.UTF8.GetBytes($"lguest: {message}{_endOfLine}");
-        lock (_lock)
+        if (IsEnabled(logLevel))
         {
-            try
-            {
-                _stream.Write(line);
-            }
-            catch (IOException)
-            {
-                // There is nobody left to tell.
-            }
+            Write(formatter(state, exception));
         }
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
+    }
+
+    private void Write(string message)
+    {
+        // Guests and file names may bring line ends and worse.
+        var line = new StringBuilder("lguest: ").Append(message).Append(_endOfLine);
+        for (int i = 0; i < line.Length - _endOfLine.Length; i++)
+        {
+            line[i] = char.IsControl(line[i]) ? ' ' : line[i];
+        }
+
+        byte[] bytes = Encoding.UTF8.GetBytes(line.ToString());
+        lock (_lock)
+        {
+            try
+            {
+                _stream.Write(bytes);
+            }
+            catch (IOException)
+            {
+                // There is nobody left to tell.
+            }
+        }
     }
 }

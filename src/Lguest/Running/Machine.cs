@@ -23,10 +23,10 @@ internal static class Machine
     /// <exception cref="BackendException">A disk can't be used.</exception>
     public static Ending Run(Launch launch, ILoggerFactory loggers)
     {
-        ILogger logger = loggers.CreateLogger(nameof(Lguest));
+        ILogger logger = loggers.CreateLogger(nameof(Machine));
         using var end = new RunEnd(launch.Timeout);
         using StreamPort port = OpenConsole(end, logger);
-        List<(string Name, BlockDevice Device)> disks = OpenDisks(launch.Disks, logger);
+        List<Disk> disks = OpenDisks(launch.Disks, logger);
         var console = new ConsoleDevice(port);
 
         using var guest = new Guest(new GuestConfiguration
@@ -84,12 +84,12 @@ internal static class Machine
         return port;
     }
 
-    private static List<(string Name, BlockDevice Device)> OpenDisks(IReadOnlyList<string> paths, ILogger logger)
+    private static List<Disk> OpenDisks(IReadOnlyList<string> paths, ILogger logger)
     {
-        var disks = new List<(string, BlockDevice)>();
+        var disks = new List<Disk>();
         foreach (string path in paths)
         {
-            disks.Add((path, new BlockDevice(RawImage.Open(path), logger)));
+            disks.Add(new Disk(path, new BlockDevice(RawImage.Open(path), logger)));
         }
 
         return disks;
@@ -100,7 +100,14 @@ internal static class Machine
         if (logger.IsEnabled(LogLevel.Debug))
         {
             using Process self = Process.GetCurrentProcess();
-            LaunchLog.Started(logger, boot.EntryPoint, boot.PageOffset, (long)(DateTime.Now - self.StartTime).TotalMilliseconds);
+            string entry = $"0x{boot.EntryPoint:x8}, page offset 0x{boot.PageOffset:x8}";
+            string delay = $"{(DateTime.Now - self.StartTime).TotalMilliseconds:f0}";
+            LaunchLog.Started(logger, entry, delay);
         }
     }
 }
+
+/// <summary>A disk of the guest's.</summary>
+/// <param name="Name">What the user called it.</param>
+/// <param name="Device">Its front end.</param>
+internal sealed record Disk(string Name, BlockDevice Device);

@@ -16,7 +16,7 @@ internal static class StatisticsReport
     /// <param name="elapsed">Wall time of the run.</param>
     public static IEnumerable<string> Lines(
         Guest guest,
-        IReadOnlyList<(string Name, BlockDevice Device)> disks,
+        IReadOnlyList<Disk> disks,
         ConsoleDevice console,
         TimeSpan elapsed)
     {
@@ -27,11 +27,11 @@ internal static class StatisticsReport
         yield return Line($"{guest.Processor.Statistics.PageFaults:n0} page faults, {guest.Processor.Statistics.Exceptions:n0} exceptions of all kinds");
         yield return "interrupts: " + Listing(guest.Interrupts.Delivered.Select((count, irq) => KeyValuePair.Create($"IRQ {irq}", count)));
         yield return "hypercalls: " + Listing(guest.HypercallCounts);
-        foreach ((string name, BlockDevice device) in disks)
+        foreach (Disk disk in disks)
         {
-            BlockStatistics disk = device.Statistics;
+            BlockStatistics done = disk.Device.Statistics;
             yield return Line(
-                $"{name}: {disk.Requests:n0} requests, {disk.BytesRead:n0} bytes read, {disk.BytesWritten:n0} written, {disk.Flushes:n0} flushes, {disk.Errors:n0} errors");
+                $"{disk.Name}: {done.Requests:n0} requests, {done.BytesRead:n0} bytes read, {done.BytesWritten:n0} written, {done.Flushes:n0} flushes, {done.Errors:n0} errors");
         }
 
         yield return Line($"console: {console.BytesWritten:n0} bytes out, {console.BytesRead:n0} in");

@@ -7,7 +7,7 @@ namespace Lguest.Cpu.Instructions;
 /// Frames that the processor builds and takes apart itself, on a stack that may not be the current one. A frame is
 /// pushed whole or not at all.
 /// </summary>
-internal static unsafe class StackFrame
+internal static unsafe class SystemStack
 {
     /// <summary>As much of ESP as a stack segment uses.</summary>
     public static uint Mask(in SegmentRegister stack) => stack.IsDefault32 ? uint.MaxValue : ushort.MaxValue;

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using Lguest.TestSupport;
+
+namespace Lguest.Tests;
+
+/// <summary>What can't be run: one sentence on standard error and exit code 125, before anything has begun.</summary>
+public sealed class BadInputTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("no memory is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`")]
+    [InlineData("no kernel is given", "64m")]
+    [InlineData("'vmlinux' is not an amount of memory: write 64m, 1g, or 64 for MiB", "vmlinux", "64m")]
+    [InlineData("'-h' is not an amount of memory", "-h")]
+    [InlineData("'8g' is more memory than a 32-bit guest can have", "8g", "vmlinux")]
+    [InlineData("there is no option --nonsense: `lguest --help` lists them", "--nonsense", "64m", "vmlinux")]
+    [InlineData("there is no option --blo", "--blo=disk", "64m", "vmlinux")]
+    [InlineData("--initrd needs a value: --initrd=FILE", "--initrd", "64m", "vmlinux")]
+    [InlineData("--block needs a value: --block=FILE", "--block=", "64m", "vmlinux")]
+    [InlineData("--stats takes no value: write it without '=yes'", "--stats=yes", "64m", "vmlinux")]
+    [InlineData("--initrd=a and --initrd=b contradict each other: give one of them", "--initrd=a", "64m", "vmlinux", "--initrd=b")]
+    [InlineData("--clock=fast is no clock: write real or virtual", "--clock=fast", "64m", "vmlinux")]
+    [InlineData("--timeout=soon is not a time", "--timeout=soon", "64m", "vmlinux")]
+    [InlineData("--max-instructions=0 is not a count of instructions", "--max-instructions=0", "64m", "vmlinux")]
+    [InlineData("--trace=0xfffffffff is neither an address nor a count", "--trace=0xfffffffff", "64m", "vmlinux")]
+    [InlineData("--date=1969-12-31 is not a date from 1970 on", "--date=1969-12-31", "64m", "vmlinux")]
+    [InlineData("kernel 'no/such/vmlinux' does not exist", "64m", "no/such/vmlinux")]
+    [InlineData("disk image 'no/such/disk' does not exist: make it", "--block=no/such/disk", "64m", "no/such/vmlinux")]
+    public void Is_refused(string sentence, params string[] arguments) => AssertRefused(sentence, arguments);
+
+    [Fact]
+    public void A_disk_that_another_guest_has_is_refused()
+    {
+        string disk = _folder.File("disk", new byte[65536]);
+        string kernel = _folder.File("vmlinux", GuestProgram.Spinner("up"));
+        using Process other = LguestProcess.Start("8m", kernel, $"--block={disk}");
+        Assert.Equal('u', other.StandardOutput.Read());
+
+        AssertRefused($"disk image '{disk}' is in use by another guest, or named twice: stop that guest", "8m", kernel, $"--block={disk}");
+
+        other.Kill();
+        LguestProcess.WaitFor(other);
+        Assert.Equal(0, LguestProcess.Run(string.Empty, "8m", _folder.File("k", GuestProgram.Greeter("x")), $"--block={disk}").ExitCode);
+    }
+
+    [Fact]
+    public void A_disk_that_is_named_twice_is_refused()
+    {
+        string disk = _folder.File("disk", new byte[65536]);
+        AssertRefused("is in use by another guest, or named twice", "8m", "vmlinux", $"--block={disk}", "--clock=real", $"--block={_folder.Name}/./disk");
+    }
+
+    [Fact]
+    public void A_kernel_command_line_of_more_than_2047_bytes_is_refused() => AssertRefused(
+        "the kernel's command line has 2048 bytes, and 2047 is the most it can have",
+        "8m",
+        _folder.File("vmlinux", GuestProgram.Greeter("x")),
+        new string('x', 2000),
+        new string('y', 47));
+
+    [Fact]
+    public void More_memory_than_the_kernel_can_use_is_refused() => AssertRefused(
+        "can use at most 892m of memory",
+        "893m",
+        _folder.File("vmlinux", GuestProgram.Greeter("x")));
+
+    private static void AssertRefused(string sentence, params string[] arguments)
+    {
+        LguestResult result = LguestProcess.Run(string.Empty, arguments);
+
+        Assert.Equal(125, result.ExitCode);
+        Assert.Empty(result.Output);
+        Assert.StartsWith("lguest: ", result.Errors, StringComparison.Ordinal);
+        Assert.Contains(sentence, result.Errors, StringComparison.Ordinal);
+        Assert.Equal(result.Errors.Length - 1, result.Errors.IndexOf('\n', StringComparison.Ordinal));
+    }
+}

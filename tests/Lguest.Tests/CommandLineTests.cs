@@ -1,0 +1,128 @@
+using Lguest.CommandLine;
+using Lguest.Host;
+
+namespace Lguest.Tests;
+
+/// <summary>How a command line is read.</summary>
+public class CommandLineTests
+{
+    [Fact]
+    public void The_original_form_is_memory_kernel_options_and_words_for_the_kernel()
+    {
+        Launch launch = Parse("64m", "vmlinux", "--block=rootfile", "root=/dev/lgba");
+
+        Assert.Equal(64u << 20, launch.MemoryBytes);
+        Assert.Equal("vmlinux", launch.Kernel);
+        Assert.Equal(["rootfile"], launch.Disks);
+        Assert.Equal("root=/dev/lgba", launch.KernelCommandLine);
+    }
+
+    [Theory]
+    [InlineData("single -b init=/bin/sh", "--block=d 64m vmlinux single -b init=/bin/sh")]
+    [InlineData("single -b", "64m --block=d vmlinux single -b")]
+    [InlineData("single -b", "64m vmlinux single --block=d -b")]
+    [InlineData("quiet --block=x", "64m vmlinux --block=d -- quiet --block=x")]
+    [InlineData("--block=x", "--block=d -- 64m vmlinux --block=x")]
+    [InlineData("init=/x -- -a --b", "64m vmlinux --block=d init=/x -- -- -a --b")]
+    [InlineData("a b", "64m vmlinux --block=d a -- b")]
+    [InlineData("", "64m vmlinux --block=d --")]
+    [InlineData("-", "64m vmlinux --block=d -")]
+    public void Options_may_stand_anywhere_before_the_first_two_dashes(string words, string commandLine)
+    {
+        Launch launch = Parse(commandLine.Split(' '));
+
+        Assert.Equal("vmlinux", launch.Kernel);
+        Assert.Equal(64u << 20, launch.MemoryBytes);
+        Assert.Equal(["d"], launch.Disks);
+        Assert.Equal(words, launch.KernelCommandLine);
+    }
+
+    [Fact]
+    public void A_word_is_never_the_value_of_the_option_before_it()
+    {
+        Launch launch = Parse("--verbose", "64m", "--stats", "vmlinux", "--verbose", "quiet");
+
+        Assert.True(launch.Verbose);
+        Assert.True(launch.Statistics);
+        Assert.Equal("vmlinux", launch.Kernel);
+        Assert.Equal("quiet", launch.KernelCommandLine);
+    }
+
+    [Fact]
+    public void Every_option_is_understood()
+    {
+        Launch launch = Parse(
+            "64m", "vmlinux", "--block=a", "--initrd=i", "--clock=virtual", "--block=-b=c", "--timeout=30s", "--max-instructions=5G",
+            "--trace=0xc0100000", "--stats", "--verbose", "--date=2007-10-09T20:31:38");
+
+        Assert.Equal(["a", "-b=c"], launch.Disks);
+        Assert.Equal("i", launch.Initrd);
+        Assert.Equal(ClockKind.Virtual, launch.Clock);
+        Assert.Equal(TimeSpan.FromSeconds(30), launch.Timeout);
+        Assert.Equal(5_000_000_000UL, launch.MaxInstructions);
+        Assert.Equal(new TraceStart(0xc0100000, null), launch.Trace);
+        Assert.Equal(new DateTimeOffset(2007, 10, 9, 20, 31, 38, TimeSpan.Zero), launch.Date);
+        Assert.True(launch.Statistics);
+        Assert.True(launch.Verbose);
+    }
+
+    [Fact]
+    public void An_option_that_is_repeated_alike_counts_once()
+    {
+        Launch launch = Parse("64m", "vmlinux", "--clock=virtual", "--verbose", "--clock=virtual", "--verbose");
+
+        Assert.Equal(ClockKind.Virtual, launch.Clock);
+    }
+
+    [Theory]
+    [InlineData("64m", 64u << 20)]
+    [InlineData("64M", 64u << 20)]
+    [InlineData("64", 64u << 20)]
+    [InlineData("1g", 1u << 30)]
+    [InlineData("65536k", 64u << 20)]
+    public void Memory_is_written_in_kibibytes_mebibytes_or_gibibytes(string text, uint bytes) =>
+        Assert.Equal(bytes, Parse(text, "vmlinux").MemoryBytes);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("m")]
+    [InlineData("0")]
+    [InlineData("-1m")]
+    [InlineData("+1m")]
+    [InlineData("1.5g")]
+    [InlineData("64mb")]
+    [InlineData("3k")]
+    [InlineData("4g")]
+    [InlineData("99999999999999999999m")]
+    [InlineData("18446744073709551615g")]
+    public void Other_amounts_of_memory_are_refused(string text) => Assert.Throws<CommandLineException>(() => Parse(text, "vmlinux"));
+
+    [Theory]
+    [InlineData("500ms", 500)]
+    [InlineData("2m", 120_000)]
+    [InlineData("1H", 3_600_000)]
+    public void A_timeout_has_a_unit(string text, int milliseconds) =>
+        Assert.Equal(TimeSpan.FromMilliseconds(milliseconds), Parse("64m", "vmlinux", $"--timeout={text}").Timeout);
+
+    [Fact]
+    public void Help_names_every_option_and_needs_nothing_else()
+    {
+        Assert.IsType<Request.Help>(Launch.Parse(["--help"]));
+        Assert.IsType<Request.Help>(Launch.Parse(["64m", "--help", "--stats"]));
+
+        string help = Usage.Help();
+        foreach (string option in (string[])["block", "initrd", "clock", "date", "timeout", "max-instructions", "stats", "trace", "verbose", "help", "version"])
+        {
+            Assert.Contains($"--{option}", help, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_version_is_one_line()
+    {
+        Assert.IsType<Request.Version>(Launch.Parse(["--version"]));
+        Assert.Matches(@"^lguest \d+\.\d+\.\d+\n$", Usage.Version());
+    }
+
+    private static Launch Parse(params string[] arguments) => Assert.IsType<Request.Run>(Launch.Parse(arguments)).Launch;
+}

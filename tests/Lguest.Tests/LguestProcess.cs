@@ -1,0 +1,57 @@
+using System.Diagnostics;
+
+namespace Lguest.Tests;
+
+/// <summary>What a finished <c>lguest</c> left behind.</summary>
+/// <param name="ExitCode">Its exit code.</param>
+/// <param name="Output">Standard output, a byte a character.</param>
+/// <param name="Errors">Standard error.</param>
+internal sealed record LguestResult(int ExitCode, string Output, string Errors);
+
+/// <summary>Runs the <c>lguest</c> that was built with the tests, in a process of its own, as a user would.</summary>
+internal static class LguestProcess
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>The program.</summary>
+    public static string Path { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "lguest");
+
+    /// <summary>Runs it to its end.</summary>
+    /// <param name="input">All of its standard input.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static LguestResult Run(string input, params string[] arguments) => Run(input, Patience, arguments);
+
+    /// <summary>The same for a guest that takes its time.</summary>
+    public static LguestResult Run(string input, TimeSpan patience, params string[] arguments)
+    {
+        using Process process = Start(arguments);
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        WaitFor(process, patience);
+        return new LguestResult(process.ExitCode, output.Result, errors.Result);
+    }
+
+    /// <summary>Starts it with its three descriptors on pipes.</summary>
+    public static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo(Path, arguments)
+    {
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+        StandardInputEncoding = System.Text.Encoding.Latin1,
+        StandardOutputEncoding = System.Text.Encoding.Latin1,
+    })!;
+
+    /// <summary>Waits for its end, or fails.</summary>
+    public static void WaitFor(Process process, TimeSpan? patience = null)
+    {
+        if (!process.WaitForExit(patience ?? Patience))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail("lguest did not end in time.");
+        }
+
+        process.WaitForExit();
+    }
+}

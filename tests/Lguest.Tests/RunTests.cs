@@ -1,0 +1,172 @@
+using System.Diagnostics;
+using Lguest.TestSupport;
+
+namespace Lguest.Tests;
+
+/// <summary>What a user sees of a run: output, messages, exit code.</summary>
+public sealed class RunTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_guest_that_powers_off_leaves_its_output_and_exit_code_0_and_nothing_else()
+    {
+        LguestResult result = Run(GuestProgram.Greeter("Hello, \u0001\u00ff\r\nworld\n"));
+
+        Assert.Equal(new LguestResult(0, "Hello, \u0001\u00ff\r\nworld\n", string.Empty), result);
+    }
+
+    [Fact]
+    public void A_panic_is_told_with_its_text_and_exit_code_100()
+    {
+        LguestResult result = Run(GuestProgram.Panicker("Attempted to kill init!"));
+
+        Assert.Equal(new LguestResult(100, string.Empty, "lguest: the guest panicked: Attempted to kill init!\n"), result);
+    }
+
+    [Fact]
+    public void A_guest_that_does_what_it_may_not_is_killed_with_a_sentence_and_exit_code_101()
+    {
+        LguestResult result = Run(GuestProgram.Offender());
+
+        Assert.Equal(101, result.ExitCode);
+        Assert.Matches("^lguest: the guest was killed: .*99.*EIP 0xc01000.*\n$", result.Errors);
+    }
+
+    [Fact]
+    public void A_restart_is_exit_code_103()
+    {
+        LguestResult result = Run(GuestProgram.Restarter());
+
+        Assert.Equal(new LguestResult(103, string.Empty, "lguest: the guest asks to be started again\n"), result);
+    }
+
+    [Fact]
+    public void A_guest_that_takes_too_long_is_exit_code_124()
+    {
+        LguestResult result = Run(GuestProgram.Spinner("here"), "--timeout=500ms");
+
+        Assert.Equal(new LguestResult(124, "here", "lguest: ended after 0.5 s, as --timeout says\n"), result);
+    }
+
+    [Fact]
+    public void A_guest_that_executes_too_much_is_exit_code_124_after_exactly_so_many_instructions()
+    {
+        LguestResult result = Run(GuestProgram.Spinner("here"), "--max-instructions=12345", "--stats");
+
+        Assert.Equal(124, result.ExitCode);
+        Assert.Contains("lguest: 12,345 instructions in ", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("lguest: hypercalls: LGUEST_INIT 1, SEND_DMA 1\n", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("lguest: console: 4 bytes out, 0 in\n", result.Errors, StringComparison.Ordinal);
+        Assert.EndsWith("lguest: ended after as many instructions as --max-instructions says\n", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("INT", 130)]
+    [InlineData("TERM", 143)]
+    [InlineData("HUP", 129)]
+    public void A_signal_ends_the_run_with_128_and_its_number(string signal, int exitCode)
+    {
+        using Process process = LguestProcess.Start("8m", Kernel(GuestProgram.Spinner("up")));
+        Assert.Equal('u', process.StandardOutput.Read());
+
+        Send(signal, process);
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(exitCode, process.ExitCode);
+        Assert.Equal($"lguest: ended by SIG{signal}\n", process.StandardError.ReadToEnd());
+    }
+
+    [Fact]
+    public void A_reader_of_the_output_that_goes_away_ends_the_run_with_exit_code_141()
+    {
+        using Process process = LguestProcess.Start("8m", Kernel(GuestProgram.Chatterer("on and on ")));
+        Assert.Equal('o', process.StandardOutput.Read());
+
+        process.StandardOutput.Close();
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(141, process.ExitCode);
+        Assert.Equal("lguest: ended because standard output cannot be written: Broken pipe\n", process.StandardError.ReadToEnd());
+    }
+
+    [Fact]
+    public void A_run_ends_by_signal_even_while_nobody_reads_its_output()
+    {
+        using Process process = LguestProcess.Start("8m", Kernel(GuestProgram.Chatterer("on and on ")));
+        Assert.Equal('o', process.StandardOutput.Read());
+        Thread.Sleep(TimeSpan.FromSeconds(1));
+
+        Send("TERM", process);
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(143, process.ExitCode);
+    }
+
+    [Theory]
+    [InlineData("--clock=real")]
+    [InlineData("--clock=virtual")]
+    public void Piped_input_reaches_the_guest_and_its_end_does_not_end_the_guest(string clock)
+    {
+        LguestResult result = RunWith("one\ntwo\nq\n", GuestProgram.Echoer("> "), clock);
+
+        Assert.Equal(new LguestResult(0, "> one\ntwo\nq\n", string.Empty), result);
+    }
+
+    [Fact]
+    public void In_virtual_time_two_runs_with_the_same_input_are_the_same_to_the_instruction()
+    {
+        string first = Instructions();
+
+        Assert.Equal(first, Instructions());
+
+        string Instructions()
+        {
+            LguestResult result = RunWith("one\ntwo\nq\n", GuestProgram.Echoer("> "), "--clock=virtual", "--stats");
+            return result.Output + result.Errors[..result.Errors.IndexOf(" instructions", StringComparison.Ordinal)];
+        }
+    }
+
+    [Fact]
+    public void A_trace_lists_instructions_from_a_count_on()
+    {
+        LguestResult result = Run(GuestProgram.Spinner("x"), "--trace=1", "--max-instructions=3");
+
+        string[] lines = result.Errors.Split('\n');
+        Assert.Matches("^ +1 1 c0100012 b801000000 +mov eax,1$", lines[0]);
+        Assert.Matches("^ +2 1 c0100017 ba00001100 +mov edx,110000h$", lines[1]);
+        Assert.StartsWith("lguest: ended after", lines[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_trace_lists_instructions_from_an_address_on()
+    {
+        LguestResult result = Run(GuestProgram.Spinner("x"), "--trace=0xC0100017", "--max-instructions=3");
+
+        Assert.Matches("^ +2 1 c0100017 ba00001100 +mov edx,110000h\nlguest: ended after", result.Errors);
+    }
+
+    [Fact]
+    public void A_verbose_run_says_where_the_kernel_is_entered()
+    {
+        LguestResult result = Run(GuestProgram.Greeter("x"), "--verbose");
+
+        Assert.Contains("lguest: the kernel is entered at 0xc010000d, page offset 0xc0000000, ", result.Errors, StringComparison.Ordinal);
+        Assert.Equal("x", result.Output);
+    }
+
+    private static void Send(string signal, Process process)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    private string Kernel(byte[] image) => _folder.File("vmlinux", image);
+
+    private LguestResult Run(byte[] kernel, params string[] options) => RunWith(string.Empty, kernel, options);
+
+    private LguestResult RunWith(string input, byte[] kernel, params string[] options) =>
+        LguestProcess.Run(input, ["8m", Kernel(kernel), .. options]);
+}
