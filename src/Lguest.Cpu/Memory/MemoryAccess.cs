@@ -181,7 +181,7 @@ internal static unsafe class MemoryAccess
 
     /// <summary>What #AC is about (SDM 3A, table 6-7). Operands that are no power of two are the instruction's own matter.</summary>
     private static bool IsMisaligned(uint linear, uint size) =>
-        size <= sizeof(ulong) && (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
+        (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
 
     private static bool Fill(
         ProcessorState* s,

@@ -16,6 +16,9 @@ public sealed unsafe class SimdFaultTests : IDisposable
     public static TheoryData<Code> Instructions() =>
         [.. SimdForm.Codes.Where(code => SimdForm.Of(code).Any(form => form.HasMemory))];
 
+    public static TheoryData<Code> PlainInstructions() =>
+        [.. SimdForm.Codes.Where(code => SimdForm.Of(code).Any(form => form.HasMemory && !form.IsMaskedMove))];
+
     public void Dispose() => _comparison.Dispose();
 
     [Theory]
@@ -116,8 +119,9 @@ public sealed unsafe class SimdFaultTests : IDisposable
         }
     }
 
+    // Not of masked moves: how wide what they check is, and what they change before, differs among processors.
     [Theory]
-    [MemberData(nameof(Instructions))]
+    [MemberData(nameof(PlainInstructions))]
     public void Alignment_checking_is_what_it_is_on_the_real_processor(Code code)
     {
         const ulong alignmentCheck = 1 << 18;

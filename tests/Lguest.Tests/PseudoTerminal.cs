@@ -1,0 +1,129 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lguest.Tests;
+
+/// <summary>A terminal made for a test, and a person in front of it who reads the screen and types.</summary>
+internal sealed partial class PseudoTerminal : IDisposable
+{
+    private const int ReadWriteWithoutControl = 2 | 0x100;
+
+    private readonly SafeFileHandle _master;
+    private readonly StringBuilder _screen = new();
+    private readonly Thread _reader;
+
+    public PseudoTerminal()
+    {
+        int master = OpenMaster(ReadWriteWithoutControl);
+        Assert.True(master >= 0 && Grant(master) == 0 && Unlock(master) == 0, "There is no terminal to be had.");
+        _master = new SafeFileHandle(master, ownsHandle: true);
+        Name = Marshal.PtrToStringUTF8(NameOf(master))!;
+        SavedSettings = Settings("-g");
+        _reader = new Thread(ReadScreen) { IsBackground = true };
+        _reader.Start();
+    }
+
+    /// <summary>The device: <c>/dev/pts/3</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>The settings at first, as stty -g tells them.</summary>
+    public string SavedSettings { get; }
+
+    /// <summary>All that was written to it so far, a byte a character.</summary>
+    public string Screen
+    {
+        get
+        {
+            lock (_screen)
+            {
+                return _screen.ToString();
+            }
+        }
+    }
+
+    /// <summary>What stty says.</summary>
+    public string Settings(string form)
+    {
+        using Process stty = Process.Start(new ProcessStartInfo("stty", ["-F", Name, form]) { RedirectStandardOutput = true })!;
+        return stty.StandardOutput.ReadToEnd().Trim();
+    }
+
+    /// <summary>Types.</summary>
+    public void Type(string keys) => RandomAccess.Write(_master, Encoding.Latin1.GetBytes(keys), 0);
+
+    /// <summary>Waits until the screen has a text.</summary>
+    public void Await(string text) =>
+        Eventually(() => Screen.Contains(text, StringComparison.Ordinal), () => $"The screen never had '{text}', but '{Screen}'.");
+
+    /// <summary>Waits until the settings are as they were at first.</summary>
+    public void AwaitSavedSettings() =>
+        Eventually(() => Settings("-g") == SavedSettings, () => $"The terminal was not restored: {Settings("-a")}");
+
+    /// <summary>Waits until the settings are raw.</summary>
+    public void AwaitRaw() =>
+        Eventually(() => Settings("-a").Contains("-icanon", StringComparison.Ordinal), () => $"The terminal is not raw: {Settings("-a")}");
+
+    /// <summary>Waits until something holds.</summary>
+    public static void Eventually(Func<bool> condition, Func<string> otherwise)
+    {
+        var patience = Stopwatch.StartNew();
+        while (!condition())
+        {
+            if (patience.Elapsed > TimeSpan.FromSeconds(30))
+            {
+                Assert.Fail(otherwise());
+            }
+
+            Thread.Sleep(20);
+        }
+    }
+
+    /// <summary>Starts a program with the terminal for standard input, output and, as its leader, for its session.</summary>
+    /// <returns>The process, with its standard error on a pipe.</returns>
+    public Process Start(params string[] command)
+    {
+        string[] arguments = ["-c", "tty=$1; shift; exec setsid --ctty \"$@\" <\"$tty\" >\"$tty\"", "sh", Name, .. command];
+        return Process.Start(new ProcessStartInfo("/bin/sh", arguments) { RedirectStandardError = true })!;
+    }
+
+    public void Dispose() => _master.Dispose();
+
+    private void ReadScreen()
+    {
+        // Reading fails while no process has the terminal open, before and after the test's own.
+        byte[] buffer = new byte[4096];
+        while (!_master.IsClosed)
+        {
+            try
+            {
+                int count = RandomAccess.Read(_master, buffer, 0);
+                lock (_screen)
+                {
+                    _screen.Append(Encoding.Latin1.GetString(buffer, 0, count));
+                }
+            }
+            catch (IOException)
+            {
+                Thread.Sleep(5);
+            }
+            catch (ObjectDisposedException)
+            {
+                return;
+            }
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "posix_openpt")]
+    private static partial int OpenMaster(int flags);
+
+    [LibraryImport("libc", EntryPoint = "grantpt")]
+    private static partial int Grant(int master);
+
+    [LibraryImport("libc", EntryPoint = "unlockpt")]
+    private static partial int Unlock(int master);
+
+    [LibraryImport("libc", EntryPoint = "ptsname")]
+    private static partial nint NameOf(int master);
+}
