@@ -14,7 +14,8 @@ internal sealed record IntegerForm(byte[] Bytes, Instruction Decoded)
     private const int Esi = 6;
     private const int BetweenRegisters = 0xC0;
     private const int AtEsi = 0x06;
-    private const int AtEsiAndByte = 0x46;
+    private const int AtSi = 0x04;
+    private const int AndByte = 0x40;
 
     private static readonly HashSet<Mnemonic> Mnemonics =
     [
@@ -63,8 +64,9 @@ internal sealed record IntegerForm(byte[] Bytes, Instruction Decoded)
     /// <param name="code">The instruction.</param>
     /// <param name="memory">Whether ModRM.rm is memory.</param>
     /// <param name="random">Chooses registers, displacement and immediate.</param>
+    /// <param name="address16">Whether the address is 16 bits wide, with SI for ESI.</param>
     /// <returns>Null when there is no such form.</returns>
-    public static IntegerForm? TryMake(Code code, bool memory, Random random)
+    public static IntegerForm? TryMake(Code code, bool memory, Random random, bool address16 = false)
     {
         OpCodeInfo opCode = code.ToOpCode();
         OpCodeOperandKind[] kinds = [.. Enumerable.Range(0, opCode.OpCount).Select(opCode.GetOpKind)];
@@ -74,7 +76,7 @@ internal sealed record IntegerForm(byte[] Bytes, Instruction Decoded)
             return null;
         }
 
-        List<byte> bytes = [];
+        List<byte> bytes = address16 ? [0x67] : [];
         if (opCode.OperandSize == 16)
         {
             bytes.Add(0x66);
@@ -105,7 +107,7 @@ internal sealed record IntegerForm(byte[] Bytes, Instruction Decoded)
                 : ChooseRegister(kinds.FirstOrDefault(IsInReg, OpCodeOperandKind.r8_reg), memory, random);
             bool isByte = random.Next(2) == 0;
             int rest = memory
-                ? isByte ? AtEsiAndByte : AtEsi
+                ? (address16 ? AtSi : AtEsi) | (isByte ? AndByte : 0)
                 : BetweenRegisters | ChooseRegister(kinds.FirstOrDefault(IsRegisterOrMemory, OpCodeOperandKind.r32_rm), false, random);
             bytes.Add((byte)(rest | (reg << 3)));
             if (memory && isByte)

@@ -701,6 +701,76 @@ public sealed class ExceptionTests : IDisposable
         Assert.Equal(0u, _machine.Cpu.Eflags & Eflags.Rf);
     }
 
+    [Fact]
+    public void An_instruction_breakpoint_faults_before_its_instruction_and_rf_lets_it_pass()
+    {
+        _machine.Machine.StopAtExceptions = true;
+        State.SetDebug(1, Machine.CodeBase + 1);
+        _machine.Machine.Assemble(a =>
+        {
+            a.inc(eax);
+            a.inc(ecx);
+            a.inc(edx);
+            a.mov(ebx, dr7);
+        });
+        _machine.Machine.Cpu.State.SetDebug(7, 0x404);
+        _machine.Cpu.Run(10);
+        ExceptionInfo exception = Assert.Single(_machine.Exceptions);
+        Assert.Equal(
+            (ExceptionVector.Debug, ExceptionOrigin.Fault, Machine.CodeBase + 1),
+            (exception.Vector, exception.Origin, exception.InstructionEip));
+        Assert.Equal((1u, 0u, 0xffff_0ff2u), (State.Eax, State.Ecx, State.GetDebug(6)));
+
+        _machine.Cpu.Eflags = Eflags.Rf;
+        _machine.Cpu.Run(2);
+        Assert.Equal((1u, 1u), (State.Ecx, State.Edx));
+        Assert.Single(_machine.Exceptions);
+    }
+
+    /// <summary>DR7, DR0, and how many of the accesses trap: write 4 at 0x2000, read 4 at 0x2000, read 1 at 0x2003.</summary>
+    public static TheoryData<uint, uint, int> Watches => new()
+    {
+        { 0x0001_0001, 0x2000, 1 },
+        { 0x0003_0001, 0x2000, 2 },
+        { 0x0003_0002, 0x2003, 3 },
+        { 0x000d_0001, 0x2000, 1 },
+        { 0x000f_0001, 0x2002, 3 },
+        { 0x0007_0001, 0x2002, 3 },
+        { 0x0003_0001, 0x2004, 0 },
+        { 0x000f_0001, 0x1ffc, 0 },
+        { 0x0003_0000, 0x2000, 0 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Watches))]
+    public void A_data_breakpoint_traps_after_what_touches_its_bytes(uint control, uint address, int expected)
+    {
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Machine.Assemble(a =>
+        {
+            a.mov(edx, (int)control);
+            a.mov(dr7, edx);
+            a.mov(__dword_ptr[0x2000], eax);
+            a.mov(eax, __dword_ptr[0x2000]);
+            a.mov(al, __byte_ptr[0x2003]);
+            a.nop();
+        });
+        State.SetDebug(0, address);
+        int traps = 0;
+        while (_machine.Cpu.Retired < 6)
+        {
+            State.SetDebug(6, 0xffff_0ff0);
+            if (_machine.Cpu.Run(6 - _machine.Cpu.Retired) == StopReason.Requested)
+            {
+                traps++;
+                Assert.Equal(0xffff_0ff1u, State.GetDebug(6));
+                Assert.Equal(ExceptionOrigin.Trap, _machine.Exceptions[^1].Origin);
+            }
+        }
+
+        Assert.Equal(expected, traps);
+    }
+
     [Theory]
     [InlineData(false, null)]
     [InlineData(true, null)]

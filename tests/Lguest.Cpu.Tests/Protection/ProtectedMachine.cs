@@ -77,6 +77,9 @@ public sealed class ProtectedMachine : IDisposable
         Machine.WriteUInt32(Tss + 8, Data0);
         Machine.WriteUInt32(Tss + 12, InnerStack1);
         Machine.WriteUInt32(Tss + 16, Data1);
+
+        // No I/O permission bitmap: it would begin beyond the limit.
+        Machine.WriteUInt32(Tss + 0x64, 0x0068_0000);
         ref ProcessorState state = ref Cpu.State;
         state.Gdtr = new DescriptorTableRegister { Base = Gdt, Limit = (GdtEntries * 8) - 1 };
         state.Idtr = new DescriptorTableRegister { Base = Idt, Limit = (256 * 8) - 1 };
