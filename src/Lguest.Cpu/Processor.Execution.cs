@@ -7,18 +7,33 @@ namespace Lguest.Cpu;
 /// <content>The engine's loop: from block to block until something ends the run.</content>
 public sealed unsafe partial class Processor
 {
-    private const ulong LongestRun = long.MaxValue / 2;
+    /// <summary>The most that the countdown may hold: less than what entering a dropped block costs.</summary>
+    private const ulong LongestStretch = CodeBlock.Dead - 1;
 
     /// <summary>Executes instructions until a limit or until something needs the machine.</summary>
     /// <param name="limit">The most instructions to retire.</param>
     /// <returns>Why it stopped; the state is exactly that after the last retired instruction.</returns>
     public StopReason Run(ulong limit)
     {
+        ulong start = Retired;
+        while (true)
+        {
+            ulong rest = limit - (Retired - start);
+            StopReason reason = RunStretch(Math.Min(rest, LongestStretch));
+            if (reason != StopReason.InstructionLimit || rest <= LongestStretch)
+            {
+                return reason;
+            }
+        }
+    }
+
+    private StopReason RunStretch(ulong limit)
+    {
         ProcessorState* s = _state;
-        ulong budget = Math.Min(limit, LongestRun);
-        s->RetiredLimit = Retired + budget;
-        s->Countdown = (long)budget;
+        s->RetiredLimit = Retired + limit;
+        s->Countdown = (long)limit;
         s->StopRequested = 0;
+        ForgetLink();
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
@@ -62,7 +77,7 @@ public sealed unsafe partial class Processor
 
             uint flags = s->SystemFlags & (Cpu.Eflags.Tf | Cpu.Eflags.Rf);
             s->Exit = ExitReason.Continue;
-            if (flags == 0 && !windowWanted && Tracer is null)
+            if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None)
             {
                 Execute();
             }
@@ -101,14 +116,19 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>
-    /// Executes one instruction, or one step of a REP, because something happens after it: a single step's trap, the end of RF
-    /// (SDM 3B, 17.3.1.1), an interrupt.
+    /// Executes one instruction, or one step of a REP, because something happens around it: a breakpoint, a single step's trap,
+    /// the end of RF (SDM 3B, 17.3.1.1), an interrupt.
     /// </summary>
     /// <param name="flags">TF and RF as they are before it.</param>
     private void ExecuteOne(uint flags)
     {
         // The countdown stops every way into another block, linked ones too.
         ProcessorState* s = _state;
+        if (flags < Cpu.Eflags.Rf && s->Breakpoints != Breakpoints.None && RaiseBreakpoint())
+        {
+            return;
+        }
+
         long rest = s->Countdown - 1;
         s->Countdown -= rest;
         s->RetiredLimit -= (ulong)rest;
@@ -133,7 +153,7 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>
-    /// Recomputes what follows from segments, privilege and flags. Whoever changes CS, SS, DS, ES, CPL, CR0 or AC calls this.
+    /// Recomputes what follows from segments, privilege and flags. Whoever changes CS, SS, DS, ES, CPL, CR0, DR7 or AC calls this.
     /// </summary>
     internal void UpdateMode()
     {
@@ -165,8 +185,9 @@ public sealed unsafe partial class Processor
 
         s->Mode = mode;
         s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
-        bool checksAlignment = user && (s->SystemFlags & Cpu.Eflags.Ac) != 0 && (s->Cr0 & Cpu.Cr0.Am) != 0;
-        s->Tlb = checksAlignment ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
+        s->Breakpoints = Debug.KindsOf(s->GetDebug(7));
+        bool looksAtEach = s->ChecksAlignment || (s->Breakpoints & Breakpoints.Data) != 0;
+        s->Tlb = looksAtEach ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
     }
 
     /// <summary>Finds, or builds, the block at CS:EIP and enters it. Null when fetching it raised a fault.</summary>
@@ -286,6 +307,21 @@ public sealed unsafe partial class Processor
         s->Exception.InstructionEip = s->Eip;
         s->Exit = fault.Vector == Fault.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
+    }
+
+    /// <summary>#DB before an instruction with a breakpoint, unless it comes after MOV SS or POP SS: a fault.</summary>
+    private bool RaiseBreakpoint()
+    {
+        ProcessorState* s = _state;
+        uint status = Debug.MatchInstruction(s, s->Cs.Base + s->Eip);
+        if (status == 0 || Retired < s->DebugShadowUntil)
+        {
+            return false;
+        }
+
+        s->SetDebug(6, s->GetDebug(6) | status);
+        RaiseFetchFault(PendingException.Of(ExceptionVector.Debug, 0));
+        return true;
     }
 
     /// <summary>#DB after an instruction: a trap, with its reasons in DR6. It ends a HLT.</summary>

@@ -1,6 +1,8 @@
 namespace Lguest.Cpu.FloatingPoint;
 
-/// <summary>What only the x87 has: FRNDINT, FSCALE, FXTRACT, FPREM and FPREM1. Precision control doesn't touch them.</summary>
+/// <summary>
+/// What only the x87 has: FRNDINT, FSCALE, FXTRACT, FPREM and FPREM1. Precision control doesn't touch them.
+/// </summary>
 internal static class ExtendedFunctions
 {
     // An exponent difference from which FPREM only reduces, and leaves the rest to be done by the next FPREM.
@@ -84,7 +86,8 @@ internal static class ExtendedFunctions
             new Unrounded(number.Negative, exponent, number.Significand, 0), ref context);
 
         // So far out that even an adjusted exponent doesn't fit: delivered as infinity or zero, and inexact.
-        if (exponent is > Float80.MaxExponent + Float80.ExponentAdjustment or < Float80.MinExponent - Float80.ExponentAdjustment)
+        if (exponent is > Float80.MaxExponent + Float80.ExponentAdjustment
+            or < Float80.MinExponent - Float80.ExponentAdjustment)
         {
             context.Raise(FloatingPointExceptions.Precision);
             context.RoundedUp |= result.Class == NumberClass.Infinity;
@@ -114,7 +117,7 @@ internal static class ExtendedFunctions
         }
 
         Unpacked number = value.Unpack();
-        exponent = IntegerConversion.FromInteger<Float80>(number.Exponent, ref context);
+        exponent = IntegerConversion.ToFloat80(number.Exponent);
         return Float80.Pack(number.Negative, 0, number.Significand);
     }
 
@@ -122,7 +125,9 @@ internal static class ExtendedFunctions
     /// <param name="dividend">ST(0).</param>
     /// <param name="divisor">ST(1).</param>
     /// <param name="quotient">The quotient's low bits, when the reduction is complete, else 0.</param>
-    /// <param name="complete">False when the exponents lie so far apart that the instruction must be repeated (C2).</param>
+    /// <param name="complete">
+    /// False when the exponents lie so far apart that the instruction must be repeated (C2).
+    /// </param>
     /// <param name="context">Raises invalid, denormal and underflow.</param>
     public static Float80 Remainder(
         Float80 dividend, Float80 divisor, out uint quotient, out bool complete, ref FloatingPointContext context) =>
@@ -132,7 +137,9 @@ internal static class ExtendedFunctions
     /// <param name="dividend">ST(0).</param>
     /// <param name="divisor">ST(1).</param>
     /// <param name="quotient">The quotient's low bits, when the reduction is complete, else 0.</param>
-    /// <param name="complete">False when the exponents lie so far apart that the instruction must be repeated (C2).</param>
+    /// <param name="complete">
+    /// False when the exponents lie so far apart that the instruction must be repeated (C2).
+    /// </param>
     /// <param name="context">Raises invalid, denormal and underflow.</param>
     public static Float80 RemainderToNearest(
         Float80 dividend, Float80 divisor, out uint quotient, out bool complete, ref FloatingPointContext context) =>

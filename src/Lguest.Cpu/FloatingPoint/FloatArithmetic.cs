@@ -34,7 +34,7 @@ internal static class FloatArithmetic
 
         Unpacked a = first.Unpack();
         Unpacked b = second.Unpack();
-        ulong high = Math.BigMul(a.Significand, b.Significand, out ulong low);
+        ulong high = WideArithmetic.Multiply(a.Significand, b.Significand, out ulong low);
         int exponent = a.Exponent + b.Exponent + 1;
         if ((long)high >= 0)
         {

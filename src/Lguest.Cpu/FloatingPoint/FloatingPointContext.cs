@@ -132,4 +132,18 @@ internal struct FloatingPointContext
 
     /// <summary>Notes an exception.</summary>
     public void Raise(FloatingPointExceptions exceptions) => Raised |= exceptions;
+
+    /// <summary>
+    /// Notes that an operand was denormal, after the operation: unless something of higher priority came up, or a
+    /// NaN (SDM 1, 4.9.2). Operations see to that themselves; this is for an operand that an x87 instruction widened
+    /// before, so that the operation could not know.
+    /// </summary>
+    /// <param name="anyNan">Whether an operand was a NaN.</param>
+    public void RaiseWidenedDenormal(bool anyNan)
+    {
+        if (!anyNan && (Raised & (FloatingPointExceptions.Invalid | FloatingPointExceptions.ZeroDivide)) == 0)
+        {
+            Raise(FloatingPointExceptions.Denormal);
+        }
+    }
 }

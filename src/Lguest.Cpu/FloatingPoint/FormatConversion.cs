@@ -3,27 +3,39 @@ namespace Lguest.Cpu.FloatingPoint;
 /// <summary>Conversion between the formats (SDM 1, 4.8.4.1 and 8.5).</summary>
 internal static class FormatConversion
 {
-    /// <summary>FLD of a 32-bit operand, and what other x87 instructions do with one: exact.</summary>
-    public static Float80 ToFloat80(Float32 value, ref FloatingPointContext context)
+    /// <summary>
+    /// A 32-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
+    /// </summary>
+    public static Float80 Widen(Float32 value)
     {
         if (value.IsNormal)
         {
             return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
         }
 
-        return Widen(value, value.UnpackedFraction, ref context);
+        return WidenSpecial(value, value.UnpackedFraction);
     }
 
-    /// <summary>FLD of a 64-bit operand, and what other x87 instructions do with one: exact.</summary>
-    public static Float80 ToFloat80(Float64 value, ref FloatingPointContext context)
+    /// <summary>
+    /// A 64-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
+    /// </summary>
+    public static Float80 Widen(Float64 value)
     {
         if (value.IsNormal)
         {
             return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
         }
 
-        return Widen(value, value.UnpackedFraction, ref context);
+        return WidenSpecial(value, value.UnpackedFraction);
     }
+
+    /// <summary>FLD of a 32-bit operand.</summary>
+    public static Float80 ToFloat80(Float32 value, ref FloatingPointContext context) =>
+        Load(Widen(value), value.Class, ref context);
+
+    /// <summary>FLD of a 64-bit operand.</summary>
+    public static Float80 ToFloat80(Float64 value, ref FloatingPointContext context) =>
+        Load(Widen(value), value.Class, ref context);
 
     /// <summary>FST to a 32-bit operand.</summary>
     public static Float32 ToFloat32(Float80 value, ref FloatingPointContext context) =>
@@ -105,25 +117,29 @@ internal static class FormatConversion
         return result;
     }
 
-    // What isn't normal becomes 80 bits wide; a denormal becomes normal, and says so.
-    private static Float80 Widen<T>(T value, ulong fraction, ref FloatingPointContext context)
+    private static Float80 Load(Float80 value, NumberClass kind, ref FloatingPointContext context)
+    {
+        if (kind == NumberClass.Denormal)
+        {
+            context.Raise(FloatingPointExceptions.Denormal);
+        }
+
+        RaiseIfSignaling(kind, ref context);
+        return kind == NumberClass.SignalingNan ? value.Quiet() : value;
+    }
+
+    private static Float80 WidenSpecial<T>(T value, ulong fraction)
         where T : struct, IBinaryFormat<T>
     {
-        NumberClass kind = value.Class;
-        switch (kind)
+        switch (value.Class)
         {
             case NumberClass.Zero:
                 return Float80.SignedZero(value.IsNegative);
-            case NumberClass.Infinity:
-                return Float80.SignedInfinity(value.IsNegative);
-            case NumberClass.QuietNan or NumberClass.SignalingNan:
-                RaiseIfSignaling(kind, ref context);
-                return Float80.Pack(
-                    value.IsNegative, Float80.MaxExponent + 1, fraction | Unpacked.IntegerBit | Float80.QuietBit);
-            default:
-                context.Raise(FloatingPointExceptions.Denormal);
+            case NumberClass.Denormal:
                 Unpacked number = value.Unpack();
                 return Float80.Pack(number.Negative, number.Exponent, number.Significand);
+            default:
+                return Float80.Pack(value.IsNegative, Float80.MaxExponent + 1, fraction | Unpacked.IntegerBit);
         }
     }
 

@@ -52,7 +52,7 @@ internal interface IBinaryFormat<TSelf>
     /// <summary>The sign bit.</summary>
     bool IsNegative { get; }
 
-    /// <summary>Whether <see cref="Class"/> is <see cref="NumberClass.Normal"/>: the common case, found cheaply.</summary>
+    /// <summary>Whether <see cref="Class"/> is normal: the common case, found cheaply.</summary>
     bool IsNormal { get; }
 
     /// <summary>What kind of operand this is.</summary>
@@ -62,7 +62,8 @@ internal interface IBinaryFormat<TSelf>
     static abstract int RoundingPrecision(in FloatingPointContext context);
 
     /// <summary>
-    /// The result of an operation with at least one operand that is a NaN or unsupported; raises invalid where due.
+    /// The result of an operation with at least one operand that is a NaN or unsupported; raises invalid
+    /// where due.
     /// </summary>
     static abstract TSelf PropagateNan(TSelf first, TSelf second, ref FloatingPointContext context);
 

@@ -11,7 +11,7 @@ internal static class IntegerConversion
     private const ulong PackedIndefiniteLow = 0xC000_0000_0000_0000;
     private const ushort PackedIndefiniteHigh = 0xFFFF;
 
-    /// <summary>FILD, CVTSI2SS, CVTDQ2PS and their kin: rounded where the format has too few bits.</summary>
+    /// <summary>CVTSI2SS, CVTDQ2PS and their kin: rounded where the format has too few bits.</summary>
     public static T FromInteger<T>(long value, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T>
     {
@@ -25,10 +25,25 @@ internal static class IntegerConversion
         return Rounding.Round<T>(new Unrounded(Unpacked.Normalize(negative, 63, magnitude)), ref context);
     }
 
+    /// <summary>FILD: any 64-bit integer fits.</summary>
+    public static Float80 ToFloat80(long value)
+    {
+        if (value == 0)
+        {
+            return default;
+        }
+
+        ulong magnitude = value < 0 ? 0 - (ulong)value : (ulong)value;
+        Unpacked number = Unpacked.Normalize(value < 0, 63, magnitude);
+        return Float80.Pack(number.Negative, number.Exponent, number.Significand);
+    }
+
     /// <summary>FIST, CVTSS2SI, CVTPS2DQ and their kin.</summary>
     /// <param name="value">Any value.</param>
     /// <param name="bits">16, 32 or 64.</param>
-    /// <param name="rounding">The context's rounding, or <see cref="RoundingMode.TowardZero"/> for the truncating forms.</param>
+    /// <param name="rounding">
+    /// The context's rounding, or <see cref="RoundingMode.TowardZero"/> for the truncating forms.
+    /// </param>
     /// <param name="context">Raises invalid or precision only.</param>
     /// <returns>
     /// The integer; the integer indefinite, which is the most negative one, for what doesn't fit.

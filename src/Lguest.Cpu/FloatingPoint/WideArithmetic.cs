@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lguest.Cpu.FloatingPoint;
 
@@ -22,6 +24,31 @@ internal static class WideArithmetic
         239, 240, 240, 241, 241, 242, 242, 243, 243, 244, 244, 245, 245, 246, 246, 247,
         247, 248, 248, 249, 249, 250, 250, 251, 251, 252, 252, 253, 253, 254, 254, 255,
     ];
+
+    /// <summary>The upper half of a product.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong MultiplyHigh(ulong a, ulong b)
+    {
+        // What Math.BigMul does, but it stores the lower half to memory, which costs more than the multiplication.
+        if (Bmi2.X64.IsSupported)
+        {
+            return Bmi2.X64.MultiplyNoFlags(a, b);
+        }
+
+        return ArmBase.Arm64.IsSupported ? ArmBase.Arm64.MultiplyHigh(a, b) : Math.BigMul(a, b, out _);
+    }
+
+    /// <summary>A product.</summary>
+    /// <param name="a">One factor.</param>
+    /// <param name="b">The other.</param>
+    /// <param name="low">The lower half.</param>
+    /// <returns>The upper half.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Multiply(ulong a, ulong b, out ulong low)
+    {
+        low = a * b;
+        return MultiplyHigh(a, b);
+    }
 
     /// <summary>
     /// Shifts 128 bits right by any count, and sets the lowest bit if any bit that was set is lost.

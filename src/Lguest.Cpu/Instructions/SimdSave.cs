@@ -39,6 +39,14 @@ internal static unsafe class SimdSave
 
     private const uint LastOpcodeMask = 0x7ff;
 
+    // The bits of the x87 control word that can be written, and the one that is always set (SDM 1, figure 8-6).
+    private const uint ControlWritable = 0x1f3f;
+    private const uint ControlFixed = 0x40;
+
+    // B and ES of the x87 status word: whether an exception that has happened isn't masked (SDM 1, 8.1.3.3).
+    private const uint ExceptionBits = 0x3f;
+    private const uint ErrorSummary = 0x8080;
+
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
@@ -157,8 +165,11 @@ internal static unsafe class SimdSave
     private static void TakeX87(ProcessorState* s, byte* image)
     {
         X87State* x87 = &s->X87;
-        x87->Control = *(ushort*)(image + ControlOffset);
-        x87->Status = *(ushort*)(image + StatusOffset);
+        uint control = (*(ushort*)(image + ControlOffset) & ControlWritable) | ControlFixed;
+        uint status = *(ushort*)(image + StatusOffset) & ~ErrorSummary;
+        bool hasError = (status & ~control & ExceptionBits) != 0;
+        x87->Control = (ushort)control;
+        x87->Status = (ushort)(status | (hasError ? ErrorSummary : 0));
         x87->Valid = image[ValidOffset];
         x87->LastOpcode = (ushort)(*(ushort*)(image + LastOpcodeOffset) & LastOpcodeMask);
         x87->InstructionPointer = *(uint*)(image + InstructionPointerOffset);

@@ -44,7 +44,7 @@ internal static unsafe class BlockExit
     /// <summary>Goes on at a fixed distance from the block's start, through the operation's link.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Operation* ToLink(ProcessorState* s, Operation* op, uint eip) =>
-        op->Link != null ? Enter(s, op->Link, eip) : Unlinked(s, op, eip);
+        op->Link != null ? Enter(s, op->Link, eip) : Unlinked(s, op, s->BlockEip + op->EipOffset, eip);
 
     /// <summary>Takes what a jump skips in its own block out of the count.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -92,7 +92,7 @@ internal static unsafe class BlockExit
     public static Operation* FallThrough(ProcessorState* s, Operation* op)
     {
         uint eip = s->BlockEip + op->EipOffset;
-        return ToLink(s, op, eip);
+        return op->Link != null ? Enter(s, op->Link, eip) : Unlinked(s, op, eip - 1, eip);
     }
 
     /// <summary>The handler of every operation of a dropped block: its bytes have changed.</summary>
@@ -109,9 +109,9 @@ internal static unsafe class BlockExit
     /// A jump within its page is linked by the engine, for whatever linear address the page has. One to another
     /// page is looked up each time: what is there may change.
     /// </summary>
-    private static Operation* Unlinked(ProcessorState* s, Operation* op, uint eip)
+    private static Operation* Unlinked(ProcessorState* s, Operation* op, uint from, uint eip)
     {
-        if (((s->BlockEip + op->EipOffset) ^ eip) > PhysicalMemory.PageOffsetMask)
+        if ((from ^ eip) > PhysicalMemory.PageOffsetMask)
         {
             return ToAddress(s, eip);
         }

@@ -83,7 +83,8 @@ internal static unsafe partial class ExecutableArena
             : ChangeProtection(page, PageSize, ProtectRead | (writable ? ProtectWrite : ProtectExecute)) == 0;
         if (!done)
         {
-            throw new InvalidOperationException($"Memory can't be made executable: error {Marshal.GetLastPInvokeError()}.");
+            throw new InvalidOperationException(
+                $"Memory can't be made executable: error {Marshal.GetLastPInvokeError()}.");
         }
     }
 

@@ -38,7 +38,7 @@ internal unsafe struct NativeState
     [FieldOffset(FlagsOffset)]
     public ulong Flags;
 
-    /// <summary>The signal that a fault ended in, or 0 when the instruction completed. Only Linux catches faults.</summary>
+    /// <summary>The signal that a fault ended in, or 0 when the instruction completed.</summary>
     [FieldOffset(SignalOffset)]
     public ulong Signal;
 

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 using System.Text;
 using Lguest.Cpu.Tests.Native;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>
 /// Executes an instruction on the host's processor and on ours, from the same state, and compares all that it
@@ -21,6 +21,7 @@ internal sealed unsafe class SimdComparison : IDisposable
     private readonly NativeProcessor _native = new();
     private readonly Machine _machine = new();
     private SimdForm? _form;
+    private bool _throughFs;
 
     public SimdComparison() => _machine.Cpu.WriteControlRegister(4, Cr4.Osfxsr | Cr4.Osxmmexcpt);
 
@@ -53,7 +54,21 @@ internal sealed unsafe class SimdComparison : IDisposable
     public void Load(SimdForm form)
     {
         _form = form;
+        _throughFs = false;
         _machine.Memory.Write(Machine.CodeBase, form.Bytes);
+    }
+
+    /// <summary>Chooses the instruction to execute; ours has to go through a segment whose base isn't 0.</summary>
+    public void LoadThroughFs(SimdForm form)
+    {
+        const byte fsPrefix = 0x64;
+        const uint fsBase = 0x2468;
+        _form = form;
+        _throughFs = true;
+        SegmentRegister segment = _machine.Cpu.State.Ds;
+        segment.Base = fsBase;
+        _machine.Cpu.SetSegment(SegmentName.Fs, segment);
+        _machine.Memory.Write(Machine.CodeBase, [fsPrefix, .. form.Bytes]);
     }
 
     /// <summary>Executes the instruction on both, and fails the test where they differ.</summary>
@@ -62,7 +77,8 @@ internal sealed unsafe class SimdComparison : IDisposable
         NativeState before = *State;
         ImportState();
         State->General[Esi] = State->General[Edi] = _native.ScratchAddress + MemoryOffset;
-        _machine.Cpu.State.Esi = _machine.Cpu.State.Edi = Machine.DataBase + MemoryOffset;
+        _machine.Cpu.State.Esi = _machine.Cpu.State.Edi =
+            Machine.DataBase + MemoryOffset - (_throughFs ? _machine.Cpu.State.Fs.Base : 0);
         _machine.Exceptions.Clear();
         _native.Execute(_form!.Bytes);
         _machine.Cpu.State.Eip = Machine.CodeBase;

@@ -2,13 +2,14 @@ using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Tests.Native;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>Every SSE instruction that computes with floating-point numbers, against the host's processor.</summary>
 public sealed unsafe class SseFloatTests : IDisposable
 {
     private const int Seed = 19990226;
-    private const int Rounds = 1000;
+
+    private static readonly int Rounds = TestSize.Choose(ordinary: 1000, @long: 20_000);
 
     private readonly SimdComparison _comparison = new();
 

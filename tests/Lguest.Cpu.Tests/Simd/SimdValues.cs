@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>Operands for SIMD instructions from a seed: edges of all element types, mixed with random bits.</summary>
 internal sealed class SimdValues(int seed)

@@ -1,6 +1,6 @@
 using Iced.Intel;
 
-namespace Lguest.Cpu.Tests;
+namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>
 /// An encoding of an MMX or SSE instruction, the same in 32-bit and 64-bit mode. A memory operand is [ESI], where it
@@ -28,6 +28,20 @@ public sealed record SimdForm(byte[] Bytes, Instruction Decoded)
 
     /// <summary>MASKMOVQ, MASKMOVDQU.</summary>
     public bool IsMaskedMove => Code is Code.Maskmovq_rDI_mm_mm or Code.Maskmovdqu_rDI_xmm_xmm;
+
+    /// <summary>Whether it is of SSE to CR4: whether it can have an XMM register (Iced's names say it), or is about MXCSR.</summary>
+    public bool UsesSse => Code.ToString().Contains("_xmm", StringComparison.Ordinal)
+        || Code is Code.Ldmxcsr_m32 or Code.Stmxcsr_m32;
+
+    /// <summary>Whether its memory operand is written.</summary>
+    public bool IsStore => IsMaskedMove || (Decoded.Op0Kind == OpKind.Memory && Code != Code.Ldmxcsr_m32);
+
+    /// <summary>Bytes of its memory operand.</summary>
+    public uint MemoryBytes => (uint)Decoded.MemorySize.GetSize();
+
+    /// <summary>Whether the memory operand must be aligned to its size.</summary>
+    public bool MustBeAligned => MemoryBytes == 16 && !IsMaskedMove && Decoded.Mnemonic
+        is not (Mnemonic.Movups or Mnemonic.Movupd or Mnemonic.Movdqu or Mnemonic.Lddqu);
 
     /// <summary>Whether it ends in an immediate byte.</summary>
     public bool HasImmediate => Decoded.OpCount > 0 && Decoded.GetOpKind(Decoded.OpCount - 1) == OpKind.Immediate8;

@@ -1,0 +1,168 @@
+namespace Lguest.Cpu.FloatingPoint;
+
+/// <summary>FSIN, FCOS, FSINCOS and FPTAN (SDM 2A).</summary>
+/// <remarks>
+/// The angle is reduced to |f| at most pi/4; sine and cosine of f are power series. Both are found as a simple value
+/// less something, so that results next to a representable number fall on the right side of it.
+/// </remarks>
+internal static class Trigonometry
+{
+    private const int RangeExponent = 63;
+
+    // Below 2^-40, tan f is f and so little more that only its direction matters.
+    private const int TinyExponent = -40;
+
+    // The tails of the series are kept multiplied by this power of two, their coefficients being so small.
+    private const int TailScale = 32;
+
+    /// <summary>FSIN.</summary>
+    /// <param name="value">Any value.</param>
+    /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and leaves it unchanged.</param>
+    /// <param name="context">Raises invalid, denormal, underflow and precision.</param>
+    public static Float80 Sine(Float80 value, out bool inRange, ref FloatingPointContext context)
+    {
+        if (!TryReduce(value, out ReducedAngle angle, out inRange, out Float80 special, ref context))
+        {
+            return special;
+        }
+
+        return Rounding.Round<Float80>(Sine(angle), ref context);
+    }
+
+    /// <summary>FCOS.</summary>
+    /// <param name="value">Any value.</param>
+    /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and leaves it unchanged.</param>
+    /// <param name="context">Raises invalid, denormal and precision.</param>
+    public static Float80 Cosine(Float80 value, out bool inRange, ref FloatingPointContext context)
+    {
+        if (!TryReduce(value, out ReducedAngle angle, out inRange, out Float80 special, ref context))
+        {
+            return value.Class == NumberClass.Zero ? Float80.One : special;
+        }
+
+        return Rounding.Round<Float80>(Cosine(angle), ref context);
+    }
+
+    /// <summary>FSINCOS.</summary>
+    /// <param name="value">Any value.</param>
+    /// <param name="cosine">What is pushed.</param>
+    /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and pushes nothing.</param>
+    /// <param name="context">Raises invalid, denormal, underflow and precision.</param>
+    /// <returns>The sine.</returns>
+    public static Float80 SineCosine(
+        Float80 value, out Float80 cosine, out bool inRange, ref FloatingPointContext context)
+    {
+        if (!TryReduce(value, out ReducedAngle angle, out inRange, out Float80 special, ref context))
+        {
+            cosine = value.Class == NumberClass.Zero ? Float80.One : special;
+            return special;
+        }
+
+        cosine = Rounding.Round<Float80>(Cosine(angle), ref context);
+        return Rounding.Round<Float80>(Sine(angle), ref context);
+    }
+
+    /// <summary>FPTAN, without the 1 that it pushes.</summary>
+    /// <param name="value">Any value.</param>
+    /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and pushes nothing.</param>
+    /// <param name="context">Raises invalid, denormal, underflow and precision.</param>
+    public static Float80 Tangent(Float80 value, out bool inRange, ref FloatingPointContext context)
+    {
+        if (!TryReduce(value, out ReducedAngle angle, out inRange, out Float80 special, ref context))
+        {
+            return special;
+        }
+
+        Unrounded f = angle.Rest;
+        bool odd = (angle.Quadrant & 1) != 0;
+        if (f.Exponent < TinyExponent && !odd)
+        {
+            return Rounding.Round<Float80>(WideNumber.MarkInexact(f), ref context);
+        }
+
+        Fraction square = WideNumber.Square(f);
+        Unrounded sine = SineSeries(f, square);
+        Unrounded cosine = CosineSeries(square, negative: false);
+        Unrounded tangent = odd
+            ? Negate(WideNumber.Divide(cosine, sine))
+            : WideNumber.Divide(sine, cosine);
+        return Rounding.Round<Float80>(WideNumber.MarkInexact(tangent), ref context);
+    }
+
+    private static bool TryReduce(
+        Float80 value,
+        out ReducedAngle angle,
+        out bool inRange,
+        out Float80 special,
+        ref FloatingPointContext context)
+    {
+        special = value;
+        angle = default;
+        inRange = true;
+        switch (value.Class)
+        {
+            case NumberClass.Zero:
+                return false;
+            case NumberClass.Infinity:
+                special = FloatArithmetic.Invalid<Float80>(ref context);
+                return false;
+            case >= NumberClass.QuietNan:
+                special = Float80.PropagateNan(value, value, ref context);
+                return false;
+            case NumberClass.Denormal:
+                context.Raise(FloatingPointExceptions.Denormal);
+                break;
+        }
+
+        Unpacked number = value.Unpack();
+        inRange = number.Exponent < RangeExponent;
+        if (inRange)
+        {
+            angle = ReducedAngle.Reduce(number);
+        }
+
+        return inRange;
+    }
+
+    private static Unrounded Sine(in ReducedAngle angle)
+    {
+        Unrounded f = angle.Rest;
+        Fraction square = WideNumber.Square(f);
+        Unrounded result = (angle.Quadrant & 1) == 0
+            ? SineSeries(f, square)
+            : CosineSeries(square, negative: false);
+        return (angle.Quadrant & 2) == 0 ? result : Negate(result);
+    }
+
+    private static Unrounded Cosine(in ReducedAngle angle)
+    {
+        Unrounded f = angle.Rest;
+        Fraction square = WideNumber.Square(f);
+        Unrounded result = (angle.Quadrant & 1) == 0
+            ? CosineSeries(square, negative: false)
+            : Negate(SineSeries(f, square));
+        return (angle.Quadrant & 2) == 0 ? result : Negate(result);
+    }
+
+    // f - f (z/3! - z^2/5! + ...), with z the square of f.
+    private static Unrounded SineSeries(in Unrounded f, Fraction square)
+    {
+        Fraction series = Fraction.Evaluate(
+            TrigonometryTables.Sine, TrigonometryTables.SineTail, TailScale, square, adds: false);
+        Fraction significand = WideNumber.Significand(f);
+        Fraction sum = Fraction.SubtractSomething(significand, significand * (square * series));
+        return WideNumber.MarkInexact(WideNumber.FromFraction(f.Negative, f.Exponent + 1, sum));
+    }
+
+    // 1 - (z/2! - z^2/4! + ...).
+    private static Unrounded CosineSeries(Fraction square, bool negative)
+    {
+        Fraction series = Fraction.Evaluate(
+            TrigonometryTables.Cosine, TrigonometryTables.CosineTail, TailScale, square, adds: false);
+        Fraction sum = Fraction.SubtractSomething(default, square * series);
+        return WideNumber.MarkInexact(WideNumber.FromFraction(negative, 0, sum));
+    }
+
+    private static Unrounded Negate(in Unrounded value) =>
+        new(!value.Negative, value.Exponent, value.High, value.Low);
+}

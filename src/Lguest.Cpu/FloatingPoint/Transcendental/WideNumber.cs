@@ -1,0 +1,113 @@
+using System.Runtime.CompilerServices;
+
+namespace Lguest.Cpu.FloatingPoint;
+
+/// <summary>
+/// Arithmetic on <see cref="Unrounded"/> numbers with significands of 128 bits, good to about 2^-126.
+/// </summary>
+internal static class WideNumber
+{
+    /// <summary>The significand as a fraction: at least a half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Fraction Significand(in Unrounded value) => new(value.High, value.Low);
+
+    /// <summary>Makes a number of a fraction that isn't zero, times a power of two.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Unrounded FromFraction(bool negative, int scale, Fraction fraction)
+    {
+        ulong high = fraction.High;
+        ulong low = fraction.Low;
+        int shift = WideArithmetic.Normalize(ref high, ref low);
+        return new Unrounded(negative, scale - 1 - shift, high, low);
+    }
+
+    /// <summary>A number below 1 as a fraction.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Fraction ToFraction(in Unrounded value) => Significand(value) >> (-1 - value.Exponent);
+
+    /// <summary>The product.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Unrounded Multiply(in Unrounded first, in Unrounded second)
+    {
+        Fraction product = Significand(first) * Significand(second);
+        return FromFraction(first.Negative ^ second.Negative, first.Exponent + second.Exponent + 2, product);
+    }
+
+    /// <summary>The square of a number below 1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Fraction Square(in Unrounded value)
+    {
+        Fraction significand = Significand(value);
+        return (significand * significand) >> (-2 - 2 * value.Exponent);
+    }
+
+    /// <summary>The quotient.</summary>
+    public static Unrounded Divide(in Unrounded first, in Unrounded second)
+    {
+        Fraction dividend = Significand(first);
+        Fraction divisor = Significand(second);
+        int exponent = first.Exponent - second.Exponent;
+        if (dividend.High > divisor.High || (dividend.High == divisor.High && dividend.Low >= divisor.Low))
+        {
+            dividend >>= 1;
+        }
+        else
+        {
+            exponent--;
+        }
+
+        ulong high = DivideDigit(ref dividend, divisor);
+        ulong low = DivideDigit(ref dividend, divisor);
+        return new Unrounded(
+            first.Negative ^ second.Negative, exponent, high, low | (dividend.IsZero ? 0 : 1ul));
+    }
+
+    /// <summary>The same with a sticky bit: for numbers that are known not to be exact.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Unrounded MarkInexact(in Unrounded value) =>
+        new(value.Negative, value.Exponent, value.High, value.Low | 1);
+
+    // The next 64 bits of the quotient; the remainder, which must be less than the divisor, moves on by as many.
+    private static ulong DivideDigit(ref Fraction remainder, Fraction divisor)
+    {
+        ulong rest;
+        ulong digit;
+        if (remainder.High < divisor.High)
+        {
+            digit = WideArithmetic.Divide(remainder.High, remainder.Low, divisor.High, out rest);
+        }
+        else
+        {
+            digit = ulong.MaxValue;
+            rest = remainder.Low + divisor.High;
+            if (rest < divisor.High)
+            {
+                // The rest has 65 bits, and the digit is right as it is.
+                remainder = new Fraction(rest, 0) - Product(digit, divisor.Low);
+                return digit;
+            }
+        }
+
+        Fraction taken = Product(digit, divisor.Low);
+        while (taken.High > rest || (taken.High == rest && taken.Low != 0))
+        {
+            digit--;
+            taken -= new Fraction(0, divisor.Low);
+            ulong before = rest;
+            rest += divisor.High;
+            if (rest < before)
+            {
+                break;
+            }
+        }
+
+        remainder = new Fraction(rest, 0) - taken;
+        return digit;
+    }
+
+    private static Fraction Product(ulong a, ulong b)
+    {
+        ulong high = WideArithmetic.Multiply(a, b, out ulong low);
+        return new Fraction(high, low);
+    }
+}

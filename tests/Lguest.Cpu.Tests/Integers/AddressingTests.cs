@@ -1,0 +1,118 @@
+using Iced.Intel;
+
+namespace Lguest.Cpu.Tests.Integers;
+
+/// <summary>
+/// Every integer instruction with a memory operand does the same whichever way it gets there: flat, through a segment
+/// with a base, through an override, with 16-bit addresses.
+/// </summary>
+public sealed class AddressingTests : IDisposable
+{
+    private const int Esi = 6;
+    private const int Edi = 7;
+    private const uint Base = 0x2_0000;
+    private const uint Window = 0x400;
+    private const byte OverrideFs = 0x64;
+
+    private readonly Machine _flat = new();
+    private readonly Machine _other = new();
+
+    public AddressingTests()
+    {
+        // The operands lie at low addresses, where 16-bit addresses reach.
+        SegmentRegister segment = _other.Cpu.State.Ds with { Base = Base };
+        _other.Cpu.SetSegment(SegmentName.Fs, segment);
+    }
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_instruction_does_the_same_through_a_segment_with_a_base(Code code)
+    {
+        _other.Cpu.SetSegment(SegmentName.Ds, _other.Cpu.State.Fs);
+        _other.Cpu.SetSegment(SegmentName.Es, _other.Cpu.State.Fs);
+        Compare(code, address16: false, form => form, Base);
+    }
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_instruction_does_the_same_through_an_override(Code code)
+    {
+        _other.Cpu.SetSegment(SegmentName.Es, _other.Cpu.State.Fs);
+        Compare(code, address16: false, form => form.WithPrefix(OverrideFs), Base);
+    }
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_instruction_does_the_same_with_16_bit_addresses(Code code) =>
+        Compare(code, address16: true, form => form, 0);
+
+    public static TheoryData<Code> Instructions() =>
+        [.. IntegerForm.Codes.Where(code => IntegerForm.TryMake(code, memory: true, new Random(1)) is not null)];
+
+    public void Dispose()
+    {
+        _flat.Dispose();
+        _other.Dispose();
+    }
+
+    private void Compare(Code code, bool address16, Func<IntegerForm, IntegerForm> change, uint segmentBase)
+    {
+        for (int round = 0; round < TestSize.Choose(40, 1000); round++)
+        {
+            int seed = round + 1000 * (int)code;
+            if (IntegerForm.TryMake(code, memory: true, new Random(seed)) is not { } form)
+            {
+                continue;
+            }
+
+            IntegerForm other = change(IntegerForm.TryMake(code, memory: true, new Random(seed), address16)!);
+            Run(_flat, form, 0, 0, seed);
+            Run(_other, other, address16 ? 0xABCD_0000 : 0, segmentBase, seed);
+            string what = $"{form} and {other}";
+            Assert.True(_flat.Exceptions.Select(e => e.Vector).SequenceEqual(_other.Exceptions.Select(e => e.Vector)), what);
+            Assert.True(_flat.Cpu.Eflags == _other.Cpu.Eflags, what);
+            for (int i = 0; i < 8; i++)
+            {
+                bool isPointer = address16 && (i is Esi || i == form.Pointer || (form.IsString && i == Edi));
+                uint mask = isPointer ? ushort.MaxValue : uint.MaxValue;
+                uint expected = _flat.Cpu.State.GetGeneral(i) & mask;
+                uint actual = _other.Cpu.State.GetGeneral(i) & mask;
+                Assert.True(expected == actual, $"{what}: register {i} is {actual:X8}, expected {expected:X8}");
+            }
+
+            Span<byte> memory = _flat.Memory.Span(Machine.DataBase, Window);
+            Assert.True(_other.Memory.Span(segmentBase + Machine.DataBase, Window).SequenceEqual(memory), what);
+        }
+    }
+
+    private static void Run(Machine machine, IntegerForm form, uint upper, uint segmentBase, int seed)
+    {
+        var random = new Random(seed);
+        Span<byte> memory = machine.Memory.Span(segmentBase + Machine.DataBase, Window);
+        IntegerValues.Fill(memory, random);
+        for (int i = 0; i < 8; i++)
+        {
+            machine.Cpu.State.SetGeneral(i, IntegerValues.Next(random));
+        }
+
+        machine.Cpu.State.Esi = upper | (Machine.DataBase + Window / 2 + (uint)random.Next(4));
+        machine.Cpu.State.Edi = (form.IsString ? upper : 0) | (Machine.DataBase + Window / 2 + (uint)random.Next(64));
+        if (form.Decoded.Mnemonic == Mnemonic.Xlatb)
+        {
+            machine.Cpu.State.Ebx = upper | (Machine.DataBase + 16);
+        }
+
+        if (form.Decoded.Mnemonic is Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc)
+        {
+            int register = Math.Max(0, form.Decoded.Op1Register.GetFullRegister32() - Register.EAX);
+            if (form.Decoded.Op1Kind == OpKind.Register)
+            {
+                machine.Cpu.State.SetGeneral(register, (uint)random.Next(-1000, 1000));
+            }
+        }
+
+        machine.Cpu.Eflags = (uint)random.Next() & Eflags.Arithmetic;
+        machine.Exceptions.Clear();
+        machine.Execute(form.Bytes);
+    }
+}

@@ -1,0 +1,102 @@
+using System.Text;
+using Iced.Intel;
+using Lguest.Cpu.Instructions;
+
+namespace Lguest.Cpu.Tests.Integers;
+
+/// <summary>The table of what the manual leaves undefined: complete, and the same in the documentation.</summary>
+public sealed class UndefinedResultsTests
+{
+    private const string Document = "undefined-behaviour.md";
+
+    [Fact]
+    public void Every_flag_that_an_instruction_leaves_undefined_has_a_row()
+    {
+        Random random = TestSize.SeededRandom(Document);
+        foreach (Code code in IntegerForm.Codes)
+        {
+            for (int i = 0; i < 20; i++)
+            {
+                if (IntegerForm.TryMake(code, memory: false, random) is { } form)
+                {
+                    // Iced doesn't know a count in CL: whatever that may make undefined has to be in the table for 31.
+                    uint known = UndefinedFlags.Of(form.Decoded, 31);
+                    uint undefined = FromIced(form.Decoded.RflagsUndefined);
+                    Assert.True((undefined & ~known) == 0, $"{form}: {undefined & ~known:X3} isn't in the table");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void The_documentation_is_made_from_the_table()
+    {
+        string path = Path.Combine(FindRoot(), "docs", Document);
+        string expected = Render();
+        if (Environment.GetEnvironmentVariable("LGUEST_UPDATE_DOCS") == "1")
+        {
+            File.WriteAllText(path, expected);
+        }
+
+        Assert.Equal(expected, File.ReadAllText(path).ReplaceLineEndings("\n"));
+    }
+
+    private static uint FromIced(RflagsBits bits) =>
+        ((bits & RflagsBits.CF) != 0 ? Eflags.Cf : 0u)
+        | ((bits & RflagsBits.PF) != 0 ? Eflags.Pf : 0u)
+        | ((bits & RflagsBits.AF) != 0 ? Eflags.Af : 0u)
+        | ((bits & RflagsBits.ZF) != 0 ? Eflags.Zf : 0u)
+        | ((bits & RflagsBits.SF) != 0 ? Eflags.Sf : 0u)
+        | ((bits & RflagsBits.OF) != 0 ? Eflags.Of : 0u);
+
+    private static string FindRoot()
+    {
+        string directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "Lguest.sln")))
+        {
+            directory = Path.GetDirectoryName(directory)
+                ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} isn't in a clone of the repository.");
+        }
+
+        return directory;
+    }
+
+    private static string Render()
+    {
+        var text = new StringBuilder();
+        text.Append("# What the manual leaves undefined\n\n");
+        text.Append("Intel's manual calls some results undefined, and processors differ there. Here each of them has one value, the\n");
+        text.Append("same on every host, so that a run can be repeated. This table is made from `UndefinedResults.cs`: run the tests\n");
+        text.Append("with `LGUEST_UPDATE_DOCS=1` to write it anew.\n\n");
+        text.Append("| instructions | when | undefined | here |\n| --- | --- | --- | --- |\n");
+        foreach (UndefinedResult row in UndefinedResults.All)
+        {
+            string names = string.Join(", ", row.Instructions.Select(m => m.ToString().ToUpperInvariant()));
+            text.Append($"| {names} | {Describe(row.When)} | {DescribeResult(row)} | {row.Value} |\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string Describe(UndefinedWhen when) => when switch
+    {
+        UndefinedWhen.Always => "always",
+        UndefinedWhen.CountIsNotZero => "the count isn't 0",
+        UndefinedWhen.CountIsAboveOne => "the count is 2 or more",
+        UndefinedWhen.CountReachesSize => "the count is the operand's size or more",
+        UndefinedWhen.CountExceedsSize => "the count is more than the operand's size",
+        UndefinedWhen.SourceIsZero => "the source is 0",
+        UndefinedWhen.OperandIs16Bits => "the operand has 16 bits",
+        _ => throw new InvalidOperationException($"{when} has no description."),
+    };
+
+    private static string DescribeResult(UndefinedResult row)
+    {
+        (string Name, uint Flag)[] flags =
+        [
+            ("CF", Eflags.Cf), ("OF", Eflags.Of), ("SF", Eflags.Sf), ("ZF", Eflags.Zf), ("AF", Eflags.Af), ("PF", Eflags.Pf),
+        ];
+        IEnumerable<string> names = flags.Where(f => (row.Flags & f.Flag) != 0).Select(f => f.Name);
+        return string.Join(", ", row.Other is null ? names : names.Prepend(row.Other));
+    }
+}
