@@ -23,6 +23,7 @@ internal sealed unsafe class X87Comparison : IDisposable
 
     private readonly NativeProcessor _native = new();
     private readonly Machine _machine = new();
+    private X87Form? _form;
 
     public X87Comparison()
     {
@@ -34,13 +35,20 @@ internal sealed unsafe class X87Comparison : IDisposable
 
     private Span<byte> Memory => new(State->Scratch, MemorySize);
 
-    /// <summary>Executes an instruction on both, from the next random state.</summary>
-    public void Compare(X87Form form, Random random, Mismatches mismatches)
+    /// <summary>Chooses the instruction to execute.</summary>
+    public void Load(X87Form form)
     {
+        _form = form;
+        _machine.Memory.Write(Machine.CodeBase, form.Bytes);
+    }
+
+    /// <summary>Executes the instruction on both, from the next random state.</summary>
+    public void Compare(Random random, Mismatches mismatches)
+    {
+        X87Form form = _form!;
         MakeState(form, random);
         NativeState before = *State;
         ImportState();
-        _machine.Memory.Write(Machine.CodeBase, form.Bytes);
         _machine.Cpu.State.Esi = Machine.DataBase;
         State->General[Esi] = _native.ScratchAddress;
         _machine.Exceptions.Clear();
