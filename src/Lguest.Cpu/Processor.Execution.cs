@@ -77,7 +77,7 @@ public sealed unsafe partial class Processor
 
             uint flags = s->SystemFlags & (Cpu.Eflags.Tf | Cpu.Eflags.Rf);
             s->Exit = ExitReason.Continue;
-            if (flags == 0 && !windowWanted && Tracer is null)
+            if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None)
             {
                 Execute();
             }
@@ -116,14 +116,19 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>
-    /// Executes one instruction, or one step of a REP, because something happens after it: a single step's trap, the end of RF
-    /// (SDM 3B, 17.3.1.1), an interrupt.
+    /// Executes one instruction, or one step of a REP, because something happens around it: a breakpoint, a single step's trap,
+    /// the end of RF (SDM 3B, 17.3.1.1), an interrupt.
     /// </summary>
     /// <param name="flags">TF and RF as they are before it.</param>
     private void ExecuteOne(uint flags)
     {
         // The countdown stops every way into another block, linked ones too.
         ProcessorState* s = _state;
+        if (flags < Cpu.Eflags.Rf && s->Breakpoints != Breakpoints.None && RaiseBreakpoint())
+        {
+            return;
+        }
+
         long rest = s->Countdown - 1;
         s->Countdown -= rest;
         s->RetiredLimit -= (ulong)rest;
@@ -148,7 +153,7 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>
-    /// Recomputes what follows from segments, privilege and flags. Whoever changes CS, SS, DS, ES, CPL, CR0 or AC calls this.
+    /// Recomputes what follows from segments, privilege and flags. Whoever changes CS, SS, DS, ES, CPL, CR0, DR7 or AC calls this.
     /// </summary>
     internal void UpdateMode()
     {
@@ -169,19 +174,11 @@ public sealed unsafe partial class Processor
             mode |= ExecutionMode.User;
         }
 
-        // The jump cache knows offsets in CS: what is there depends on CS, but in flat code.
-        bool moved = s->Cs.Base != s->JumpCodeBase || s->Cs.Limit != s->JumpCodeLimit;
-        if (moved && (mode & ExecutionMode.Flat) == 0)
-        {
-            s->JumpCodeBase = s->Cs.Base;
-            s->JumpCodeLimit = s->Cs.Limit;
-            Translation.NewGeneration();
-        }
-
         s->Mode = mode;
-        s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
-        bool checksAlignment = user && (s->SystemFlags & Cpu.Eflags.Ac) != 0 && (s->Cr0 & Cpu.Cr0.Am) != 0;
-        s->Tlb = checksAlignment ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
+        s->JumpKey = Translation.JumpKey(mode);
+        s->Breakpoints = Debug.KindsOf(s->GetDebug(7));
+        bool looksAtEach = s->ChecksAlignment || (s->Breakpoints & Breakpoints.Data) != 0;
+        s->Tlb = looksAtEach ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
     }
 
     /// <summary>Finds, or builds, the block at CS:EIP and enters it. Null when fetching it raised a fault.</summary>
@@ -267,9 +264,14 @@ public sealed unsafe partial class Processor
             return null;
         }
 
-        bool isWithinLimit = (s->Mode & ExecutionMode.Flat) != 0 || block->Length - 1 <= s->Cs.Limit - eip;
-        if (block->SecondPage == CodeBlock.NoPage && isWithinLimit)
+        // In flat code EIP is the linear address; elsewhere it means something only together with CS, and isn't cached.
+        if (block->SecondPage == CodeBlock.NoPage && (s->Mode & ExecutionMode.Flat) != 0)
         {
+            if (!user)
+            {
+                Translation.NoteSupervisorCode(eip);
+            }
+
             entry->Eip = eip;
             entry->Key = s->JumpKey;
             entry->Block = block;
@@ -301,6 +303,21 @@ public sealed unsafe partial class Processor
         s->Exception.InstructionEip = s->Eip;
         s->Exit = fault.Vector == Fault.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
+    }
+
+    /// <summary>#DB before an instruction with a breakpoint, unless it comes after MOV SS or POP SS: a fault.</summary>
+    private bool RaiseBreakpoint()
+    {
+        ProcessorState* s = _state;
+        uint status = Debug.MatchInstruction(s, s->Cs.Base + s->Eip);
+        if (status == 0 || Retired < s->DebugShadowUntil)
+        {
+            return false;
+        }
+
+        s->SetDebug(6, s->GetDebug(6) | status);
+        RaiseFetchFault(PendingException.Of(ExceptionVector.Debug, 0));
+        return true;
     }
 
     /// <summary>#DB after an instruction: a trap, with its reasons in DR6. It ends a HLT.</summary>

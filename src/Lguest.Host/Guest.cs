@@ -116,7 +116,6 @@ public sealed class Guest : IDisposable
             RingSlot = _hypercalls.State,
             Segments = _context.Segments.State,
             Gates = _context.Gates.State,
-            Traps = _traps.State,
             Interrupts = Interrupts.State,
             Clock = Clock.State,
             Bindings = Router.State,
@@ -130,7 +129,6 @@ public sealed class Guest : IDisposable
             _hypercalls.State = value.RingSlot;
             _context.Segments.State = value.Segments;
             _context.Gates.State = value.Gates;
-            _traps.State = value.Traps;
             Interrupts.State = value.Interrupts;
             Clock.State = value.Clock;
             Router.State = value.Bindings;

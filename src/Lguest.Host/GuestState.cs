@@ -18,9 +18,6 @@ public sealed record GuestState
     /// <summary>Trap handlers and the kernel's stack.</summary>
     public required GateTableState Gates { get; init; }
 
-    /// <summary>What else there is of traps.</summary>
-    public required TrapState Traps { get; init; }
-
     /// <summary>Interrupts.</summary>
     public required InterruptState Interrupts { get; init; }
 

@@ -116,6 +116,7 @@ internal sealed class RunLoop(
         }
 
         DeliverInterrupt();
+        traps.ExpectInterrupt(interrupts.IsWaiting(traps));
         SliceEnd = NextSliceEnd();
     }
 
@@ -159,7 +160,7 @@ internal sealed class RunLoop(
                 throw new GuestFaultException(
                     processor.PageTableViolation is { } violation ? PageTables.Describe(violation) : "bad page tables");
             case StopReason.TripleFault:
-                throw new GuestFaultException("triple fault");
+                throw new GuestFaultException(TrapPolicy.DescribeTripleFault(processor));
             case StopReason.Halted:
                 interrupts.IsHalted = true;
                 break;

@@ -117,7 +117,7 @@ internal static class ExtendedFunctions
         }
 
         Unpacked number = value.Unpack();
-        exponent = IntegerConversion.FromInteger<Float80>(number.Exponent, ref context);
+        exponent = IntegerConversion.ToFloat80(number.Exponent);
         return Float80.Pack(number.Negative, 0, number.Significand);
     }
 

@@ -11,7 +11,7 @@ internal static class IntegerConversion
     private const ulong PackedIndefiniteLow = 0xC000_0000_0000_0000;
     private const ushort PackedIndefiniteHigh = 0xFFFF;
 
-    /// <summary>FILD, CVTSI2SS, CVTDQ2PS and their kin: rounded where the format has too few bits.</summary>
+    /// <summary>CVTSI2SS, CVTDQ2PS and their kin: rounded where the format has too few bits.</summary>
     public static T FromInteger<T>(long value, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T>
     {
@@ -23,6 +23,19 @@ internal static class IntegerConversion
         bool negative = value < 0;
         ulong magnitude = negative ? 0 - (ulong)value : (ulong)value;
         return Rounding.Round<T>(new Unrounded(Unpacked.Normalize(negative, 63, magnitude)), ref context);
+    }
+
+    /// <summary>FILD: any 64-bit integer fits.</summary>
+    public static Float80 ToFloat80(long value)
+    {
+        if (value == 0)
+        {
+            return default;
+        }
+
+        ulong magnitude = value < 0 ? 0 - (ulong)value : (ulong)value;
+        Unpacked number = Unpacked.Normalize(value < 0, 63, magnitude);
+        return Float80.Pack(number.Negative, number.Exponent, number.Significand);
     }
 
     /// <summary>FIST, CVTSS2SI, CVTPS2DQ and their kin.</summary>

@@ -58,6 +58,7 @@ internal static unsafe class DebugRegisterTransfer
         }
 
         s->SetDebug(number, Debug.Normalize(number, Size32.Load(Operands.Register(s, op->Register))));
+        Processor.From(s).UpdateMode();
         return BlockExit.Leave(s, op);
     }
 
@@ -93,36 +94,4 @@ internal static unsafe class DebugRegisterTransfer
 
         return true;
     }
-}
-
-/// <summary>Bits of the debug registers (SDM 3B, figure 17-1).</summary>
-internal static class Debug
-{
-    /// <summary>DR6.BD: a debug register was used with <see cref="GeneralDetect"/> set.</summary>
-    public const uint StatusAccess = 1 << 13;
-
-    /// <summary>DR6.BS: a single step.</summary>
-    public const uint StatusSingleStep = 1 << 14;
-
-    /// <summary>DR6.BT: a task switch to a task with its T bit set.</summary>
-    public const uint StatusTaskSwitch = 1 << 15;
-
-    /// <summary>DR7.GD: using a debug register raises #DB.</summary>
-    public const uint GeneralDetect = 1 << 13;
-
-    /// <summary>DR7's L0 to L3, which a task switch clears.</summary>
-    public const uint LocalEnables = 0x55;
-
-    private const uint StatusOnes = 0xffff_0ff0;
-    private const uint StatusWritable = 0x0000_e00f;
-    private const uint ControlOnes = 0x0000_0400;
-    private const uint ControlWritable = 0xffff_23ff;
-
-    /// <summary>The value that a debug register takes when one is written to it.</summary>
-    public static uint Normalize(int number, uint value) => number switch
-    {
-        6 => (value & StatusWritable) | StatusOnes,
-        7 => (value & ControlWritable) | ControlOnes,
-        _ => value,
-    };
 }

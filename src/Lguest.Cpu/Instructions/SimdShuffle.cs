@@ -236,8 +236,8 @@ internal static unsafe class SimdShuffle
     {
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate)
         {
-            Vector128<uint> order = Vector128.Create<uint>(
-                [Selector(immediate, 0), Selector(immediate, 1), Selector(immediate, 2), Selector(immediate, 3)]);
+            Vector128<uint> order = Vector128.Create(
+                (uint)Selector(immediate, 0), Selector(immediate, 1), Selector(immediate, 2), Selector(immediate, 3));
             return Vector128.Shuffle(source.AsUInt32(), order).AsByte();
         }
     }

@@ -23,6 +23,7 @@ internal static unsafe class Fault
     {
         s->Exception = exception;
         s->Exception.Origin = ExceptionOrigin.Fault;
+        s->PendingDebug = 0;
         BlockExit.BeforeInstruction(s, op);
         s->Exception.InstructionEip = s->Eip;
         s->Exit = exception.Vector == PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;

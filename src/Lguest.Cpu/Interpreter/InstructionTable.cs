@@ -56,6 +56,7 @@ internal static unsafe class InstructionTable
         &SelectorQueries.Lower,
         &FarTransfers.Lower,
         &Simd.Lower,
+        &X87.Lower,
         &Ports.Lower,
         &DescriptorTableRegisters.Lower,
         &SelectorQueries.Lower,

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lguest.Cpu.Instructions;
 using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Memory;
@@ -96,7 +97,7 @@ internal static unsafe class MemoryAccess
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static byte* SlowAccess(ProcessorState* s, Operation* op, uint linear, uint size, AccessKind kind)
     {
-        if (s->Tlb == s->EmptyTlb && IsMisaligned(linear, size))
+        if (s->ChecksAlignment && IsMisaligned(linear, size))
         {
             Fault.Raise(s, op, ExceptionVector.AlignmentCheck);
             return null;
@@ -121,6 +122,11 @@ internal static unsafe class MemoryAccess
                 Fault.Raise(s, op, fault);
                 return null;
             }
+        }
+
+        if ((s->Breakpoints & Breakpoints.Data) != 0)
+        {
+            s->PendingDebug |= Debug.MatchData(s, linear, size, kind);
         }
 
         if (kind == AccessKind.Write)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Instructions;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
 
@@ -105,7 +106,7 @@ public unsafe partial struct ProcessorState
     internal TlbEntry* SupervisorTlb;
     internal TlbEntry* UserTlb;
 
-    /// <summary>Never has an entry, so that every access takes the slow path: in use while alignment is checked.</summary>
+    /// <summary>Never has an entry, so that every access takes the slow path: while alignment is checked or data watched.</summary>
     internal TlbEntry* EmptyTlb;
 
     /// <summary>The block that is executing, and EIP at its first instruction.</summary>
@@ -115,15 +116,14 @@ public unsafe partial struct ProcessorState
     /// <summary>What a block must have been built for to be entered now.</summary>
     internal ExecutionMode Mode;
 
-    /// <summary>Blocks by EIP, valid for one <see cref="JumpKey"/>.</summary>
+    /// <summary>Blocks of flat code by EIP, valid for one <see cref="JumpKey"/>.</summary>
     internal JumpCacheEntry* JumpCache;
 
     /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
     internal uint JumpKey;
 
-    /// <summary>CS's base and limit that the entries of code that isn't flat were made for.</summary>
-    internal uint JumpCodeBase;
-    internal uint JumpCodeLimit;
+    /// <summary>What DR7 enables.</summary>
+    internal Breakpoints Breakpoints;
 
     /// <summary>Why the operations returned to the engine's loop.</summary>
     internal ExitReason Exit;
@@ -177,6 +177,10 @@ public unsafe partial struct ProcessorState
     /// <summary>Current privilege level, 0 to 3.</summary>
     public readonly int Cpl => Cs.Selector & 3;
 
+    /// <summary>Whether data that isn't aligned raises #AC (SDM 3A, 6.15, interrupt 17).</summary>
+    internal readonly bool ChecksAlignment =>
+        Cpl == 3 && (SystemFlags & Cpu.Eflags.Ac) != 0 && (Cr0 & Cpu.Cr0.Am) != 0;
+
     /// <summary>I/O privilege level, 0 to 3.</summary>
     internal readonly int Iopl => (int)(SystemFlags >> 12) & 3;
 
@@ -189,7 +193,11 @@ public unsafe partial struct ProcessorState
     /// <summary>A debug register.</summary>
     internal uint GetDebug(int number) => _debug[number & 7];
 
-    internal void SetDebug(int number, uint value) => _debug[number & 7] = value;
+    internal void SetDebug(int number, uint value)
+    {
+        _debug[number & 7] = value;
+        Breakpoints = Debug.KindsOf(_debug[7]);
+    }
 
     /// <summary>A segment register by Intel's number (ES, CS, SS, DS, FS, GS).</summary>
     [UnscopedRef]

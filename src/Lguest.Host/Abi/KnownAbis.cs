@@ -1,3 +1,4 @@
+using System.Globalization;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Traps;
 
@@ -21,7 +22,6 @@ public static class KnownAbis
         new(1, "LGUEST_INIT", LifecycleCalls.Init),
         new(2, "CRASH", LifecycleCalls.Crash),
         new(9, "SET_CLOCKEVENT", TimeCalls.SetClockEvent),
-        new(10, "HALT", TimeCalls.Halt),
         new(12, "BIND_DMA", DmaCalls.Bind),
         new(13, "SEND_DMA", DmaCalls.Send),
     ];
@@ -35,6 +35,7 @@ public static class KnownAbis
         Hypercalls =
         [
             .. CommonCalls,
+            new(10, "HALT", TimeCalls.Halt),
             new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
             new(4, "NEW_PGTABLE", PageTableCalls.NewPageTable),
             new(5, "FLUSH_TLB", PageTableCalls.FlushTlb),
@@ -53,4 +54,38 @@ public static class KnownAbis
         Boot = BootMethod.LguestSignature,
         Bus = DeviceBusKind.Lguest,
     };
+
+    /// <summary>
+    /// A kernel at CPL 0 with page tables, descriptors and an IDT of its own, which uses hypercalls for what a machine would
+    /// have devices for. irq_enabled and the range without interrupts in lguest_data mean nothing to it.
+    /// </summary>
+    public static GuestAbi Native { get; } = Linux2623 with
+    {
+        Name = "native",
+        Hypercalls = [.. CommonCalls, new(10, "HALT", NativeCalls.Halt)],
+        ReservedMemory = 0,
+        ReadCrash = ReadNativeCrash,
+        MakeTraps = context => new NativeTraps(context),
+        Boot = BootMethod.Boot32,
+    };
+
+    private static GuestOutcome ReadNativeCrash(string text)
+    {
+        if (text == RestartingSystem)
+        {
+            return new GuestOutcome.Restart();
+        }
+
+        if (text == PowerDown)
+        {
+            return new GuestOutcome.PowerOff(0);
+        }
+
+        bool hasStatus = text.StartsWith(PowerDown + " ", StringComparison.Ordinal);
+        return hasStatus
+            && int.TryParse(text.AsSpan(PowerDown.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int status)
+            && status <= HighestStatus
+            ? new GuestOutcome.PowerOff(status)
+            : new GuestOutcome.Panic(text);
+    }
 }

@@ -39,4 +39,6 @@ public sealed class TrapContext
 /// <param name="EntryPoint">EIP of its first instruction.</param>
 /// <param name="PageDirectory">Physical address of the first page directory, for kernels that start with paging on.</param>
 /// <param name="PageOffset">Linear address at which such a kernel sees physical 0.</param>
-public readonly record struct KernelEntry(uint EntryPoint, uint PageDirectory = 0, uint PageOffset = 0);
+/// <param name="BootParameters">Physical address of the boot parameters, for kernels that are told.</param>
+public readonly record struct KernelEntry(
+    uint EntryPoint, uint PageDirectory = 0, uint PageOffset = 0, uint BootParameters = 0);

@@ -18,15 +18,10 @@ public sealed class TrapDispatcher : TrapPolicy
     private const uint GateErrorIdt = 2;
 
     private readonly Processor _processor;
-    private readonly DebugRegisterReads _debugRegisters;
 
     /// <summary>Makes the dispatcher of a guest.</summary>
     public TrapDispatcher(TrapContext context)
-        : base(context)
-    {
-        _processor = context.Processor;
-        _debugRegisters = new DebugRegisterReads(context.Processor);
-    }
+        : base(context) => _processor = context.Processor;
 
     /// <inheritdoc />
     public override uint OpenLines => Context.Gates.InterruptGates;
@@ -37,13 +32,6 @@ public sealed class TrapDispatcher : TrapPolicy
         && (Context.Interrupts.IsHalted || Context.Data.InterruptsEnabled);
 
     /// <inheritdoc />
-    public override TrapState State
-    {
-        get => new(_debugRegisters.LastWasSingleStep);
-        set => _debugRegisters.LastWasSingleStep = value.LastWasSingleStep;
-    }
-
-    /// <inheritdoc />
     protected override int HypercallPrivilege => KernelPrivilege;
 
     /// <inheritdoc />
@@ -52,6 +40,9 @@ public sealed class TrapDispatcher : TrapPolicy
         _processor.Reset();
         _processor.HostGdt = Context.Segments.Table;
         _processor.PortPrivilege = KernelPrivilege;
+
+        // A kindness that the original lacked: Linux 2.6.23's handler of the debug trap reads DR6, and died of it.
+        _processor.DebugReadPrivilege = KernelPrivilege;
         _processor.PageTablePolicy = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
         Context.AddressSpace.PageOffset = entry.PageOffset;
         _processor.WriteControlRegister(4, InitialCr4);
@@ -101,11 +92,6 @@ public sealed class TrapDispatcher : TrapPolicy
         if (trap.Origin == ExceptionOrigin.Software && Context.Gates[trap.Vector].Privilege < _processor.State.Cpl)
         {
             trap = ForbiddenInterrupt(trap);
-        }
-
-        if (_debugRegisters.TryExecute(trap))
-        {
-            return ExceptionDisposition.Resume;
         }
 
         Gate gate = Context.Gates[trap.Vector];

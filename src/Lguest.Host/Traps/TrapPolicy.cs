@@ -26,9 +26,6 @@ public abstract class TrapPolicy : IExceptionHook
     /// <summary>Whether the guest would take an interrupt now, of those it doesn't mask one by one.</summary>
     public abstract bool AcceptsInterrupts { get; }
 
-    /// <summary>What a snapshot keeps besides gates and descriptors.</summary>
-    public abstract TrapState State { get; set; }
-
     /// <summary>The parts of the guest.</summary>
     protected TrapContext Context { get; }
 
@@ -41,6 +38,12 @@ public abstract class TrapPolicy : IExceptionHook
     /// <summary>Enters the handler of an IRQ, waking the guest if it sleeps.</summary>
     /// <exception cref="GuestFaultException">The handler can't be entered.</exception>
     public abstract void EnterInterrupt(int irq);
+
+    /// <summary>Tells whether an interrupt is pending that the guest doesn't take now, before it executes.</summary>
+    /// <param name="isWaiting">Whether the run should end when it can be delivered, if the processor can see that.</param>
+    public virtual void ExpectInterrupt(bool isWaiting)
+    {
+    }
 
     /// <inheritdoc />
     public ExceptionDisposition OnException(Processor processor, in ExceptionInfo exception)
@@ -99,6 +102,16 @@ public abstract class TrapPolicy : IExceptionHook
         }
     }
 
+    /// <summary>A triple fault in words: what it began with, and where the processor was.</summary>
+    public static string DescribeTripleFault(Processor processor)
+    {
+        ref ProcessorState state = ref processor.State;
+        return $"triple fault: {Describe(processor.DoubleFaultCause)}, then a fault on the way to its handler, and one on the way to "
+            + $"the double fault's (CS 0x{state.Cs.Selector:x}, SS:ESP 0x{state.Ss.Selector:x}:0x{state.Esp:x8}, "
+            + $"CR0 0x{processor.ReadControlRegister(0):x8}, CR2 0x{state.Cr2:x8}, CR3 0x{processor.ReadControlRegister(3):x8}, "
+            + $"IDT at 0x{state.Idtr.Base:x8})";
+    }
+
     /// <summary>An exception in words: "trap 14 (address 0x00000010)".</summary>
     protected static string Describe(in ExceptionInfo exception)
     {
@@ -112,7 +125,3 @@ public abstract class TrapPolicy : IExceptionHook
             : $"trap {exception.Vector}";
     }
 }
-
-/// <summary>What a snapshot keeps of traps.</summary>
-/// <param name="LastWasSingleStep">Whether the last debug trap was that of a single step.</param>
-public sealed record TrapState(bool LastWasSingleStep);

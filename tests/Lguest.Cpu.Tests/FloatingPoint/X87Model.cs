@@ -192,11 +192,7 @@ internal sealed record X87Model(string Name, byte[] Code, X87Operands Operands, 
     private static Float80 Double(ref X87Case s) =>
         FormatConversion.ToFloat80(new Float64(s.MemoryLow), ref s.Context);
 
-    private static Float80 Integer(long value)
-    {
-        FloatingPointContext exact = default;
-        return IntegerConversion.FromInteger<Float80>(value, ref exact);
-    }
+    private static Float80 Integer(long value) => IntegerConversion.ToFloat80(value);
 
     private static void Deliver(ref X87Case s, Float80 value) => s.St0 = s.Delivers ? value : s.St0;
 }

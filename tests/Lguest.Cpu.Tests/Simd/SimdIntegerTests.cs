@@ -8,7 +8,8 @@ namespace Lguest.Cpu.Tests.Simd;
 public sealed unsafe class SimdIntegerTests : IDisposable
 {
     private const int Seed = 20071009;
-    private const int Rounds = 500;
+
+    private static readonly int Rounds = TestSize.Choose(ordinary: 300, @long: 3000);
 
     private readonly SimdComparison _comparison = new();
 

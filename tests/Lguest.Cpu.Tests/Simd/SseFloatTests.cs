@@ -8,7 +8,8 @@ namespace Lguest.Cpu.Tests.Simd;
 public sealed unsafe class SseFloatTests : IDisposable
 {
     private const int Seed = 19990226;
-    private const int Rounds = 1000;
+
+    private static readonly int Rounds = TestSize.Choose(ordinary: 1000, @long: 20_000);
 
     private readonly SimdComparison _comparison = new();
 

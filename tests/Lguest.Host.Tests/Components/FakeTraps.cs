@@ -16,8 +16,6 @@ internal sealed class FakeTraps() : TrapPolicy(null!)
 
     public override bool AcceptsInterrupts => Accepts;
 
-    public override TrapState State { get; set; } = new(false);
-
     protected override int HypercallPrivilege => 1;
 
     public override void Start(in KernelEntry entry)

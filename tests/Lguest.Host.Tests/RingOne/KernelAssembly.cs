@@ -40,7 +40,7 @@ public static class KernelAssembly
     public static void InitHypercall(this Assembler a) => a.Hypercall(Init, RingOneGuest.Data);
 
     /// <summary>Ends the guest normally.</summary>
-    public static void PowerOff(this Assembler a) => a.Hypercall(Crash, RingOneGuest.Strings);
+    public static void PowerOff(this Assembler a, uint words = RingOneGuest.Strings) => a.Hypercall(Crash, words);
 
     public static void SetGate(this Assembler a, uint vector, uint handler, uint type = InterruptGate, uint privilege = 0) =>
         a.Hypercall(
