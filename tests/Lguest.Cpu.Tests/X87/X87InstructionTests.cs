@@ -1,0 +1,29 @@
+using Iced.Intel;
+using Lguest.Cpu.Tests.FloatingPoint;
+using Lguest.Cpu.Tests.Native;
+using Xunit;
+
+namespace Lguest.Cpu.Tests.X87;
+
+/// <summary>Every x87 instruction against the real processor, from random states of the whole unit.</summary>
+public sealed class X87InstructionTests
+{
+    public static TheoryData<Code> Codes => new(X87Form.Codes);
+
+    [Theory]
+    [MemberData(nameof(Codes))]
+    public void An_instruction_does_what_the_processor_does(Code code)
+    {
+        NativeProcessor.SkipUnlessSupported();
+        X87Form[] forms = [.. X87Form.All.Where(form => form.Code == code)];
+        Random random = TestSize.SeededRandom(code.ToString());
+        var mismatches = new Mismatches(code.ToString());
+        using var comparison = new X87Comparison();
+        for (int count = TestSize.Choose(2000, 30_000); count > 0; count--)
+        {
+            comparison.Compare(forms[random.Next(forms.Length)], random, mismatches);
+        }
+
+        mismatches.AssertNone();
+    }
+}
