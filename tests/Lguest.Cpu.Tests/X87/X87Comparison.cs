@@ -200,7 +200,8 @@ internal sealed unsafe class X87Comparison : IDisposable
         if (form.EnvironmentField != 0)
         {
             // Which instruction was the last, and where, they can't agree on.
-            Range pointers = (FirstPointerField * form.EnvironmentField)..((FirstPointerField + PointerFields) * form.EnvironmentField);
+            int start = FirstPointerField * form.EnvironmentField;
+            Range pointers = start..(start + PointerFields * form.EnvironmentField);
             ourMemory[pointers].Clear();
             Memory[pointers].Clear();
         }
