@@ -164,13 +164,7 @@ internal sealed unsafe class X87Comparison : IDisposable
             return $"exception (-1 is none): {ourVector}, processor {theirVector}";
         }
 
-        // Whether and how an approximation was rounded is the implementation's choice.
-        ushort ignored = form.IsTranscendental ? (ushort)(RoundedUp | (ushort)FloatingPointExceptions.Precision) : (ushort)0;
-        if (form.IsTranscendental && ((ours.X87.Control | before.Fx.Status) & (ushort)FloatingPointExceptions.Precision) == 0)
-        {
-            ignored |= 0x8080;
-        }
-
+        int ignored = IgnoredStatus(form, before.Fx.Status);
         if (((ours.X87.Status ^ State->Fx.Status) & ~ignored) != 0 || ours.X87.Valid != State->Fx.Valid)
         {
             return $"status and tags: {ours.X87.Status:x4} {ours.X87.Valid:x2}, "
@@ -206,7 +200,8 @@ internal sealed unsafe class X87Comparison : IDisposable
         if (form.EnvironmentField != 0)
         {
             // Which instruction was the last, and where, they can't agree on.
-            Range pointers = (FirstPointerField * form.EnvironmentField)..((FirstPointerField + PointerFields) * form.EnvironmentField);
+            int start = FirstPointerField * form.EnvironmentField;
+            Range pointers = start..(start + PointerFields * form.EnvironmentField);
             ourMemory[pointers].Clear();
             Memory[pointers].Clear();
         }
@@ -232,8 +227,25 @@ internal sealed unsafe class X87Comparison : IDisposable
             return true;
         }
 
-        return ours.SignExponent == theirs.SignExponent
-            && Math.Abs((long)(ours.Significand - theirs.Significand)) <= farthest;
+        return ours.IsNegative == theirs.IsNegative && Int128.Abs(Order(ours) - Order(theirs)) <= farthest;
+    }
+
+    // Numbers by magnitude: neighbours are one apart, across powers of two as well.
+    private static Int128 Order(Float80 value) =>
+        ((Int128)Math.Max(value.BiasedExponent - 1, 0) << 63) + value.Significand;
+
+    // Whether and how an approximation was rounded is the implementation's choice, down to calling it inexact.
+    private int IgnoredStatus(X87Form form, ushort before)
+    {
+        const int errorSummaryAndBusy = 0x8080;
+        const int inexact = (int)(FloatingPointExceptions.Precision | FloatingPointExceptions.Underflow);
+        if (!form.IsTranscendental)
+        {
+            return 0;
+        }
+
+        bool mayMatter = ((State->Fx.Control | before) & (int)FloatingPointExceptions.Precision) == 0;
+        return RoundedUp | inexact | (mayMatter ? errorSummaryAndBusy : 0);
     }
 
     private string Describe(X87Form form, string difference, in NativeState before)

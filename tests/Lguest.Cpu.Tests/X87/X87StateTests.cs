@@ -196,6 +196,40 @@ public sealed class X87StateTests : IDisposable
         }
     }
 
+    /// <summary>SDM 3A, table 6-7: 8 for ten bytes, and the size of a field for an environment.</summary>
+    [Theory]
+    [InlineData(new byte[] { 0xDB, 0x2E }, 4, true)]
+    [InlineData(new byte[] { 0xDB, 0x2E }, 8, false)]
+    [InlineData(new byte[] { 0xDB, 0x3E }, 4, true)]
+    [InlineData(new byte[] { 0xDB, 0x3E }, 8, false)]
+    [InlineData(new byte[] { 0xDD, 0x36 }, 2, true)]
+    [InlineData(new byte[] { 0xDD, 0x36 }, 4, false)]
+    [InlineData(new byte[] { 0x66, 0xDD, 0x36 }, 1, true)]
+    [InlineData(new byte[] { 0x66, 0xDD, 0x36 }, 2, false)]
+    [InlineData(new byte[] { 0xDD, 0x06 }, 4, true)]
+    [InlineData(new byte[] { 0xD9, 0x06 }, 4, false)]
+    public void Alignment_is_checked_where_it_is_asked_for(byte[] code, uint offset, bool raises)
+    {
+        ref ProcessorState state = ref _machine.Cpu.State;
+        SegmentRegister segment = state.Cs;
+        segment.Selector |= 3;
+        _machine.Cpu.SetSegment(SegmentName.Cs, segment);
+        SetControlRegister0(Cr0.Ne | Cr0.Am);
+        _machine.Cpu.Eflags |= Eflags.Ac;
+        state.X87.Valid = 1;
+        state.Esi = Machine.DataBase + offset;
+        _machine.Execute(code);
+        if (raises)
+        {
+            Assert.Equal(ExceptionVector.AlignmentCheck, _machine.SingleException().Vector);
+            Assert.True(state.X87 is { Control: AllMasked, Valid: 1, Status: 0 });
+        }
+        else
+        {
+            Assert.Empty(_machine.Exceptions);
+        }
+    }
+
     public void Dispose() => _machine.Dispose();
 
     private void SetControlRegister0(uint bits) =>
