@@ -174,17 +174,8 @@ public sealed unsafe partial class Processor
             mode |= ExecutionMode.User;
         }
 
-        // The jump cache knows offsets in CS: what is there depends on CS, but in flat code.
-        bool moved = s->Cs.Base != s->JumpCodeBase || s->Cs.Limit != s->JumpCodeLimit;
-        if (moved && (mode & ExecutionMode.Flat) == 0)
-        {
-            s->JumpCodeBase = s->Cs.Base;
-            s->JumpCodeLimit = s->Cs.Limit;
-            Translation.NewGeneration();
-        }
-
         s->Mode = mode;
-        s->JumpKey = (s->JumpKey & ~(JumpCacheEntry.GenerationStep - 1)) | (uint)mode;
+        s->JumpKey = Translation.JumpKey(mode);
         s->Breakpoints = Debug.KindsOf(s->GetDebug(7));
         bool looksAtEach = s->ChecksAlignment || (s->Breakpoints & Breakpoints.Data) != 0;
         s->Tlb = looksAtEach ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
@@ -273,9 +264,14 @@ public sealed unsafe partial class Processor
             return null;
         }
 
-        bool isWithinLimit = (s->Mode & ExecutionMode.Flat) != 0 || block->Length - 1 <= s->Cs.Limit - eip;
-        if (block->SecondPage == CodeBlock.NoPage && isWithinLimit)
+        // In flat code EIP is the linear address; elsewhere it means something only together with CS, and isn't cached.
+        if (block->SecondPage == CodeBlock.NoPage && (s->Mode & ExecutionMode.Flat) != 0)
         {
+            if (!user)
+            {
+                Translation.NoteSupervisorCode(eip);
+            }
+
             entry->Eip = eip;
             entry->Key = s->JumpKey;
             entry->Block = block;

@@ -16,6 +16,8 @@ internal static class GuestLoops
         ("memory", Memory),
         ("calls", Calls),
         ("branches", Branches),
+        ("packed", Packed),
+        ("doubles", Doubles),
     ];
 
     /// <summary>Arithmetic between registers.</summary>
@@ -66,6 +68,36 @@ internal static class GuestLoops
         a.inc(eax);
         a.pop(ebp);
         a.ret();
+    }
+
+    /// <summary>Packed integers, as in a copy or a checksum.</summary>
+    private static void Packed(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.mov(ebx, DataBase);
+        a.Label(ref again);
+        a.movdqu(xmm0, __xmmword_ptr[ebx + 16]);
+        a.paddd(xmm1, xmm0);
+        a.pshufd(xmm2, xmm1, 0x4E);
+        a.pxor(xmm2, xmm0);
+        a.movdqa(__xmmword_ptr[ebx + 32], xmm2);
+        a.jmp(again);
+    }
+
+    /// <summary>Double precision: each result is rounded.</summary>
+    private static void Doubles(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.mov(eax, 3);
+        a.cvtsi2sd(xmm1, eax);
+        a.mov(eax, 7);
+        a.Label(ref again);
+        a.cvtsi2sd(xmm0, eax);
+        a.divsd(xmm0, xmm1);
+        a.mulsd(xmm0, xmm0);
+        a.addsd(xmm0, xmm1);
+        a.comisd(xmm0, xmm1);
+        a.jmp(again);
     }
 
     /// <summary>Conditional jumps, taken and not.</summary>

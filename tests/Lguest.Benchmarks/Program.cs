@@ -23,6 +23,7 @@ foreach ((string name, Action<Assembler> program) in GuestLoops.All)
     using var memory = new PhysicalMemory();
     memory.AddRam(0, 1 << 22);
     using var processor = new Processor(memory);
+    processor.WriteControlRegister(4, Cr4.Osfxsr);
     var assembler = new Assembler(32);
     program(assembler);
     using var code = new MemoryStream();

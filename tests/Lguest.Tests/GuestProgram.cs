@@ -22,6 +22,8 @@ internal static class GuestProgram
     private const uint InputDma = DataAddress + 0x1100;
     private const uint InputBuffer = DataAddress + 0x1200;
     private const uint Texts = DataAddress + 0x2000;
+    private const int CallStatus = 20;
+    private const int CallSlots = 64;
     private const int DmaLengths = 4 + (16 * 4);
     private const int InputSize = 256;
 
@@ -165,6 +167,7 @@ internal static class GuestProgram
             Code.Assemble(new StreamCodeWriter(code), PageOffset + CodeAddress);
             return TestImages.Elf(
                 new ElfPart(PageOffset + ImageAddress, ImageAddress, code.ToArray()),
+                new ElfPart(PageOffset + LguestData, LguestData, [.. new byte[CallStatus], .. Enumerable.Repeat((byte)0xff, CallSlots)]),
                 new ElfPart(PageOffset + Texts, Texts, _texts.ToArray(), MemorySize: 0x1000));
         }
 

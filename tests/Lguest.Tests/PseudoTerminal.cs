@@ -8,17 +8,22 @@ namespace Lguest.Tests;
 /// <summary>A terminal made for a test, and a person in front of it who reads the screen and types.</summary>
 internal sealed partial class PseudoTerminal : IDisposable
 {
-    private const int ReadWriteWithoutControl = 2 | 0x100;
+    private const int ForThisProcessAlone = 2 | 0x100 | 0x80000;
+    private const short PollIn = 1;
+    private const int PollMilliseconds = 20;
 
     private readonly SafeFileHandle _master;
+    private readonly FileStream _keyboard;
     private readonly StringBuilder _screen = new();
     private readonly Thread _reader;
+    private volatile bool _closing;
 
     public PseudoTerminal()
     {
-        int master = OpenMaster(ReadWriteWithoutControl);
+        int master = OpenMaster(ForThisProcessAlone);
         Assert.True(master >= 0 && Grant(master) == 0 && Unlock(master) == 0, "There is no terminal to be had.");
         _master = new SafeFileHandle(master, ownsHandle: true);
+        _keyboard = new FileStream(_master, FileAccess.ReadWrite, bufferSize: 0);
         Name = Marshal.PtrToStringUTF8(NameOf(master))!;
         SavedSettings = Settings("-g");
         _reader = new Thread(ReadScreen) { IsBackground = true };
@@ -51,7 +56,7 @@ internal sealed partial class PseudoTerminal : IDisposable
     }
 
     /// <summary>Types.</summary>
-    public void Type(string keys) => RandomAccess.Write(_master, Encoding.Latin1.GetBytes(keys), 0);
+    public void Type(string keys) => _keyboard.Write(Encoding.Latin1.GetBytes(keys));
 
     /// <summary>Waits until the screen has a text.</summary>
     public void Await(string text) =>
@@ -88,17 +93,30 @@ internal sealed partial class PseudoTerminal : IDisposable
         return Process.Start(new ProcessStartInfo("/bin/sh", arguments) { RedirectStandardError = true })!;
     }
 
-    public void Dispose() => _master.Dispose();
+    /// <summary>Pulls the plug.</summary>
+    public void Dispose()
+    {
+        _closing = true;
+        _reader.Join();
+        _keyboard.Dispose();
+    }
 
     private void ReadScreen()
     {
-        // Reading fails while no process has the terminal open, before and after the test's own.
+        // A read that waits would keep the terminal open after its end; and reading fails while no process has it open.
         byte[] buffer = new byte[4096];
-        while (!_master.IsClosed)
+        while (!_closing)
         {
+            var wanted = new PollDescriptor { Descriptor = (int)_master.DangerousGetHandle(), Events = PollIn };
+            if (Poll(ref wanted, 1, PollMilliseconds) <= 0 || (wanted.Returned & PollIn) == 0)
+            {
+                Thread.Sleep(1);
+                continue;
+            }
+
             try
             {
-                int count = RandomAccess.Read(_master, buffer, 0);
+                int count = _keyboard.Read(buffer);
                 lock (_screen)
                 {
                     _screen.Append(Encoding.Latin1.GetString(buffer, 0, count));
@@ -107,10 +125,6 @@ internal sealed partial class PseudoTerminal : IDisposable
             catch (IOException)
             {
                 Thread.Sleep(5);
-            }
-            catch (ObjectDisposedException)
-            {
-                return;
             }
         }
     }
@@ -126,4 +140,14 @@ internal sealed partial class PseudoTerminal : IDisposable
 
     [LibraryImport("libc", EntryPoint = "ptsname")]
     private static partial nint NameOf(int master);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(ref PollDescriptor descriptor, nuint count, int milliseconds);
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
 }

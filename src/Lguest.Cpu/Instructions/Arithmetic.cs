@@ -152,9 +152,9 @@ internal static unsafe class Arithmetic
         public static uint Execute<TSize>(ProcessorState* s, uint operand)
             where TSize : struct, IOperandSize
         {
-            bool carry = s->CarryFlag;
+            uint carries = s->FlagsCarries;
             uint result = Add.Execute<TSize>(s, operand, 1);
-            s->SetCarry(carry);
+            s->SetCarry(carries);
             return result;
         }
     }
@@ -166,9 +166,9 @@ internal static unsafe class Arithmetic
         public static uint Execute<TSize>(ProcessorState* s, uint operand)
             where TSize : struct, IOperandSize
         {
-            bool carry = s->CarryFlag;
+            uint carries = s->FlagsCarries;
             uint result = Sub.Execute<TSize>(s, operand, 1);
-            s->SetCarry(carry);
+            s->SetCarry(carries);
             return result;
         }
     }

@@ -88,7 +88,7 @@ internal static unsafe class BitManipulation
         public static uint Execute<TSize>(ProcessorState* s, uint destination, uint source)
             where TSize : struct, IOperandSize
         {
-            s->SetCarry(((destination >> (int)(source & (uint)(TSize.Bits - 1))) & 1) != 0);
+            s->SetCarry((destination >> (int)(source & (uint)(TSize.Bits - 1))) << 31);
             return destination;
         }
     }

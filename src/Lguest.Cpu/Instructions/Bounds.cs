@@ -33,15 +33,23 @@ internal static unsafe class Bounds
         where TSize : struct, IOperandSize
         where TAddressing : struct, IAddressing
     {
-        byte* bounds = TAddressing.Read(s, op, 2 * TSize.Bytes);
-        if (bounds == null)
+        // Two operands rather than one of twice the size: that is how their alignment is checked.
+        uint offset = EffectiveAddress.Of(s, op);
+        byte* bound = TAddressing.ReadAt(s, op, op->Segment, offset, TSize.Bytes);
+        if (bound == null)
         {
             return null;
         }
 
+        int lower = (int)TSize.SignExtend(TSize.Load(bound));
+        bound = TAddressing.ReadAt(s, op, op->Segment, offset + TSize.Bytes, TSize.Bytes);
+        if (bound == null)
+        {
+            return null;
+        }
+
+        int upper = (int)TSize.SignExtend(TSize.Load(bound));
         int index = (int)TSize.SignExtend(TSize.Load(Operands.Register(s, op->Register)));
-        int lower = (int)TSize.SignExtend(TSize.Load(bounds));
-        int upper = (int)TSize.SignExtend(TSize.Load(bounds + TSize.Bytes));
         return index >= lower && index <= upper
             ? Operation.Next(s, op)
             : Fault.Raise(s, op, ExceptionVector.BoundRange);

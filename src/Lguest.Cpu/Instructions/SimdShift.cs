@@ -6,7 +6,9 @@ using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Instructions;
 
-/// <summary>Packed shifts (SDM 1, 9.4.6 and 11.4.2). All elements move by one count, and too large a count shifts everything out.</summary>
+/// <summary>
+/// Packed shifts (SDM 1, 9.4.6 and 11.4.2). All elements move by one count, and too large a count shifts everything out.
+/// </summary>
 internal static unsafe class SimdShift
 {
     private const int BitsPerByte = 8;

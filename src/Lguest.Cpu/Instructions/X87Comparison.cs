@@ -165,18 +165,19 @@ internal static unsafe class X87Comparison
             FloatingPointContext context = FloatingPointContext.FromX87(s->X87.Control);
             relation = FloatComparison.Compare(
                 *X87Stack.At(s, 0), *X87Stack.At(s, op->Register), TComparison.QuietIsInvalid, ref context);
-            delivers = X87Stack.Complete(s, op, context);
+            delivers = X87Stack.Complete(s, op, context, 0, 0);
         }
 
+        // The flags are set even if nothing is popped because an exception isn't masked.
+        s->ArithmeticFlags = relation switch
+        {
+            Relation.Less => Eflags.Cf,
+            Relation.Equal => Eflags.Zf,
+            Relation.Greater => 0,
+            _ => Eflags.Cf | Eflags.Pf | Eflags.Zf,
+        };
         if (delivers)
         {
-            s->ArithmeticFlags = relation switch
-            {
-                Relation.Less => Eflags.Cf,
-                Relation.Equal => Eflags.Zf,
-                Relation.Greater => 0,
-                _ => Eflags.Cf | Eflags.Pf | Eflags.Zf,
-            };
             TPop.Pop(s);
         }
 
@@ -186,9 +187,11 @@ internal static unsafe class X87Comparison
     private static Operation* Empty<TPop>(ProcessorState* s, Operation* op)
         where TPop : struct, IX87Pop
     {
-        if (X87Stack.Underflow(s, op))
+        // "Unordered", even if nothing is popped because the exception isn't masked.
+        bool delivers = X87Stack.Underflow(s, op);
+        s->X87.Status |= (ushort)Conditions;
+        if (delivers)
         {
-            s->X87.Status |= (ushort)Conditions;
             TPop.Pop(s);
         }
 

@@ -134,6 +134,7 @@ internal static unsafe class X87Control
             return null;
         }
 
+        X87Stack.ClearC1(s);
         X87Stack.Free(s, op->Register);
         TPop.Pop(s);
         return Operation.Next(s, op);

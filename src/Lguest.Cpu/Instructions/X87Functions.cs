@@ -199,7 +199,7 @@ internal static unsafe class X87Functions
         if (X87Stack.IsEmpty(s, 0) || X87Stack.IsEmpty(s, 1))
         {
             delivers = X87Stack.Underflow(s, op);
-            s->X87.Status &= unchecked((ushort)~AllConditions);
+            s->X87.Status &= unchecked((ushort)~X87Status.C2);
         }
         else
         {
@@ -211,7 +211,11 @@ internal static unsafe class X87Functions
                 : ((quotient & 4) != 0 ? X87Status.C0 : 0)
                     | ((quotient & 2) != 0 ? X87Status.C3 : 0)
                     | ((quotient & 1) != 0 ? X87Status.C1 : 0);
-            delivers = X87Stack.Complete(s, op, context, AllConditions, context.StopsComputation ? 0 : conditions);
+
+            // Without a quotient there are no bits of it: C0 and C3 stay.
+            delivers = result.IsNan || context.StopsComputation
+                ? X87Stack.Complete(s, op, context, X87Status.C1 | X87Status.C2, 0)
+                : X87Stack.Complete(s, op, context, AllConditions, conditions);
         }
 
         if (delivers)

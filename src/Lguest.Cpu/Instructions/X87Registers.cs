@@ -64,8 +64,23 @@ internal static unsafe class X87Registers
         return Operation.Next(s, op);
     }
 
-    /// <summary>FSTPNCE, an old alias of FSTP.</summary>
-    private static Operation* StoreUnchecked(ProcessorState* s, Operation* op) => Store<PopOne>(s, op);
+    /// <summary>FSTPNCE, an undocumented FSTP that just pops if there is nothing to store.</summary>
+    private static Operation* StoreUnchecked(ProcessorState* s, Operation* op)
+    {
+        if (!X87Stack.CanExecute(s, op))
+        {
+            return null;
+        }
+
+        X87Stack.ClearC1(s);
+        if (!X87Stack.IsEmpty(s, 0))
+        {
+            X87Stack.Set(s, op->Register, *X87Stack.At(s, 0));
+        }
+
+        X87Stack.Pop(s);
+        return Operation.Next(s, op);
+    }
 
     private static Operation* Exchange(ProcessorState* s, Operation* op)
     {
@@ -108,7 +123,8 @@ internal static unsafe class X87Registers
 
         if (X87Stack.IsEmpty(s, 0) || X87Stack.IsEmpty(s, op->Register))
         {
-            if (X87Stack.Underflow(s, op) && TCondition.IsTrue(s))
+            // Whether the condition holds or not.
+            if (X87Stack.Underflow(s, op))
             {
                 X87Stack.Set(s, 0, Float80.Indefinite);
             }
@@ -116,7 +132,6 @@ internal static unsafe class X87Registers
             return Operation.Next(s, op);
         }
 
-        X87Stack.ClearC1(s);
         if (TCondition.IsTrue(s))
         {
             X87Stack.Set(s, 0, *X87Stack.At(s, op->Register));

@@ -113,8 +113,11 @@ internal unsafe struct CodeBlock
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct JumpCacheEntry
 {
+    /// <summary>Entries that the EIPs of one page share, so that they can be dropped together.</summary>
+    public const int EntriesPerPage = 64;
+
     /// <summary>Entries in the cache.</summary>
-    public const int Entries = 4096;
+    public const int Entries = EntriesPerPage * EntriesPerPage;
 
     /// <summary>The mode takes the key's low bits; generations count above.</summary>
     public const uint GenerationStep = 8;
@@ -126,5 +129,10 @@ internal unsafe struct JumpCacheEntry
     /// <summary>The entry where <paramref name="eip"/> would be.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static JumpCacheEntry* Of(ProcessorState* s, uint eip) =>
-        s->JumpCache + ((eip ^ (eip >> 12)) & (Entries - 1));
+        PageOf(s, eip) + ((eip ^ (eip >> 6)) & (EntriesPerPage - 1));
+
+    /// <summary>The first of the entries for the page of <paramref name="eip"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static JumpCacheEntry* PageOf(ProcessorState* s, uint eip) =>
+        s->JumpCache + ((((eip >> 12) ^ (eip >> 18)) & (EntriesPerPage - 1)) * EntriesPerPage);
 }

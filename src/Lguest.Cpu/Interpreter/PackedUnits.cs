@@ -3,7 +3,9 @@ using Lguest.Cpu.Instructions;
 
 namespace Lguest.Cpu.Interpreter;
 
-/// <summary>The register files that an instruction uses, as a type: what must be enabled, and what using them does.</summary>
+/// <summary>
+/// The register files that an instruction uses, as a type: what must be enabled, and what using them does.
+/// </summary>
 internal unsafe interface IPackedUnit
 {
     /// <summary>Whether the instruction may execute.</summary>

@@ -12,7 +12,7 @@ internal interface ISseOperation
         Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context);
 }
 
-/// <summary>The handlers of floating-point instructions: as of packed ones, but that the operation itself may fault.</summary>
+/// <summary>The handlers of floating-point instructions: as of packed ones, but the operation itself may fault.</summary>
 internal static unsafe class SseForms<TUnit, TDestination, TSource>
     where TUnit : struct, IPackedUnit
     where TDestination : struct, IPackedOperand

@@ -235,7 +235,17 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     }
 
     /// <summary>Finds a run in host memory; for a write, drops code that was decoded from it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryFind(ProcessorState* s, uint linear, uint count, AccessKind kind, out byte* host)
+    {
+        TlbEntry* entry = TranslationBuffer.EntryOf(s->Tlb, linear);
+        host = entry->Addend + linear;
+        return (kind == AccessKind.Write ? entry->WriteTag : entry->ReadTag) == (linear & ~PhysicalMemory.PageOffsetMask)
+            || TryFindSlowly(s, linear, count, kind, out host);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool TryFindSlowly(ProcessorState* s, uint linear, uint count, AccessKind kind, out byte* host)
     {
         host = MemoryAccess.Translate(s, linear, kind, s->Cpl == 3, out uint physical, out _);
         if (host == null || host == MemoryAccess.NoMemory)

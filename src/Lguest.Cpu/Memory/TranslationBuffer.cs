@@ -50,6 +50,9 @@ internal sealed unsafe class TranslationBuffer : IDisposable
 
     private readonly ProcessorState* _state;
     private TlbEntry* _entries;
+    private uint _userGeneration;
+    private uint _supervisorGeneration;
+    private uint _lowestSupervisorCode;
 
     /// <summary>Whether a translation of a 4 MiB page may be cached.</summary>
     public bool HasLargePages { get; set; }
@@ -76,7 +79,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     {
         NativeMemory.Fill(_entries, (nuint)(3 * Entries * sizeof(TlbEntry)), 0xff);
         HasLargePages = false;
-        NewGeneration();
+        NewGenerations();
     }
 
     /// <summary>Drops what isn't global.</summary>
@@ -90,7 +93,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
             }
         }
 
-        NewGeneration();
+        NewGenerations();
     }
 
     /// <summary>Drops the translations of linear addresses below a limit.</summary>
@@ -104,7 +107,12 @@ internal sealed unsafe class TranslationBuffer : IDisposable
             }
         }
 
-        NewGeneration();
+        // A kernel's code lies above, as a rule: then the way it jumps needn't be learned again at each switch of spaces.
+        NewGeneration(ref _userGeneration, ExecutionMode.User);
+        if (_lowestSupervisorCode < limit)
+        {
+            NewSupervisorGeneration();
+        }
     }
 
     /// <summary>Drops the translation of one page, whatever its size.</summary>
@@ -116,9 +124,13 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         if (HasLargePages)
         {
             FlushLargePage(linear);
+            NewGenerations();
         }
-
-        NewGeneration();
+        else
+        {
+            NativeMemory.Clear(
+                JumpCacheEntry.PageOf(_state, linear), (nuint)(JumpCacheEntry.EntriesPerPage * sizeof(JumpCacheEntry)));
+        }
     }
 
     /// <summary>Makes stores to a physical page visible: code from it is about to be cached.</summary>
@@ -145,16 +157,12 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         }
     }
 
-    /// <summary>Makes every entry of the jump cache stale at once.</summary>
-    public void NewGeneration()
-    {
-        _state->JumpKey += JumpCacheEntry.GenerationStep;
-        if (_state->JumpKey < JumpCacheEntry.GenerationStep)
-        {
-            NativeMemory.Clear(_state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
-            _state->JumpKey += JumpCacheEntry.GenerationStep;
-        }
-    }
+    /// <summary>What entries of the jump cache have to be tagged with to be good now.</summary>
+    public uint JumpKey(ExecutionMode mode) =>
+        ((mode & ExecutionMode.User) != 0 ? _userGeneration : _supervisorGeneration) | (uint)mode;
+
+    /// <summary>Takes note that the jump cache has an entry for CPL 0 to 2.</summary>
+    public void NoteSupervisorCode(uint linear) => _lowestSupervisorCode = Math.Min(_lowestSupervisorCode, linear);
 
     public void Dispose()
     {
@@ -175,6 +183,34 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         if ((entry->ReadTag & ~PhysicalMemory.PageOffsetMask) == page)
         {
             Drop(entry);
+        }
+    }
+
+    /// <summary>Makes every entry of the jump cache stale at once.</summary>
+    private void NewGenerations()
+    {
+        NewGeneration(ref _userGeneration, ExecutionMode.User);
+        NewSupervisorGeneration();
+    }
+
+    private void NewSupervisorGeneration()
+    {
+        _lowestSupervisorCode = uint.MaxValue;
+        NewGeneration(ref _supervisorGeneration, ExecutionMode.None);
+    }
+
+    private void NewGeneration(ref uint generation, ExecutionMode user)
+    {
+        generation += JumpCacheEntry.GenerationStep;
+        if (generation < JumpCacheEntry.GenerationStep)
+        {
+            NativeMemory.Clear(_state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
+            generation += JumpCacheEntry.GenerationStep;
+        }
+
+        if ((_state->Mode & ExecutionMode.User) == user)
+        {
+            _state->JumpKey = JumpKey(_state->Mode);
         }
     }
 

@@ -138,7 +138,16 @@ public unsafe partial struct ProcessorState
 
     /// <summary>Replaces CF, keeping the other five.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void SetCarry(bool carry) => SetCarryAndOverflow(carry, OverflowFlag);
+    internal void SetCarry(bool carry) => SetCarry(carry ? CarryOut : 0);
+
+    /// <summary>Replaces CF by bit 31 of <paramref name="carries"/>, keeping the other five.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void SetCarry(uint carries)
+    {
+        // OF is where the two carries differ, so both change or neither.
+        uint change = (FlagsCarries ^ carries) & CarryOut;
+        FlagsCarries ^= change | (change >> 1);
+    }
 
     /// <summary>Replaces ZF, keeping the other five.</summary>
     internal void SetZero(bool zero) =>

@@ -116,15 +116,11 @@ public unsafe partial struct ProcessorState
     /// <summary>What a block must have been built for to be entered now.</summary>
     internal ExecutionMode Mode;
 
-    /// <summary>Blocks by EIP, valid for one <see cref="JumpKey"/>.</summary>
+    /// <summary>Blocks of flat code by EIP, valid for one <see cref="JumpKey"/>.</summary>
     internal JumpCacheEntry* JumpCache;
 
     /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
     internal uint JumpKey;
-
-    /// <summary>CS's base and limit that the entries of code that isn't flat were made for.</summary>
-    internal uint JumpCodeBase;
-    internal uint JumpCodeLimit;
 
     /// <summary>What DR7 enables.</summary>
     internal Breakpoints Breakpoints;

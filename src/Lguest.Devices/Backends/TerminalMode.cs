@@ -118,6 +118,8 @@ internal sealed unsafe class TerminalMode : IDisposable
 
     private void OnContinue(PosixSignalContext context)
     {
+        // What .NET would do by itself is to set the terminal to what it was when .NET first saw it.
+        context.Cancel = true;
         lock (_lock)
         {
             // Whoever continues a job may have set the terminal meanwhile.

@@ -46,6 +46,16 @@ public sealed class AddressingTests : IDisposable
     public void An_instruction_does_the_same_with_16_bit_addresses(Code code) =>
         Compare(code, address16: true, form => form, 0);
 
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_instruction_does_the_same_in_16_bit_code(Code code)
+    {
+        SegmentRegister segment = _other.Cpu.State.Cs;
+        segment.Access &= ~SegmentAccess.Default32;
+        _other.Cpu.SetSegment(SegmentName.Cs, segment);
+        Compare(code, address16: false, In16BitCode, 0);
+    }
+
     public static TheoryData<Code> Instructions() =>
         [.. IntegerForm.Codes.Where(code => IntegerForm.TryMake(code, memory: true, new Random(1)) is not null)];
 
@@ -53,6 +63,23 @@ public sealed class AddressingTests : IDisposable
     {
         _flat.Dispose();
         _other.Dispose();
+    }
+
+    /// <summary>The other operand size is the default there, and so is the other address size.</summary>
+    private static IntegerForm In16BitCode(IntegerForm form)
+    {
+        const byte operandSize = 0x66;
+        const byte addressSize = 0x67;
+        byte[] bytes = form.Bytes[0] == operandSize
+            ? [addressSize, .. form.Bytes.AsSpan(1)]
+            : [addressSize, operandSize, .. form.Bytes];
+        Instruction decoded = Decoder.Create(16, bytes).Decode();
+        if (decoded.Code != form.Code)
+        {
+            bytes = [addressSize, .. form.Bytes];
+        }
+
+        return new IntegerForm(bytes, form.Decoded);
     }
 
     private void Compare(Code code, bool address16, Func<IntegerForm, IntegerForm> change, uint segmentBase)

@@ -35,6 +35,22 @@ public sealed class SmallFamilyTests : IDisposable
     }
 
     [Theory]
+    [InlineData("621E", 4u, false)]
+    [InlineData("621E", 2u, true)]
+    [InlineData("66621E", 2u, false)]
+    [InlineData("66621E", 1u, true)]
+    public void The_bounds_are_aligned_one_by_one(string code, uint misalignment, bool faults)
+    {
+        using var machine = new PagedMachine();
+        machine.EnterUserMode();
+        machine.Cpu.WriteControlRegister(0, machine.Cpu.ReadControlRegister(0) | Cr0.Am);
+        machine.Cpu.Eflags = Eflags.Ac;
+        machine.Cpu.State.Esi = Machine.DataBase + misalignment;
+        machine.Execute(Convert.FromHexString(code));
+        Assert.Equal(faults, machine.Machine.Exceptions.Exists(e => e.Vector == ExceptionVector.AlignmentCheck));
+    }
+
+    [Theory]
     [InlineData("CE", Eflags.Of, ExceptionVector.Overflow, ExceptionOrigin.Software, 1)]
     [InlineData("CC", 0, ExceptionVector.Breakpoint, ExceptionOrigin.Software, 1)]
     [InlineData("CD03", 0, ExceptionVector.Breakpoint, ExceptionOrigin.Software, 2)]

@@ -18,6 +18,12 @@ public sealed class ProtectedMachine : IDisposable
     public const uint InnerStack1 = 0x1_7000;
     public const int GdtEntries = 64;
 
+    /// <summary>What isn't mapped after <see cref="MapWithHole"/>, and the page after it.</summary>
+    public const uint MissingPage = 0x3_0000;
+    public const uint PageAfterMissing = MissingPage + 0x1000;
+
+    private const uint LowTable = 0x2_1000;
+
     public const ushort Code0 = 0x08;
     public const ushort Data0 = 0x10;
     public const ushort Code3 = 0x1b;
@@ -171,6 +177,25 @@ public sealed class ProtectedMachine : IDisposable
         State.Eax = eax ?? State.Eax;
         return Run(program, instructions);
     }
+
+    /// <summary>Turns paging on, with every low page at its own address but for one that is missing.</summary>
+    public void MapWithHole()
+    {
+        const uint Directory = 0x2_0000;
+        const uint Writable = 7;
+        for (uint page = 0; page < 1024; page++)
+        {
+            SetPage(page << 12, (page << 12) | Writable);
+        }
+
+        SetPage(MissingPage, 0);
+        Machine.WriteUInt32(Directory, LowTable | Writable);
+        Cpu.WriteControlRegister(3, Directory);
+        Cpu.WriteControlRegister(0, Cpu.ReadControlRegister(0) | Cr0.Pg | Cr0.Wp);
+    }
+
+    /// <summary>Changes a page table entry of the low 4 MiB.</summary>
+    public void SetPage(uint linear, uint entry) => Machine.WriteUInt32(LowTable + (4 * (linear >> 12)), entry);
 
     /// <summary>A dword of the current stack, 0 being the top one.</summary>
     public uint StackDword(int index)

@@ -29,7 +29,9 @@ public sealed record SimdForm(byte[] Bytes, Instruction Decoded)
     /// <summary>MASKMOVQ, MASKMOVDQU.</summary>
     public bool IsMaskedMove => Code is Code.Maskmovq_rDI_mm_mm or Code.Maskmovdqu_rDI_xmm_xmm;
 
-    /// <summary>Whether it is of SSE to CR4: whether it can have an XMM register (Iced's names say it), or is about MXCSR.</summary>
+    /// <summary>
+    /// Whether it is of SSE to CR4: whether it can have an XMM register (Iced's names say it), or is about MXCSR.
+    /// </summary>
     public bool UsesSse => Code.ToString().Contains("_xmm", StringComparison.Ordinal)
         || Code is Code.Ldmxcsr_m32 or Code.Stmxcsr_m32;
 

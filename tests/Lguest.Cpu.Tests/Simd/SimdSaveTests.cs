@@ -202,6 +202,25 @@ public sealed unsafe class SimdSaveTests : IDisposable
         }
     }
 
+    [Fact]
+    public void All_512_bytes_must_lie_within_the_segment()
+    {
+        const byte fsPrefix = 0x64;
+        SegmentRegister segment = _machine.Cpu.State.Ds;
+        segment.Limit = Machine.DataBase + AreaBytes - 2;
+        _machine.Cpu.SetSegment(SegmentName.Fs, segment);
+        _machine.Memory.Span(Machine.DataBase, AreaBytes).Fill(0x11);
+        _machine.Cpu.State.Esi = Machine.DataBase;
+        foreach (byte[] instruction in (byte[][])[Save, Restore])
+        {
+            _machine.Exceptions.Clear();
+            _machine.Execute([fsPrefix, .. instruction]);
+            Assert.Equal(ExceptionVector.GeneralProtection, _machine.SingleException().Vector);
+            Assert.DoesNotContain(
+                _machine.Memory.Span(Machine.DataBase, AreaBytes).ToArray(), value => value != 0x11);
+        }
+    }
+
     private void SaveAt(uint address)
     {
         _machine.Cpu.State.Esi = address;

@@ -46,7 +46,8 @@ public sealed class SegmentTests : IDisposable
 
         _guest.RunUntilPowerOff();
 
-        Assert.Equal((1u, 1u, 2u), (_guest.Read(Scratch), _guest.Read(Scratch + 4), _guest.Read(Scratch + 8)));
+        uint[] seen = [_guest.Read(Scratch), _guest.Read(Scratch + 4), _guest.Read(Scratch + 8)];
+        Assert.Equal([1u, 1, 2], seen);
     }
 
     [Fact]

@@ -1,0 +1,186 @@
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
+
+namespace Lguest.Cpu.Tests.Protection;
+
+/// <summary>IN, OUT, INS and OUTS, and who may use them (SDM 1, 19).</summary>
+public sealed class PortTests : IPortHandler, IDisposable
+{
+    private readonly ProtectedMachine _machine = new();
+    private readonly List<(string Kind, ushort Port, int Size, uint Value)> _ports = [];
+
+    public PortTests()
+    {
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Cpu.Ports = this;
+    }
+
+    private ref ProcessorState State => ref _machine.State;
+
+    /// <summary>Port, size, bitmap's base and bytes from there, the TSS's limit, and whether it is allowed.</summary>
+    public static TheoryData<ushort, int, byte[], uint, bool> Bitmaps => new()
+    {
+        { 0, 1, [0x00, 0xff], 0x69, true },
+        { 0, 1, [0x01, 0xff], 0x69, false },
+        { 7, 1, [0x7f, 0xff], 0x69, true },
+        { 7, 2, [0x7f, 0x00, 0xff], 0x6a, true },
+        { 7, 2, [0x7f, 0x01, 0xff], 0x6a, false },
+        { 4, 4, [0x0f, 0xff], 0x69, true },
+        { 4, 4, [0x8f, 0xff], 0x69, false },
+        { 6, 4, [0x00, 0xfc, 0xff], 0x6a, true },
+        { 6, 4, [0x00, 0xfe, 0xff], 0x6a, false },
+        { 6, 4, [0x00, 0x02, 0xff], 0x6a, false },
+        { 0, 1, [0x00, 0x00], 0x68, false },
+        { 0, 1, [0x00, 0x00], 0x67, false },
+        { 8, 1, [0x00, 0x00, 0x00], 0x69, false },
+        { 0xffff, 1, [0x00, 0x00], 0x69, false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Bitmaps))]
+    public void The_tss_can_allow_single_ports(ushort port, int size, byte[] bitmap, uint limit, bool allowed)
+    {
+        _machine.Machine.WriteUInt32(Tss + 0x64, 0x0068_0000);
+        _machine.Memory.Write(Tss + 0x68, bitmap);
+        State.Tr.Limit = limit;
+        _machine.EnterRing(3);
+        State.Edx = port;
+        Execute(size switch
+        {
+            1 => [0xec],
+            2 => [0x66, 0xed],
+            _ => [0xed],
+        });
+
+        Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+        Assert.Equal(allowed ? 1 : 0, _ports.Count);
+    }
+
+    [Fact]
+    public void Ports_see_their_number_size_and_value()
+    {
+        State.Eax = 0x1234_5678;
+        State.Edx = 0xabcd_0064;
+        Execute([0xe6, 0x80, 0x66, 0xe7, 0x81, 0xef, 0xec, 0x66, 0xed, 0xe5, 0x99], 6);
+        Assert.Equal(
+            [
+                ("out", 0x80, 1, 0x78u), ("out", 0x81, 2, 0x5678u), ("out", 0x64, 4, 0x1234_5678u),
+                ("in", 0x64, 1, 0u), ("in", 0x64, 2, 0u), ("in", 0x99, 4, 0u),
+            ],
+            _ports.Select(p => (p.Kind, (int)p.Port, p.Size, p.Value)));
+        Assert.Equal(0x9090_9099u, State.Eax);
+    }
+
+    [Fact]
+    public void An_input_replaces_only_its_part_of_eax()
+    {
+        State.Eax = 0x1234_5678;
+        State.Edx = 0x99;
+        Execute([0xec]);
+        Assert.Equal(0x1234_5699u, State.Eax);
+        Execute([0x66, 0xed]);
+        Assert.Equal(0x1234_9099u, State.Eax);
+    }
+
+    [Theory]
+    [InlineData(0, 1, false)]
+    [InlineData(1, 1, true)]
+    [InlineData(1, 3, false)]
+    [InlineData(3, 3, true)]
+    public void A_host_can_let_in_and_out_through_for_some_rings(int privilege, int ring, bool allowed)
+    {
+        _machine.Cpu.PortPrivilege = privilege;
+        _machine.EnterRing(ring);
+        Execute([0xec]);
+        Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+        _machine.Exceptions.Clear();
+        State.Edi = 0x2000;
+        Execute([0x6c]);
+        Assert.Single(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void A_port_handler_can_end_the_run_after_its_instruction()
+    {
+        State.Edx = 0x1ff;
+        StopReason reason = _machine.Run(a =>
+        {
+            a.@out(dx, al);
+            a.inc(ecx);
+        });
+        Assert.Equal(StopReason.Requested, reason);
+        Assert.Equal(Machine.CodeBase + 1, State.Eip);
+        Assert.Equal((0u, 1ul), (State.Ecx, _machine.Cpu.Retired));
+    }
+
+    [Fact]
+    public void Repeated_port_instructions_move_ecx_elements_and_count_a_step_a_page()
+    {
+        State.Edx = 0x42;
+        State.Ecx = 5;
+        State.Edi = 0x2ffe;
+        _machine.Machine.StopAtExceptions = false;
+        _machine.Run(a =>
+        {
+            a.rep.insb();
+            a.hlt();
+        });
+        Assert.Equal((0u, 0x3003u), (State.Ecx, State.Edi));
+        Assert.Equal(5, _ports.Count);
+        Assert.Equal([0x42, 0x42, 0x42, 0x42, 0x42], _machine.Memory.Span(0x2ffe, 5).ToArray());
+        Assert.Equal(3ul, _machine.Cpu.Retired);
+
+        State.Halted = 0;
+        State.Ecx = 3;
+        State.Esi = 0x3003;
+        _machine.Cpu.Eflags = Eflags.Df;
+        _ports.Clear();
+        _machine.Run(a =>
+        {
+            a.rep.outsw();
+            a.hlt();
+        });
+        Assert.Equal((0u, 0x2ffdu), (State.Ecx, State.Esi));
+        Assert.Equal(3, _ports.Count);
+        Assert.Equal(2, _ports[0].Size);
+    }
+
+    [Fact]
+    public void A_repeated_input_that_faults_keeps_what_it_has_done_and_reads_no_port_in_vain()
+    {
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0x2000, 0x1, TestDescriptor.Data, 0));
+        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Es, Free, out _));
+        State.Edx = 0x42;
+        State.Ecx = 5;
+        State.Edi = 0;
+        _machine.Step(a => a.rep.insb());
+        Assert.Equal(ExceptionVector.GeneralProtection, Assert.Single(_machine.Exceptions).Vector);
+        Assert.Equal((3u, 2u), (State.Ecx, State.Edi));
+        Assert.Equal(2, _ports.Count);
+    }
+
+    public void Dispose() => _machine.Dispose();
+
+    uint IPortHandler.Read(ushort port, int size)
+    {
+        _ports.Add(("in", port, size, 0));
+        return 0x9090_9000u | (byte)port;
+    }
+
+    void IPortHandler.Write(ushort port, int size, uint value)
+    {
+        _ports.Add(("out", port, size, value));
+        if (port == 0x1ff)
+        {
+            _machine.Cpu.RequestStop();
+        }
+    }
+
+    private void Execute(byte[] code, ulong instructions = 1)
+    {
+        _machine.Memory.Write(Machine.CodeBase, code);
+        State.Eip = Machine.CodeBase;
+        _machine.Cpu.Run(instructions);
+    }
+}

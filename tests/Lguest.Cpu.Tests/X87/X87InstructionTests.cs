@@ -1,0 +1,33 @@
+using Iced.Intel;
+using Lguest.Cpu.Tests.FloatingPoint;
+using Lguest.Cpu.Tests.Native;
+using Xunit;
+
+namespace Lguest.Cpu.Tests.X87;
+
+/// <summary>Every x87 instruction against the real processor, from random states of the whole unit.</summary>
+public sealed class X87InstructionTests
+{
+    public static TheoryData<Code> Codes => new(X87Form.Codes);
+
+    [Theory]
+    [MemberData(nameof(Codes))]
+    public void An_instruction_does_what_the_processor_does(Code code)
+    {
+        NativeProcessor.SkipUnlessSupported();
+        X87Form[] forms = [.. X87Form.All.Where(form => form.Code == code)];
+        Random random = TestSize.SeededRandom(code.ToString());
+        var mismatches = new Mismatches(code.ToString());
+        using var comparison = new X87Comparison();
+        for (int turn = 0; turn < TestSize.Choose(64, 960); turn++)
+        {
+            comparison.Load(forms[turn % forms.Length]);
+            for (int count = 32; count > 0; count--)
+            {
+                comparison.Compare(random, mismatches);
+            }
+        }
+
+        mismatches.AssertNone();
+    }
+}

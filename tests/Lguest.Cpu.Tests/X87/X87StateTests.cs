@@ -1,0 +1,219 @@
+using Iced.Intel;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lguest.Cpu.Tests.X87;
+
+/// <summary>Availability, the report of exceptions, pointers, and faults of memory operands.</summary>
+public sealed class X87StateTests : IDisposable
+{
+    private const ushort AllMasked = 0x37F;
+    private const ushort ZeroDivideUnmasked = 0x37B;
+    private const ushort ErrorSummary = 1 << 7;
+    private const byte Untouched = 0x5A;
+    private readonly Machine _machine = new();
+
+    public X87StateTests() => SetControlRegister0(Cr0.Ne);
+
+    [Theory]
+    [InlineData(Cr0.Em)]
+    [InlineData(Cr0.Ts)]
+    [InlineData(Cr0.Em | Cr0.Ts | Cr0.Mp)]
+    public void Without_an_x87_at_hand_every_instruction_but_WAIT_is_NM(uint bits)
+    {
+        SetControlRegister0(Cr0.Ne | bits);
+        foreach (X87Form form in X87Form.All.Where(form => form.Code != Code.Wait))
+        {
+            _machine.Exceptions.Clear();
+            _machine.Cpu.State.Esi = Machine.DataBase;
+            _machine.Execute(form.Bytes);
+            Assert.Equal(ExceptionVector.DeviceNotAvailable, _machine.SingleException().Vector);
+        }
+    }
+
+    [Theory]
+    [InlineData(Cr0.Ts, false)]
+    [InlineData(Cr0.Mp, false)]
+    [InlineData(Cr0.Em, false)]
+    [InlineData(Cr0.Mp | Cr0.Ts, true)]
+    public void WAIT_is_NM_with_MP_and_TS_only(uint bits, bool raises)
+    {
+        SetControlRegister0(Cr0.Ne | bits);
+        _machine.Execute(a => a.wait());
+        Assert.Equal(raises ? 1 : 0, _machine.Exceptions.Count);
+    }
+
+    [Fact]
+    public void An_unmasked_exception_is_reported_by_the_next_instruction_that_waits()
+    {
+        DivideByZero();
+        Assert.Empty(_machine.Exceptions);
+        Assert.NotEqual(0, _machine.Cpu.State.X87.Status & ErrorSummary);
+        uint eip = _machine.Cpu.State.Eip;
+        _machine.Execute(a => a.fld1());
+        ExceptionInfo exception = _machine.SingleException();
+        Assert.Equal(ExceptionVector.X87Error, exception.Vector);
+        Assert.Equal(Machine.CodeBase, exception.InstructionEip);
+        Assert.NotEqual(eip, exception.InstructionEip);
+    }
+
+    [Fact]
+    public void Every_instruction_but_the_control_ones_waits()
+    {
+        Mnemonic[] patient =
+        [
+            Mnemonic.Fninit, Mnemonic.Fnclex, Mnemonic.Fnstcw, Mnemonic.Fnstsw, Mnemonic.Fnstenv, Mnemonic.Fnsave,
+            Mnemonic.Fneni, Mnemonic.Fndisi, Mnemonic.Fnsetpm,
+        ];
+        foreach (X87Form form in X87Form.All)
+        {
+            DivideByZero();
+            _machine.Cpu.State.Esi = Machine.DataBase;
+            _machine.Execute(form.Bytes);
+            bool waits = !patient.Contains(form.Decoded.Mnemonic);
+            Assert.True(_machine.Exceptions.Count == (waits ? 1 : 0), form.ToString());
+        }
+    }
+
+    [Fact]
+    public void Without_CR0_NE_the_report_leaves_the_processor()
+    {
+        SetControlRegister0(0);
+        DivideByZero();
+        _machine.Execute(a => a.fld1());
+        Assert.Empty(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void An_unmasked_exception_records_its_instruction_and_operand()
+    {
+        _machine.Cpu.State.Ebx = Machine.DataBase;
+        _machine.WriteUInt32(Machine.DataBase + 0x10, 0);
+        _machine.WriteUInt32(Machine.DataBase, ZeroDivideUnmasked);
+        _machine.Cpu.State.Cs.Selector = 0x61;
+        _machine.Cpu.State.Ss.Selector = 0x69;
+        _machine.Execute(a =>
+        {
+            a.fninit();
+            a.fldcw(__word_ptr[ebx]);
+            a.fld1();
+            a.nop();
+            a.fdiv(__dword_ptr.ss[ebx + 0x10]);
+        });
+
+        // FNINIT, FLDCW [EBX], FLD1 and NOP come to seven bytes; FDIV m32 [EBX + disp8] is D8 73.
+        ref X87State x87 = ref _machine.Cpu.State.X87;
+        Assert.Equal(Machine.CodeBase + 7, x87.InstructionPointer);
+        Assert.Equal(0x61, x87.InstructionSelector);
+        Assert.Equal(0x073, x87.LastOpcode);
+        Assert.Equal(Machine.DataBase + 0x10, x87.DataPointer);
+        Assert.Equal(0x69, x87.DataSelector);
+    }
+
+    [Fact]
+    public void Masked_exceptions_record_nothing()
+    {
+        _machine.Execute(a =>
+        {
+            a.fninit();
+            a.fldz();
+            a.fld1();
+            a.fdiv(st0, st1);
+        });
+        Assert.Equal(0u, _machine.Cpu.State.X87.InstructionPointer);
+        Assert.Equal(0, _machine.Cpu.State.X87.LastOpcode);
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 0xDD, 0x36 }, new byte[] { 0xDD, 0x26 })]
+    [InlineData(new byte[] { 0x66, 0xDD, 0x36 }, new byte[] { 0x66, 0xDD, 0x26 })]
+    public void FSAVE_and_FRSTOR_undo_each_other_across_pages(byte[] save, byte[] restore)
+    {
+        ref X87State x87 = ref _machine.Cpu.State.X87;
+        x87.Control = 0x0B7F;
+        x87.Status = 0x7D20;
+        x87.Valid = 0b1010_0110;
+        x87.LastOpcode = 0x123;
+        x87.InstructionPointer = 0x4567;
+        x87.InstructionSelector = 0x61;
+        x87.DataPointer = 0x89AB;
+        x87.DataSelector = 0x69;
+        for (int i = 0; i < 8; i++)
+        {
+            x87.Registers[i] = new X87Register
+            {
+                Significand = 0x8000_0000_0000_0000 + (ulong)i,
+                SignExponent = (ushort)(0x4000 + i),
+            };
+        }
+
+        X87State before = x87;
+        bool is16 = save[0] == 0x66;
+        _machine.Cpu.State.Esi = Machine.DataBase + 0x1000 - 37;
+        _machine.Execute(save);
+        Assert.Equal(AllMasked, x87.Control);
+        Assert.Equal(0, x87.Status);
+        Assert.Equal(0, x87.Valid);
+        _machine.Execute(restore);
+        Assert.Equal(before.Control, x87.Control);
+        Assert.Equal(before.Status, x87.Status);
+        Assert.Equal(before.Valid, x87.Valid);
+        Assert.Equal(before.InstructionPointer, x87.InstructionPointer);
+        Assert.Equal(before.InstructionSelector, x87.InstructionSelector);
+        Assert.Equal(before.DataPointer, x87.DataPointer);
+        Assert.Equal(before.DataSelector, x87.DataSelector);
+        Assert.Equal(is16 ? 0 : before.LastOpcode, x87.LastOpcode);
+        for (int i = 0; i < 8; i++)
+        {
+            Assert.Equal(before.Registers[i].Significand, x87.Registers[i].Significand);
+            Assert.Equal(before.Registers[i].SignExponent, x87.Registers[i].SignExponent);
+        }
+    }
+
+    [Fact]
+    public void An_operand_beyond_its_segment_faults_and_changes_nothing()
+    {
+        const int shortBy = 1;
+        foreach (X87Form form in X87Form.All.Where(form => form.Decoded.MemorySize != MemorySize.Unknown))
+        {
+            uint size = (uint)form.Decoded.MemorySize.GetSize();
+            _machine.Exceptions.Clear();
+            ref ProcessorState state = ref _machine.Cpu.State;
+            state.X87 = new X87State { Control = AllMasked, Status = 0x0500, Valid = 0x7F };
+            _machine.Memory.Write(Machine.DataBase, Enumerable.Repeat(Untouched, 128).ToArray());
+            SegmentRegister data = state.Ds;
+            data.Limit = Machine.DataBase + size - 1 - shortBy;
+            SegmentRegister flat = state.Ds;
+            _machine.Cpu.SetSegment(SegmentName.Ds, data);
+            state.Esi = Machine.DataBase;
+            _machine.Execute(form.Bytes);
+            _machine.Cpu.SetSegment(SegmentName.Ds, flat);
+
+            Assert.Equal(ExceptionVector.GeneralProtection, _machine.SingleException().Vector);
+            Assert.True(state.X87 is { Control: AllMasked, Status: 0x0500, Valid: 0x7F }, form.ToString());
+            Span<byte> memory = _machine.Memory.Span(Machine.DataBase, 128);
+            Assert.True(memory.IndexOfAnyExcept(Untouched) < 0, form.ToString());
+        }
+    }
+
+    public void Dispose() => _machine.Dispose();
+
+    private void SetControlRegister0(uint bits) =>
+        _machine.Cpu.WriteControlRegister(0, Cr0.Pe | Cr0.Et | bits);
+
+    private void DivideByZero()
+    {
+        _machine.Exceptions.Clear();
+        _machine.Cpu.State.Ebx = Machine.DataBase;
+        _machine.WriteUInt32(Machine.DataBase, ZeroDivideUnmasked);
+        _machine.Execute(a =>
+        {
+            a.fninit();
+            a.fldcw(__word_ptr[ebx]);
+            a.fldz();
+            a.fld1();
+            a.fdiv(st0, st1);
+        });
+        Assert.Empty(_machine.Exceptions);
+    }
+}
