@@ -3,8 +3,11 @@ namespace Lguest.Cpu;
 /// <summary>The four registers of a CPUID leaf.</summary>
 public readonly record struct CpuidLeaf(uint Eax, uint Ebx, uint Ecx, uint Edx);
 
-/// <summary>Which answer of CPUID: EAX, and ECX for leaves that have several.</summary>
-public readonly record struct CpuidIndex(uint Leaf, uint Subleaf = 0);
+/// <summary>An answer of CPUID.</summary>
+/// <param name="Leaf">EAX.</param>
+/// <param name="Answer">The registers.</param>
+/// <param name="Subleaf">ECX, for leaves that have several.</param>
+public sealed record CpuidEntry(uint Leaf, CpuidLeaf Answer, uint Subleaf = 0);
 
 /// <summary>Features in EDX of CPUID leaf 1 (SDM 2A, table 3-11).</summary>
 [Flags]
@@ -66,7 +69,7 @@ public enum CpuidExtendedFeatures : uint
 /// instruction set here has, and CR4 can hold exactly what it claims.
 /// </summary>
 /// <param name="Leaves">The answers; what isn't there is answered as the manual says for leaves that don't exist.</param>
-public sealed record CpuidModel(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> Leaves)
+public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
 {
     /// <summary>Family 6, model 28, stepping 10: a 32-bit in-order processor that has no errata to work around.</summary>
     private const uint Signature = 0x0001_06ca;
@@ -96,35 +99,35 @@ public sealed record CpuidModel(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> Leave
     {
         // CLFLUSH handles lines of 8 * 8 bytes.
         const uint LineSize = 8 << 8;
-        var leaves = new Dictionary<CpuidIndex, CpuidLeaf>
-        {
+        CpuidEntry[] leaves =
+        [
             // "Genu" "ineI" "ntel", in the order EBX, EDX, ECX.
-            [new(0)] = new(MaxBasicLeaf, 0x756e_6547, 0x6c65_746e, 0x4965_6e69),
-            [new(1)] = new(Signature, LineSize, (uint)extendedFeatures, (uint)features),
+            new(0, new(MaxBasicLeaf, 0x756e_6547, 0x6c65_746e, 0x4965_6e69)),
+            new(1, new(Signature, LineSize, (uint)extendedFeatures, (uint)features)),
 
             // Descriptors of caches and TLBs, a byte each (SDM 2A, table 3-12): data TLBs, instruction TLB; L2 of 512 KiB,
             // L1 of 32 KiB for instructions and 24 KiB for data, all in lines of 64 bytes.
-            [new(2)] = new(0x4fba_5901, 0x0e30_80c0, 0, 0),
-            [new(3)] = default,
+            new(2, new(0x4fba_5901, 0x0e30_80c0, 0, 0)),
+            new(3, default),
 
             // The same caches; subleaf 3 and all above have type 0, which ends the list.
-            [new(4, 0)] = new(CacheType(1, 1), CacheShape(ways: 6), 0, 63),
-            [new(4, 1)] = new(CacheType(2, 1), CacheShape(ways: 8), 0, 63),
-            [new(4, 2)] = new(CacheType(3, 2), CacheShape(ways: 8), 0, 1023),
-            [new(FirstExtendedLeaf)] = new(MaxExtendedLeaf, 0, 0, 0),
-            [new(FirstExtendedLeaf + 1)] = default,
-            [new(FirstExtendedLeaf + 2)] = BrandLeaf(0),
-            [new(FirstExtendedLeaf + 3)] = BrandLeaf(1),
-            [new(FirstExtendedLeaf + 4)] = BrandLeaf(2),
-            [new(FirstExtendedLeaf + 5)] = default,
+            new(4, new(CacheType(1, 1), CacheShape(ways: 6), 0, 63), Subleaf: 0),
+            new(4, new(CacheType(2, 1), CacheShape(ways: 8), 0, 63), Subleaf: 1),
+            new(4, new(CacheType(3, 2), CacheShape(ways: 8), 0, 1023), Subleaf: 2),
+            new(FirstExtendedLeaf, new(MaxExtendedLeaf, 0, 0, 0)),
+            new(FirstExtendedLeaf + 1, default),
+            new(FirstExtendedLeaf + 2, BrandLeaf(0)),
+            new(FirstExtendedLeaf + 3, BrandLeaf(1)),
+            new(FirstExtendedLeaf + 4, BrandLeaf(2)),
+            new(FirstExtendedLeaf + 5, default),
 
             // L2: 512 KiB, 8 ways, lines of 64 bytes.
-            [new(FirstExtendedLeaf + 6)] = new(0, 0, (512 << 16) | (6 << 12) | 64, 0),
-            [new(FirstExtendedLeaf + 7)] = default,
+            new(FirstExtendedLeaf + 6, new(0, 0, (512 << 16) | (6 << 12) | 64, 0)),
+            new(FirstExtendedLeaf + 7, default),
 
             // 32 bits of physical and of linear address.
-            [new(MaxExtendedLeaf)] = new((32 << 8) | 32, 0, 0, 0),
-        };
+            new(MaxExtendedLeaf, new((32 << 8) | 32, 0, 0, 0)),
+        ];
         return new CpuidModel(leaves);
     }
 
@@ -135,18 +138,33 @@ public sealed record CpuidModel(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> Leave
     /// </remarks>
     public CpuidLeaf Answer(uint leaf, uint subleaf)
     {
-        if (!Leaves.ContainsKey(new CpuidIndex(leaf)))
+        CpuidEntry? entry = Find(Leaves, leaf);
+        if (entry is null)
         {
-            leaf = Leaves.TryGetValue(new CpuidIndex(0), out CpuidLeaf first) ? first.Eax : 0;
+            leaf = Find(Leaves, 0)?.Answer.Eax ?? 0;
+            entry = Find(Leaves, leaf);
         }
 
-        bool hasSubleaves = Leaves.ContainsKey(new CpuidIndex(leaf, 1));
-        return Leaves.GetValueOrDefault(new CpuidIndex(leaf, hasSubleaves ? subleaf : 0));
+        bool hasSubleaves = Find(Leaves, leaf, 1) is not null;
+        return (hasSubleaves ? Find(Leaves, leaf, subleaf) : entry)?.Answer ?? default;
     }
 
-    private static uint ControlBitsOf(IReadOnlyDictionary<CpuidIndex, CpuidLeaf> leaves)
+    private static CpuidEntry? Find(IReadOnlyList<CpuidEntry> leaves, uint leaf, uint subleaf = 0)
     {
-        var features = (CpuidFeatures)leaves.GetValueOrDefault(new CpuidIndex(1)).Edx;
+        foreach (CpuidEntry entry in leaves)
+        {
+            if (entry.Leaf == leaf && entry.Subleaf == subleaf)
+            {
+                return entry;
+            }
+        }
+
+        return null;
+    }
+
+    private static uint ControlBitsOf(IReadOnlyList<CpuidEntry> leaves)
+    {
+        var features = (CpuidFeatures)(Find(leaves, 1)?.Answer.Edx ?? 0);
         return Cr4.Pce
             | (features.HasFlag(CpuidFeatures.Tsc) ? Cr4.Tsd : 0)
             | (features.HasFlag(CpuidFeatures.Pse) ? Cr4.Pse : 0)

@@ -18,10 +18,10 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     private readonly Processor _processor;
     private readonly ProcessorState* _state;
     private readonly BlockBuilder _builder = new();
-    private readonly Dictionary<uint, CodePage> _pages = [];
-    private readonly List<nint> _chunks = [];
+    private readonly nint[] _chunks = new nint[MaxChunks];
     private readonly CodeBlock** _buckets;
     private readonly CodeBlock* _partial;
+    private CodePage?[] _pages = [];
     private int _chunk = -1;
     private byte* _free;
     private byte* _end;
@@ -115,7 +115,7 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     public void OnCodeWritten(uint physical, uint length)
     {
         uint number = physical >> PhysicalMemory.PageShift;
-        if (!_pages.TryGetValue(number, out CodePage? page) || (page.Lines & LineMask(physical, length)) == 0)
+        if (number >= _pages.Length || _pages[number] is not { } page || (page.Lines & LineMask(physical, length)) == 0)
         {
             return;
         }
@@ -155,7 +155,7 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         page.Lines = lines;
         if (lines == 0)
         {
-            _pages.Remove(number);
+            _pages[number] = null;
             _processor.Memory.CodePageFlags[number] = 0;
             _processor.Translation.UnwatchCodePage(number << PhysicalMemory.PageShift);
         }
@@ -164,12 +164,15 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     /// <summary>Drops every block.</summary>
     public void Clear()
     {
-        foreach (uint page in _pages.Keys)
+        for (int number = 0; number < _pages.Length; number++)
         {
-            _processor.Memory.CodePageFlags[page] = 0;
+            if (_pages[number] is not null)
+            {
+                _processor.Memory.CodePageFlags[number] = 0;
+            }
         }
 
-        _pages.Clear();
+        Array.Clear(_pages);
         NativeMemory.Clear(_buckets, (nuint)(BucketCount * sizeof(CodeBlock*)));
         _chunk = -1;
         _free = null;
@@ -276,10 +279,15 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
 
     private CodePage Page(uint number)
     {
-        if (!_pages.TryGetValue(number, out CodePage? page))
+        if (number >= _pages.Length)
+        {
+            Array.Resize(ref _pages, (int)(_processor.Memory.Top >> PhysicalMemory.PageShift));
+        }
+
+        if (_pages[number] is not { } page)
         {
             page = new CodePage();
-            _pages.Add(number, page);
+            _pages[number] = page;
             _processor.Memory.CodePageFlags[number] = 1;
             _processor.Translation.WatchCodePage(number << PhysicalMemory.PageShift);
         }
@@ -290,14 +298,15 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     /// <summary>Makes room for at least one block; false when the cache has all the memory it may have.</summary>
     private bool AddChunk()
     {
-        if (++_chunk == _chunks.Count)
+        if (_chunk + 1 == MaxChunks)
         {
-            if (_chunks.Count == MaxChunks)
-            {
-                return false;
-            }
+            return false;
+        }
 
-            _chunks.Add((nint)NativeMemory.AlignedAlloc(ChunkSize, 64));
+        _chunk++;
+        if (_chunks[_chunk] == 0)
+        {
+            _chunks[_chunk] = (nint)NativeMemory.AlignedAlloc(ChunkSize, 64);
         }
 
         _free = (byte*)_chunks[_chunk];

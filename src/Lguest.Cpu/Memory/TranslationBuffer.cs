@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lguest.Cpu.Interpreter;
 
@@ -77,7 +78,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     /// <summary>Drops everything.</summary>
     public void FlushAll()
     {
-        NativeMemory.Fill(_entries, (nuint)(3 * Entries * sizeof(TlbEntry)), 0xff);
+        Unsafe.InitBlock(_entries, byte.MaxValue, (uint)(3 * Entries * sizeof(TlbEntry)));
         HasLargePages = false;
         NewGenerations();
     }

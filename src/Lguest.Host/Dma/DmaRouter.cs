@@ -31,8 +31,8 @@ public sealed class DmaRouter
     private readonly InterruptController _interrupts;
     private readonly ILogger _logger;
     private readonly List<DmaBinding> _bindings = [];
-    private readonly List<(uint Start, uint Length, IDmaReceiver Receiver)> _receivers = [];
-    private readonly HashSet<uint> _reported = [];
+    private readonly List<KeyRange> _receivers = [];
+    private HashSet<uint>? _reported;
     private readonly DmaList _sent;
     private readonly DmaList _received;
 
@@ -64,7 +64,7 @@ public sealed class DmaRouter
     /// <param name="start">The first key.</param>
     /// <param name="length">Bytes of keys: one key alone takes 4, a page shared by peers 4096.</param>
     /// <param name="receiver">Consumes what is sent there.</param>
-    public void AddReceiver(uint start, uint length, IDmaReceiver receiver) => _receivers.Add((start, length, receiver));
+    public void AddReceiver(uint start, uint length, IDmaReceiver receiver) => _receivers.Add(new KeyRange(start, length, receiver));
 
     /// <summary>BIND_DMA: registers an array of buffers for receiving on a key. They are checked when they are used.</summary>
     /// <param name="key">A multiple of 4.</param>
@@ -114,7 +114,7 @@ public sealed class DmaRouter
         {
             used = receiver.Send(key, _sent);
         }
-        else if (_reported.Count < MostReportedKeys && _reported.Add(key))
+        else if ((_reported ??= []).Count < MostReportedKeys && _reported.Add(key))
         {
             HostLog.NoDeviceAtKey(_logger, key);
         }
@@ -188,6 +188,9 @@ public sealed class DmaRouter
 
         return null;
     }
+
+    /// <summary>The keys that are a device's.</summary>
+    private sealed record KeyRange(uint Start, uint Length, IDmaReceiver Receiver);
 }
 
 /// <summary>An array of buffers that the guest has bound.</summary>

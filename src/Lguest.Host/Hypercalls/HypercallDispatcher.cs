@@ -18,7 +18,12 @@ public sealed class HypercallDispatcher
     public HypercallDispatcher(HypercallContext context)
     {
         _context = context;
-        uint highest = context.Abi.Hypercalls.Max(row => row.Number);
+        uint highest = 0;
+        foreach (HypercallDefinition row in context.Abi.Hypercalls)
+        {
+            highest = Math.Max(highest, row.Number);
+        }
+
         _table = new HypercallDefinition?[highest + 1];
         _counts = new ulong[highest + 1];
         foreach (HypercallDefinition row in context.Abi.Hypercalls)

@@ -6,43 +6,49 @@ namespace Lguest.Host;
 /// </summary>
 public sealed class DeviceEvents
 {
-    private readonly PriorityQueue<int, (ulong Due, ulong Number)> _events = new();
-    private ulong _posted;
+    // A handful at most: kept in order.
+    private readonly List<QueuedEvent> _events = [];
 
     /// <summary>When the first event is due, in nanoseconds since the guest's start; null when there is none.</summary>
-    public ulong? NextDue => _events.TryPeek(out _, out (ulong Due, ulong Number) when) ? when.Due : null;
+    public ulong? NextDue => _events.Count == 0 ? null : _events[0].Due;
 
     /// <summary>All events, first to last.</summary>
     public IReadOnlyList<QueuedEvent> State
     {
-        get => [.. _events.UnorderedItems
-            .OrderBy(item => item.Priority)
-            .Select(item => new QueuedEvent(item.Priority.Due, item.Element))];
+        get => [.. _events];
         set
         {
             _events.Clear();
-            foreach (QueuedEvent item in value)
-            {
-                Post(item.Due, item.Device);
-            }
+            _events.AddRange(value);
         }
     }
 
     /// <summary>Adds an event.</summary>
     /// <param name="due">Nanoseconds since the guest's start.</param>
     /// <param name="device">The device's place on the bus.</param>
-    public void Post(ulong due, int device) => _events.Enqueue(device, (due, _posted++));
+    public void Post(ulong due, int device)
+    {
+        int place = _events.Count;
+        while (place > 0 && _events[place - 1].Due > due)
+        {
+            place--;
+        }
+
+        _events.Insert(place, new QueuedEvent(due, device));
+    }
 
     /// <summary>Takes the first event if it is due.</summary>
     public bool TryTake(ulong now, out int device)
     {
-        if (_events.TryPeek(out device, out (ulong Due, ulong Number) when) && when.Due <= now)
+        if (_events.Count == 0 || _events[0].Due > now)
         {
-            _events.Dequeue();
-            return true;
+            device = 0;
+            return false;
         }
 
-        return false;
+        device = _events[0].Device;
+        _events.RemoveAt(0);
+        return true;
     }
 }
 

@@ -28,11 +28,9 @@ public sealed class RealClock : GuestClock
     {
         get
         {
-            long ticks = _time.GetTimestamp() - _origin;
             long frequency = _time.TimestampFrequency;
-            return _base + (frequency == NanosecondsPerSecond
-                ? (ulong)ticks
-                : (ulong)((UInt128)ticks * NanosecondsPerSecond / (ulong)frequency));
+            (long seconds, long rest) = Math.DivRem(_time.GetTimestamp() - _origin, frequency);
+            return _base + (ulong)((seconds * NanosecondsPerSecond) + (rest * NanosecondsPerSecond / frequency));
         }
     }
 
