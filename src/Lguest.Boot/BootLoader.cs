@@ -7,7 +7,7 @@ public static class BootLoader
 {
     private const string ExpectedKernel = "a vmlinux or bzImage of Linux, built for i386 with CONFIG_LGUEST_GUEST=y";
 
-    private static readonly IBootMethod[] Methods = [new LguestBoot()];
+    private static readonly IBootMethod[] Methods = [new LguestBoot(), new LinuxBoot()];
 
     /// <summary>Loads a guest.</summary>
     /// <param name="request">What to load.</param>
@@ -29,7 +29,7 @@ public static class BootLoader
         IPreparedKernel prepared = Recognize(kernel, memory);
         prepared.CheckMemory(memory);
         LoadedRange? initrd = request.InitrdPath is null ? null : Initrd.Load(request.InitrdPath, memory, kernel.End);
-        BootParameters.Write(memory, commandLine, initrd);
+        BootParameters.Write(memory, commandLine, initrd, prepared.MemoryMap(memory.Size), prepared.SetupHeader);
         return prepared.Prepare(memory, initrd?.Address ?? memory.Size);
     }
 
@@ -44,6 +44,9 @@ public static class BootLoader
         }
 
         throw new BootException(
-            $"{kernel.Description} has no lguest entry (the signature GenuineLguest): build it with CONFIG_PARAVIRT=y and CONFIG_LGUEST_GUEST=y");
+            kernel.Entry is null
+                ? $"{kernel.Description} has no lguest entry (the signature GenuineLguest): build it with CONFIG_PARAVIRT=y and CONFIG_LGUEST_GUEST=y"
+                : $"{kernel.Description} has neither an lguest entry (the signature GenuineLguest) nor a 32-bit one "
+                    + $"(its ELF entry, 0x{kernel.Entry:x}, isn't in the image): give a vmlinux or bzImage of Linux for i386");
     }
 }

@@ -23,7 +23,13 @@ internal static class BootParameters
     public const uint EndOfReservedMemory = 8192;
 
     private const uint E820Entries = 0x1e8;
+    private const uint SetupHeader = 0x1f1;
+    private const uint RootFlags = 0x1f2;
+    private const uint BootFlag = 0x1fe;
+    private const uint Magic = 0x202;
+    private const uint Version = 0x206;
     private const uint TypeOfLoader = 0x210;
+    private const uint LoadFlags = 0x211;
     private const uint RamdiskImage = 0x218;
     private const uint RamdiskSize = 0x21c;
     private const uint CommandLinePointer = 0x228;
@@ -33,7 +39,27 @@ internal static class BootParameters
     private const int E820EntrySize = 20;
     private const uint E820Ram = 1;
     private const byte UnknownLoader = 0xff;
+    private const byte LoadedHigh = 1;
+    private const ushort BootFlagValue = 0xaa55;
+    private const ushort RootIsReadOnly = 1;
+    private const ushort NewestVersion = 0x20f;
+    private const int LeastHeaderSize = (int)(HardwareSubarch + sizeof(uint) - SetupHeader);
     private const uint SubarchLguest = 1;
+
+    /// <summary>
+    /// A setup header for a kernel whose image has none, because it is a vmlinux: it is recognized, and says that all
+    /// fields are there. The root is read-only until the kernel's command line says otherwise, as it is in every bzImage.
+    /// </summary>
+    public static byte[] MakeSetupHeader()
+    {
+        byte[] header = new byte[LeastHeaderSize];
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan((int)(RootFlags - SetupHeader)), RootIsReadOnly);
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan((int)(BootFlag - SetupHeader)), BootFlagValue);
+        "HdrS"u8.CopyTo(header.AsSpan((int)(Magic - SetupHeader)));
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan((int)(Version - SetupHeader)), NewestVersion);
+        header[LoadFlags - SetupHeader] = LoadedHigh;
+        return header;
+    }
 
     /// <summary>Encodes a command line and sees that it fits.</summary>
     /// <exception cref="BootException">It is longer than 2047 bytes.</exception>
@@ -50,30 +76,50 @@ internal static class BootParameters
     /// <param name="memory">The guest's memory.</param>
     /// <param name="commandLine">From <see cref="EncodeCommandLine"/>.</param>
     /// <param name="initrd">Where the initrd is, if there is one.</param>
-    public static void Write(IBootMemory memory, ReadOnlySpan<byte> commandLine, LoadedRange? initrd)
+    /// <param name="ram">What is RAM, as the kernel wants to be told.</param>
+    /// <param name="setupHeader">What the kernel wants to find in the place of its setup header; may be empty.</param>
+    public static void Write(
+        IBootMemory memory,
+        ReadOnlySpan<byte> commandLine,
+        LoadedRange? initrd,
+        IReadOnlyList<RamRange> ram,
+        ReadOnlySpan<byte> setupHeader)
     {
+        setupHeader.CopyTo(memory.Slice(Address + SetupHeader, setupHeader.Length));
         commandLine.CopyTo(memory.Slice(CommandLineAddress, CommandLineSize));
         WriteUInt32(memory, CommandLinePointer, CommandLineAddress);
         WriteUInt32(memory, HardwareSubarch, SubarchLguest);
-        WriteE820(memory);
-        if (initrd is not null)
+        WriteE820(memory, ram);
+        if (initrd is not null || !setupHeader.IsEmpty)
         {
             memory.Slice(Address + TypeOfLoader, 1)[0] = UnknownLoader;
+        }
+
+        if (initrd is not null)
+        {
             WriteUInt32(memory, RamdiskImage, initrd.Address);
             WriteUInt32(memory, RamdiskSize, (uint)initrd.Length);
         }
     }
 
-    // One entry, {u64 base, u64 size, u32 type}: all of RAM.
-    private static void WriteE820(IBootMemory memory)
+    // Entries of {u64 base, u64 size, u32 type}.
+    private static void WriteE820(IBootMemory memory, IReadOnlyList<RamRange> ram)
     {
-        memory.Slice(Address + E820Entries, 1)[0] = 1;
-        Span<byte> entry = memory.Slice(Address + E820Map, E820EntrySize);
-        BinaryPrimitives.WriteUInt64LittleEndian(entry, 0);
-        BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], memory.Size);
-        BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], E820Ram);
+        memory.Slice(Address + E820Entries, 1)[0] = (byte)ram.Count;
+        for (int i = 0; i < ram.Count; i++)
+        {
+            Span<byte> entry = memory.Slice(Address + E820Map + (uint)(i * E820EntrySize), E820EntrySize);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry, ram[i].Start);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], ram[i].End - ram[i].Start);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], E820Ram);
+        }
     }
 
     private static void WriteUInt32(IBootMemory memory, uint offset, uint value) =>
         BinaryPrimitives.WriteUInt32LittleEndian(memory.Slice(Address + offset, sizeof(uint)), value);
 }
+
+/// <summary>A stretch of RAM.</summary>
+/// <param name="Start">Its first address.</param>
+/// <param name="End">The first address after it.</param>
+internal sealed record RamRange(uint Start, uint End);

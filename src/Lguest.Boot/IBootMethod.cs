@@ -12,6 +12,13 @@ internal interface IBootMethod
 /// <summary>A loaded kernel whose way of being entered is known.</summary>
 internal interface IPreparedKernel
 {
+    /// <summary>What is to be in the boot parameters, in the place of the setup header; empty for kernels that look at none of it.</summary>
+    ReadOnlySpan<byte> SetupHeader { get; }
+
+    /// <summary>What a kernel that is entered this way is told of its RAM.</summary>
+    /// <param name="size">All of it, in bytes.</param>
+    IReadOnlyList<RamRange> MemoryMap(uint size);
+
     /// <summary>Sees that the kernel can use all of the guest's memory.</summary>
     /// <exception cref="BootException">It can't.</exception>
     void CheckMemory(IBootMemory memory);

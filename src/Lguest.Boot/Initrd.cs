@@ -18,7 +18,7 @@ internal static class Initrd
         {
             throw new BootException(
                 $"{file.Description} has {file.Length} bytes, which do not fit into the guest's {MemorySize.Format(memory.Size)} of memory "
-                + $"beside the kernel: give it at least {MemorySize.Format(MemorySize.RoundUpToMebibyte(rounded + floor + LguestBoot.RoomForKernel))}");
+                + $"beside the kernel: give it at least {MemorySize.Format(MemorySize.RoundUpToMebibyte(rounded + floor + MemorySize.RoomForKernel))}");
         }
 
         var range = new LoadedRange(memory.Size - (uint)rounded, (int)file.Length);

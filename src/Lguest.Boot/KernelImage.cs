@@ -13,4 +13,14 @@ internal sealed record LoadedRange(uint Address, int Length);
 /// <param name="PageOffset">
 /// Virtual minus physical address of the whole image, where the image says it; null when only the code knows.
 /// </param>
-internal sealed record KernelImage(string Description, IReadOnlyList<LoadedRange> Ranges, uint End, uint? PageOffset);
+/// <param name="Entry">Physical address of its first instruction; null where the image isn't an ELF file, which says it.</param>
+internal sealed record KernelImage(
+    string Description,
+    IReadOnlyList<LoadedRange> Ranges,
+    uint End,
+    uint? PageOffset,
+    uint? Entry)
+{
+    /// <summary>The setup header, as a bzImage has it; null for a bare vmlinux.</summary>
+    public byte[]? SetupHeader { get; init; }
+}

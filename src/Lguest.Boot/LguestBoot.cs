@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using Lguest.Host.Abi;
+using Lguest.Host.Traps;
 
 namespace Lguest.Boot;
 
@@ -7,12 +9,6 @@ namespace Lguest.Boot;
 /// </summary>
 internal sealed class LguestBoot : IBootMethod
 {
-    /// <summary>
-    /// Free bytes that a kernel wants after its image for the sizes in our messages. A raw image doesn't record
-    /// what the kernel clears after it (its .bss).
-    /// </summary>
-    public const uint RoomForKernel = 1024 * 1024;
-
     private static ReadOnlySpan<byte> Signature => "GenuineLguest"u8;
 
     /// <inheritdoc />
@@ -121,6 +117,12 @@ internal sealed class PreparedLguestKernel(KernelImage kernel, uint entryPoint, 
     private const ulong AddressSpace = 1UL << 32;
 
     /// <inheritdoc />
+    public ReadOnlySpan<byte> SetupHeader => default;
+
+    /// <summary>One range: it looks at no other.</summary>
+    public IReadOnlyList<RamRange> MemoryMap(uint size) => [new RamRange(0, size)];
+
+    /// <inheritdoc />
     public void CheckMemory(IBootMemory memory)
     {
         ulong reserved = pageOffset + ReservedForVmalloc + ReservedForHost;
@@ -140,12 +142,15 @@ internal sealed class PreparedLguestKernel(KernelImage kernel, uint entryPoint, 
         ulong kernelEnd = MemorySize.RoundUpToPage(kernel.End);
         if (kernelEnd + size > end)
         {
-            ulong enough = MemorySize.RoundUpToMebibyte(kernelEnd + size + (memory.Size - end) + LguestBoot.RoomForKernel);
+            ulong enough = MemorySize.RoundUpToMebibyte(kernelEnd + size + (memory.Size - end) + MemorySize.RoomForKernel);
             throw new BootException(
                 $"{kernel.Description} and its first page tables do not fit into the guest's {MemorySize.Format(memory.Size)} of memory: "
                 + $"give it at least {MemorySize.Format(enough)}");
         }
 
-        return new BootRecord(entryPoint, pageOffset, InitialPageTables.Build(memory, pageOffset, end), BootParameters.Address);
+        uint pageDirectory = InitialPageTables.Build(memory, pageOffset, end);
+        return new BootRecord(
+            BootMethod.LguestSignature,
+            new KernelEntry(entryPoint, pageDirectory, pageOffset, BootParameters.Address));
     }
 }

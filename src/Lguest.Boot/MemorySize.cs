@@ -6,6 +6,12 @@ internal static class MemorySize
     /// <summary>Bytes in a page.</summary>
     public const uint Page = 4096;
 
+    /// <summary>
+    /// Free bytes that a kernel wants after its image, for the sizes in our messages. A raw image doesn't record
+    /// what the kernel clears after it (its .bss).
+    /// </summary>
+    public const uint RoomForKernel = 1024 * 1024;
+
     private const uint Mebibyte = 1024 * 1024;
 
     /// <summary>The next multiple of a page.</summary>

@@ -13,7 +13,7 @@ namespace Lguest.Host;
 /// the one place where the parts are put together.
 /// </summary>
 /// <remarks>
-/// Make it, load a kernel into <see cref="PhysicalMemory"/>, then <see cref="Start"/> and <see cref="Run"/>. Everything is done
+/// Make it with a kernel in its memory, or load one into <see cref="PhysicalMemory"/>, then <see cref="Start"/> and <see cref="Run"/>. Everything is done
 /// by the thread that calls; two guests in one process know nothing of each other.
 /// </remarks>
 public sealed class Guest : IDisposable
@@ -26,7 +26,7 @@ public sealed class Guest : IDisposable
     private readonly HostSignal _signal = new();
     private readonly RunLoop _loop;
 
-    /// <summary>Makes a guest with empty RAM. Its devices are in their places and described on the descriptor page.</summary>
+    /// <summary>Makes a guest. Its devices are in their places and described on the descriptor page.</summary>
     /// <param name="configuration">What it is made of.</param>
     /// <exception cref="ArgumentException">Too many devices, memory that isn't whole pages, or too much of it.</exception>
     public Guest(GuestConfiguration configuration)
@@ -35,9 +35,8 @@ public sealed class Guest : IDisposable
         ILogger logger = configuration.LoggerFactory.CreateLogger<Guest>();
         var ending = new GuestEnding();
 
-        PhysicalMemory = new PhysicalMemory();
-        DeviceBus.Place(PhysicalMemory, configuration.MemoryBytes, configuration.Devices);
-        Processor = new Processor(PhysicalMemory);
+        PhysicalMemory = configuration.Memory ?? MakeMemory(configuration.MemoryBytes, configuration.Devices);
+        Processor = new Processor(PhysicalMemory) { Cpuid = configuration.Abi.Cpuid };
         var memory = new GuestMemory(PhysicalMemory);
         var data = new LguestData(memory, configuration.Abi.Data);
         Clock = configuration.Clock == ClockKind.Virtual
@@ -136,6 +135,17 @@ public sealed class Guest : IDisposable
             _loop.SliceEnd = value.SliceEnd;
             _context.AddressSpace.PageOffset = value.PageOffset;
         }
+    }
+
+    /// <summary>Makes the memory of a guest, all zero: what kind of guest it is may depend on what is loaded into it.</summary>
+    /// <param name="bytes">Bytes of RAM: a multiple of 4096, not 0.</param>
+    /// <param name="devices">The guest's devices, which have memory of their own after RAM.</param>
+    /// <exception cref="ArgumentException">Too many devices, memory that isn't whole pages, or too much of it.</exception>
+    public static PhysicalMemory MakeMemory(uint bytes, IReadOnlyList<IGuestDevice> devices)
+    {
+        var memory = new PhysicalMemory();
+        DeviceBus.Place(memory, bytes, devices);
+        return memory;
     }
 
     /// <summary>Puts the processor at the kernel's first instruction.</summary>

@@ -1,3 +1,4 @@
+using Lguest.Cpu.Memory;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
 using Microsoft.Extensions.Logging;
@@ -20,6 +21,12 @@ public sealed record GuestConfiguration
 {
     /// <summary>Bytes of RAM: a multiple of 4096, not 0.</summary>
     public required uint MemoryBytes { get; init; }
+
+    /// <summary>
+    /// Its memory, from <see cref="Guest.MakeMemory"/> for the same size and devices, perhaps with a kernel in it; the guest
+    /// disposes it. Null for new memory, all zero.
+    /// </summary>
+    public PhysicalMemory? Memory { get; init; }
 
     /// <summary>What kind of kernel it is.</summary>
     public GuestAbi Abi { get; init; } = KnownAbis.Linux2623;

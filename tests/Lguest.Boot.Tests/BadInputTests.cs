@@ -140,18 +140,41 @@ public sealed class BadInputTests : IDisposable
         TestImages.Elf(new ElfPart(0x100000, 0x100000, TestImages.KernelBytes())),
         "which is no page offset of Linux");
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_kernel_without_an_lguest_entry(bool compressed)
+    [Fact]
+    public void A_raw_kernel_without_an_lguest_entry()
     {
         byte[] kernel = TestImages.KernelBytes();
         kernel[TestImages.EntryOffset - 1] = (byte)'T';
         AssertRefused(
-            compressed
-                ? TestImages.BzImage(TestImages.Gzip(kernel))
-                : TestImages.Elf(new ElfPart(0xc0100000, 0x100000, kernel)),
+            TestImages.BzImage(TestImages.Gzip(kernel)),
             "has no lguest entry (the signature GenuineLguest): build it with CONFIG_PARAVIRT=y and CONFIG_LGUEST_GUEST=y");
+    }
+
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(0xfffffu)]
+    [InlineData(0x102345u)]
+    [InlineData(0xc0100000u)]
+    public void A_kernel_without_any_entry(uint entry)
+    {
+        byte[] kernel = TestImages.KernelBytes();
+        kernel[TestImages.EntryOffset - 1] = (byte)'T';
+        AssertRefused(
+            TestImages.Elf(entry, new ElfPart(0xc0100000, 0x100000, kernel)),
+            $"has neither an lguest entry (the signature GenuineLguest) nor a 32-bit one (its ELF entry, 0x{entry:x}, isn't in the image)");
+    }
+
+    [Fact]
+    public void A_bzImage_that_is_compressed_in_an_unknown_way() => AssertRefused(
+        TestImages.ModernBzImage([0x89, .. "LZO"u8, 0, 1, 2, 3, 4]),
+        "is compressed in a way that lguest doesn't know, neither with gzip, bzip2, lzma, xz, lz4 or zstd: build it with CONFIG_KERNEL_GZIP=y");
+
+    [Fact]
+    public void A_payload_that_goes_beyond_the_file()
+    {
+        byte[] image = TestImages.ModernBzImage(TestImages.Gzip(TestImages.KernelBytes()));
+        TestImages.Write32(image, 0x24c, 0xfffffff0);
+        AssertRefused(image, "is truncated: its payload goes beyond the end of the file");
     }
 
     [Fact]

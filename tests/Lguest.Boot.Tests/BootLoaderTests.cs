@@ -23,9 +23,9 @@ public sealed class BootLoaderTests : IDisposable
         BootRecord record = Load(TestImages.OrdinaryElf(pageOffset));
 
         Assert.Equal(TestImages.KernelBytes(pageOffset), Bytes(TestImages.KernelAddress, 0x2345));
-        Assert.Equal(pageOffset, record.PageOffset);
-        Assert.Equal(pageOffset + TestImages.KernelAddress + TestImages.EntryOffset, record.EntryPoint);
-        Assert.Equal(0u, record.BootParameters);
+        Assert.Equal(pageOffset, record.Entry.PageOffset);
+        Assert.Equal(pageOffset + TestImages.KernelAddress + TestImages.EntryOffset, record.Entry.EntryPoint);
+        Assert.Equal(0u, record.Entry.BootParameters);
     }
 
     [Fact]
@@ -50,8 +50,8 @@ public sealed class BootLoaderTests : IDisposable
         BootRecord record = Load(TestImages.BzImage(TestImages.Gzip(kernel)));
 
         Assert.Equal(kernel, Bytes(0x100000, kernel.Length));
-        Assert.Equal(pageOffset, record.PageOffset);
-        Assert.Equal(pageOffset + 0x100000 + TestImages.EntryOffset, record.EntryPoint);
+        Assert.Equal(pageOffset, record.Entry.PageOffset);
+        Assert.Equal(pageOffset + 0x100000 + TestImages.EntryOffset, record.Entry.EntryPoint);
     }
 
     [Fact]
@@ -61,7 +61,7 @@ public sealed class BootLoaderTests : IDisposable
         kernel[TestImages.EntryOffset + 5] = 0x8b;
         kernel[TestImages.EntryOffset + 6] = 0xc6;
 
-        Assert.Equal(0xb0000000, Load(TestImages.BzImage(TestImages.Gzip(kernel))).PageOffset);
+        Assert.Equal(0xb0000000, Load(TestImages.BzImage(TestImages.Gzip(kernel))).Entry.PageOffset);
     }
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class BootLoaderTests : IDisposable
         byte[] kernel = TestImages.KernelBytes();
         "GenuineLguest"u8.CopyTo(kernel.AsSpan(0x10));
 
-        Assert.Equal(0xc0100000 + TestImages.EntryOffset, Load(TestImages.BzImage(TestImages.Gzip(kernel))).EntryPoint);
+        Assert.Equal(0xc0100000 + TestImages.EntryOffset, Load(TestImages.BzImage(TestImages.Gzip(kernel))).Entry.EntryPoint);
     }
 
     public static TheoryData<string, byte[]> WhatFollowsThePayload => new()
@@ -110,7 +110,7 @@ public sealed class BootLoaderTests : IDisposable
     {
         BootRecord record = Load(TestImages.BzImage(TestImages.Gzip(TestImages.OrdinaryElf(0xb0000000))));
 
-        Assert.Equal(0xb0000000, record.PageOffset);
+        Assert.Equal(0xb0000000, record.Entry.PageOffset);
         Assert.Equal(TestImages.KernelBytes(0xb0000000), Bytes(TestImages.KernelAddress, 0x2345));
     }
 
@@ -169,8 +169,8 @@ public sealed class BootLoaderTests : IDisposable
             memory);
 
         uint top = memory.Size - ((((uint)initrdSize + Page - 1) / Page) * Page);
-        Assert.Equal(top - Page, record.PageDirectory);
-        Dictionary<uint, uint> map = Walk(memory, record.PageDirectory);
+        Assert.Equal(top - Page, record.Entry.PageDirectory);
+        Dictionary<uint, uint> map = Walk(memory, record.Entry.PageDirectory);
         Assert.Equal(memory.Size / Page, (uint)map.Count);
         for (uint address = 0; address < memory.Size; address += Page)
         {
@@ -186,7 +186,7 @@ public sealed class BootLoaderTests : IDisposable
         string kernel = _folder.File("vmlinux", TestImages.OrdinaryElf(pageOffset));
         var request = new BootRequest(kernel, null, string.Empty);
 
-        Assert.Equal(pageOffset, BootLoader.Load(request, new ArrayMemory(mebibytes * Mebibyte)).PageOffset);
+        Assert.Equal(pageOffset, BootLoader.Load(request, new ArrayMemory(mebibytes * Mebibyte)).Entry.PageOffset);
         var refusal = Assert.Throws<BootException>(() => BootLoader.Load(request, new ArrayMemory((mebibytes * Mebibyte) + Page)));
         Assert.Contains($"can use at most {mebibytes}m of memory", refusal.Message, StringComparison.Ordinal);
     }

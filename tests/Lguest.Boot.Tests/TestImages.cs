@@ -35,7 +35,10 @@ internal static class TestImages
     }
 
     /// <summary>An ELF32 executable for the i386.</summary>
-    public static byte[] Elf(params ElfPart[] parts)
+    public static byte[] Elf(params ElfPart[] parts) => Elf(entry: 0, parts);
+
+    /// <summary>An ELF32 executable that says where it starts.</summary>
+    public static byte[] Elf(uint entry, params ElfPart[] parts)
     {
         const int HeaderSize = 52;
         const int ProgramHeaderSize = 32;
@@ -45,6 +48,7 @@ internal static class TestImages
         Write16(image, 16, 2);
         Write16(image, 18, 3);
         Write32(image, 20, 1);
+        Write32(image, 24, entry);
         Write32(image, 28, HeaderSize);
         Write16(image, 40, HeaderSize);
         Write16(image, 42, ProgramHeaderSize);
@@ -87,6 +91,23 @@ internal static class TestImages
         Write16(image, 0x206, 0x206);
         image[0x211] = 1;
         code.CopyTo(image, (1 + SetupSectors) * Sector);
+        return image;
+    }
+
+    /// <summary>A bzImage of protocol 2.15, as Linux 6.1 makes them: its header says where the payload is.</summary>
+    /// <param name="payload">Already compressed, with what the kernel's build adds to it.</param>
+    /// <param name="alignment">To what it may be moved; 0 for a kernel that may not.</param>
+    public static byte[] ModernBzImage(byte[] payload, uint alignment = 0)
+    {
+        const int Unpacker = 0x700;
+        byte[] image = BzImage(payload);
+        Write16(image, 0x1f2, 1);
+        image[0x201] = 0x6a;
+        Write16(image, 0x206, 0x20f);
+        Write32(image, 0x230, alignment);
+        image[0x234] = (byte)(alignment == 0 ? 0 : 1);
+        Write32(image, 0x248, Unpacker);
+        Write32(image, 0x24c, (uint)payload.Length);
         return image;
     }
 

@@ -13,10 +13,3 @@ internal interface IPayloadCodec
     /// <exception cref="InvalidDataException">The payload is corrupt or truncated.</exception>
     MemoryStream? Unpack(Stream payload, long limit);
 }
-
-/// <summary>The ways there are.</summary>
-internal static class PayloadCodecs
-{
-    /// <summary>All of them.</summary>
-    public static IReadOnlyList<IPayloadCodec> All { get; } = [new GzipCodec()];
-}

@@ -15,7 +15,14 @@ internal sealed class ElfFormat : IKernelFormat
     public bool Recognizes(ReadOnlySpan<byte> head) => head.StartsWith(Magic);
 
     /// <inheritdoc />
-    public KernelImage Load(ImageFile file, IBootMemory memory)
+    public KernelImage Load(ImageFile file, IBootMemory memory) => Load(file, memory, shift: 0);
+
+    /// <summary>Puts the kernel into memory at another place than the image says.</summary>
+    /// <param name="file">The image.</param>
+    /// <param name="memory">The guest's memory.</param>
+    /// <param name="shift">Bytes by which to load it lower: a multiple of a page.</param>
+    /// <exception cref="BootException">The image is malformed, not for this machine, or doesn't fit.</exception>
+    public static KernelImage Load(ImageFile file, IBootMemory memory, uint shift)
     {
         ElfHeader header = ElfHeader.Read(file);
         var ranges = new List<LoadedRange>();
@@ -23,7 +30,7 @@ internal sealed class ElfFormat : IKernelFormat
         uint end = 0;
         for (int i = 0; i < header.ProgramHeaderCount; i++)
         {
-            ElfSegment segment = header.ReadSegment(file, i);
+            ElfSegment segment = header.ReadSegment(file, i).MovedDown(shift);
             if (segment.Type != ElfSegment.Load || segment.MemorySize == 0)
             {
                 continue;
@@ -40,8 +47,29 @@ internal sealed class ElfFormat : IKernelFormat
         }
 
         return ranges.Count > 0
-            ? new KernelImage(file.Description, ranges, end, pageOffset)
+            ? new KernelImage(file.Description, ranges, end, pageOffset, header.Entry - shift)
             : throw Malformed(file, "it has nothing to load");
+    }
+
+    /// <summary>The physical addresses that an image is linked for.</summary>
+    /// <returns>The first one and the first after it; both 0 when there is nothing to load.</returns>
+    /// <exception cref="BootException">The image is malformed or not for this machine.</exception>
+    public static (uint Start, ulong End) ReadExtent(ImageFile file)
+    {
+        ElfHeader header = ElfHeader.Read(file);
+        uint start = uint.MaxValue;
+        ulong end = 0;
+        for (int i = 0; i < header.ProgramHeaderCount; i++)
+        {
+            ElfSegment segment = header.ReadSegment(file, i);
+            if (segment.Type == ElfSegment.Load && segment.MemorySize != 0)
+            {
+                start = Math.Min(start, segment.PhysicalAddress);
+                end = Math.Max(end, (ulong)segment.PhysicalAddress + segment.MemorySize);
+            }
+        }
+
+        return end == 0 ? (0, 0) : (start, end);
     }
 
     private static LoadedRange LoadSegment(ImageFile file, IBootMemory memory, in ElfSegment segment, int index)
@@ -75,9 +103,10 @@ internal sealed class ElfFormat : IKernelFormat
 }
 
 /// <summary>What a loader needs of an ELF32 header (Elf32_Ehdr).</summary>
+/// <param name="Entry">e_entry.</param>
 /// <param name="ProgramHeaderOffset">e_phoff.</param>
 /// <param name="ProgramHeaderCount">e_phnum.</param>
-internal readonly record struct ElfHeader(uint ProgramHeaderOffset, ushort ProgramHeaderCount)
+internal readonly record struct ElfHeader(uint Entry, uint ProgramHeaderOffset, ushort ProgramHeaderCount)
 {
     private const int Size = 52;
     private const int IdentitySize = 20;
@@ -85,6 +114,7 @@ internal readonly record struct ElfHeader(uint ProgramHeaderOffset, ushort Progr
     private const int DataOffset = 5;
     private const int TypeOffset = 16;
     private const int MachineOffset = 18;
+    private const int EntryOffset = 24;
     private const int ProgramHeaderTableOffset = 28;
     private const int ProgramHeaderSizeOffset = 42;
     private const int ProgramHeaderCountOffset = 44;
@@ -122,7 +152,10 @@ internal readonly record struct ElfHeader(uint ProgramHeaderOffset, ushort Progr
             throw new BootException($"{file.Description} has ELF program headers of an unknown size: build it again");
         }
 
-        return new ElfHeader(BinaryPrimitives.ReadUInt32LittleEndian(header[ProgramHeaderTableOffset..]), count);
+        return new ElfHeader(
+            BinaryPrimitives.ReadUInt32LittleEndian(header[EntryOffset..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(header[ProgramHeaderTableOffset..]),
+            count);
     }
 
     /// <summary>Reads one program header.</summary>
@@ -203,4 +236,8 @@ internal readonly record struct ElfSegment(
         BinaryPrimitives.ReadUInt32LittleEndian(header[12..]),
         BinaryPrimitives.ReadUInt32LittleEndian(header[16..]),
         BinaryPrimitives.ReadUInt32LittleEndian(header[20..]));
+
+    /// <summary>The segment at lower addresses.</summary>
+    public ElfSegment MovedDown(uint shift) =>
+        this with { VirtualAddress = VirtualAddress - shift, PhysicalAddress = PhysicalAddress - shift };
 }

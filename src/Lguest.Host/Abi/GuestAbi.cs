@@ -1,3 +1,4 @@
+using Lguest.Cpu;
 using Lguest.Host.Traps;
 
 namespace Lguest.Host.Abi;
@@ -54,6 +55,9 @@ public sealed record GuestAbi
 
     /// <summary>Makes the object that knows how traps and interrupts reach this kernel.</summary>
     public required Func<TrapContext, TrapPolicy> MakeTraps { get; init; }
+
+    /// <summary>What CPUID tells it.</summary>
+    public required CpuidModel Cpuid { get; init; }
 
     /// <summary>How its images are entered.</summary>
     public required BootMethod Boot { get; init; }

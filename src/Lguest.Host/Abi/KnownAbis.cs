@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lguest.Cpu;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Traps;
 
@@ -51,6 +52,7 @@ public static class KnownAbis
         ReservedMemory = FourMebibytes,
         ReadCrash = text => text == PowerDown ? new GuestOutcome.PowerOff(0) : new GuestOutcome.Panic(text),
         MakeTraps = context => new TrapDispatcher(context),
+        Cpuid = CpuidModel.Default,
         Boot = BootMethod.LguestSignature,
         Bus = DeviceBusKind.Lguest,
     };
@@ -66,7 +68,16 @@ public static class KnownAbis
         ReservedMemory = 0,
         ReadCrash = ReadNativeCrash,
         MakeTraps = context => new NativeTraps(context),
+        Cpuid = CpuidModel.Native,
         Boot = BootMethod.Boot32,
+    };
+
+    /// <summary>The ABI of a kernel, by how it was found to be entered.</summary>
+    public static GuestAbi Of(BootMethod boot) => boot switch
+    {
+        BootMethod.LguestSignature => Linux2623,
+        BootMethod.Boot32 => Native,
+        _ => throw new ArgumentOutOfRangeException(nameof(boot), boot, "No kernel is entered so."),
     };
 
     private static GuestOutcome ReadNativeCrash(string text)

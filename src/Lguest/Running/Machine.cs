@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using Lguest.Boot;
 using Lguest.CommandLine;
+using Lguest.Cpu.Memory;
 using Lguest.Devices;
 using Lguest.Devices.Backends;
 using Lguest.Host;
+using Lguest.Host.Abi;
 using Lguest.Host.Bus;
-using Lguest.Host.Traps;
 using Lguest.Logging;
 using Microsoft.Extensions.Logging;
 
@@ -29,18 +30,23 @@ internal static class Machine
         List<Disk> disks = OpenDisks(launch.Disks, logger);
         var console = new ConsoleDevice(port);
 
+        IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), console];
+
+        PhysicalMemory memory = Guest.MakeMemory(launch.MemoryBytes, devices);
+        BootRecord boot = BootLoader.Load(
+            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine),
+            new GuestRam(memory, launch.MemoryBytes));
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = launch.MemoryBytes,
-            Devices = [.. disks.Select(disk => disk.Device), console],
+            Memory = memory,
+            Abi = KnownAbis.Of(boot.Method),
+            Devices = devices,
             Clock = launch.Clock,
             Date = launch.Date,
             LoggerFactory = loggers,
         });
-        BootRecord boot = BootLoader.Load(
-            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine),
-            new GuestRam(guest.PhysicalMemory, launch.MemoryBytes));
-        guest.Start(new KernelEntry(boot.EntryPoint, boot.PageDirectory, boot.PageOffset));
+        guest.Start(boot.Entry);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
         guest.Processor.Tracer = tracer;
@@ -100,7 +106,7 @@ internal static class Machine
         if (logger.IsEnabled(LogLevel.Debug))
         {
             using Process self = Process.GetCurrentProcess();
-            string entry = $"0x{boot.EntryPoint:x8}, page offset 0x{boot.PageOffset:x8}";
+            string entry = $"0x{boot.Entry.EntryPoint:x8}, page offset 0x{boot.Entry.PageOffset:x8}";
             string delay = $"{(DateTime.Now - self.StartTime).TotalMilliseconds:f0}";
             LaunchLog.Started(logger, entry, delay);
         }
