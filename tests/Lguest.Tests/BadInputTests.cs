@@ -11,7 +11,6 @@ public sealed class BadInputTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("no memory is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`")]
     [InlineData("no kernel is given", "64m")]
     [InlineData("'vmlinux' is not an amount of memory: write 64m, 1g, or 64 for MiB", "vmlinux", "64m")]
     [InlineData("'-h' is not an amount of memory", "-h")]

@@ -5,6 +5,9 @@ namespace Lguest.CommandLine;
 /// <summary>What the user wants, checked as far as that can be done without touching a file.</summary>
 internal sealed record Launch
 {
+    /// <summary>What the user should know before it starts; null when there is nothing.</summary>
+    public string? Announcement { get; init; }
+
     /// <summary>Bytes of memory.</summary>
     public required uint MemoryBytes { get; init; }
 
@@ -57,10 +60,21 @@ internal sealed record Launch
             return new Request.Version();
         }
 
+        string? announcement = null;
+        if (split.Memory is null)
+        {
+            arguments = [.. ShippedGuest.Arguments(ShippedGuest.Places()), .. arguments];
+            split = SplitArguments.Split(arguments);
+            options = OptionLibrary.Parse(split.Options);
+            announcement = $"no guest is given: this is `lguest {string.Join(' ', arguments)}`";
+        }
+
         return new Request.Run(new Launch
         {
-            MemoryBytes = OptionValues.Memory(split.Memory ?? throw Incomplete("memory")),
-            Kernel = split.Kernel ?? throw Incomplete("kernel"),
+            Announcement = announcement,
+            MemoryBytes = OptionValues.Memory(split.Memory!),
+            Kernel = split.Kernel ?? throw new CommandLineException(
+                "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
             KernelCommandLine = string.Join(' ', split.KernelWords),
             Initrd = options.Initrd,
             Disks = [.. options.Block],
@@ -73,9 +87,6 @@ internal sealed record Launch
             Verbose = options.Verbose,
         });
     }
-
-    private static CommandLineException Incomplete(string what) =>
-        new($"no {what} is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`");
 }
 
 /// <summary>What a command line asks for.</summary>

@@ -8,8 +8,10 @@ internal static class Usage
     /// <summary>The help.</summary>
     public static string Help() => $"""
         Usage: lguest MEMORY KERNEL [--OPTION[=VALUE]...] [WORD...] [-- WORD...]
+               lguest [--OPTION[=VALUE]...]
 
-        Runs a 32-bit Linux as a guest, its console on this terminal.
+        Runs a 32-bit Linux as a guest, its console on this terminal. Without memory and kernel, it is the guest that
+        ships: `images/build` makes it.
 
           MEMORY    How much the guest has: 64m, 1g, or 64 (MiB).
           KERNEL    A vmlinux or bzImage, built for i386 with CONFIG_LGUEST_GUEST=y.

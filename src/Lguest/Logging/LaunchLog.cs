@@ -8,6 +8,9 @@ internal static partial class LaunchLog
     [LoggerMessage(Level = LogLevel.Error, Message = "{Sentence}")]
     public static partial void Error(ILogger logger, string sentence);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Sentence}")]
+    public static partial void Warning(ILogger logger, string sentence);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "{Sentence}")]
     public static partial void Information(ILogger logger, string sentence);
 

@@ -25,6 +25,11 @@ internal static class Machine
     public static Ending Run(Launch launch, ILoggerFactory loggers)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
+        if (launch.Announcement is not null)
+        {
+            LaunchLog.Information(logger, launch.Announcement);
+        }
+
         using var end = new RunEnd(launch.Timeout);
         using StreamPort port = OpenConsole(end, logger);
         List<Disk> disks = OpenDisks(launch.Disks, logger);
@@ -54,6 +59,7 @@ internal static class Machine
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
         LogStart(logger, boot);
+        using var silence = new SilenceWarning(guest, console, logger);
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);

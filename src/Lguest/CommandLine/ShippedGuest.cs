@@ -1,0 +1,32 @@
+namespace Lguest.CommandLine;
+
+/// <summary>The guest that ships (docs/guest.md): what runs when the user names none.</summary>
+internal static class ShippedGuest
+{
+    private const string Folder = "images/out";
+    private const string Kernel = "vmlinux";
+    private const string Disk = "rootfs.ext2";
+
+    /// <summary>Arguments that boot it, as a user would write them.</summary>
+    /// <param name="places">Folders in which there may be a checkout of the project, the likeliest first.</param>
+    /// <exception cref="CommandLineException">It hasn't been built.</exception>
+    public static string[] Arguments(IEnumerable<string> places)
+    {
+        foreach (string place in places)
+        {
+            string kernel = Path.Combine(place, Folder, Kernel);
+            string disk = Path.Combine(place, Folder, Disk);
+            if (File.Exists(kernel) && File.Exists(disk))
+            {
+                return ["64m", kernel, $"--block={disk}", "root=/dev/lgba"];
+            }
+        }
+
+        throw new CommandLineException(
+            "no guest is given, and the one that ships isn't built: run `images/build` in lguest's folder, "
+            + "or write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`");
+    }
+
+    /// <summary>Where to look: here, and in the folder from which lguest was published.</summary>
+    public static IEnumerable<string> Places() => [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."))];
+}
