@@ -54,14 +54,13 @@ internal static class Machine
         guest.Start(boot.Entry);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
-        guest.Processor.Tracer = tracer;
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
         LogStart(logger, boot);
         using var silence = new SilenceWarning(guest, console, logger);
         long begin = Stopwatch.GetTimestamp();
-        GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
+        GuestOutcome outcome = Execute(guest, launch, tracer, end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         port.Dispose();
 
@@ -74,6 +73,25 @@ internal static class Machine
         }
 
         return Ending.Of(outcome, end.Reason);
+    }
+
+    private static GuestOutcome Execute(Guest guest, Launch launch, InstructionTracer? tracer, CancellationToken stop)
+    {
+        // A trace costs speed from its first instruction on, but not before: a count can be run to.
+        ulong? most = launch.MaxInstructions;
+        if (launch.Trace?.Retired is { } count && (most is null || count < most))
+        {
+            GuestOutcome before = guest.Run(new RunLimits(count), stop);
+            if (before is not GuestOutcome.InstructionLimit)
+            {
+                return before;
+            }
+
+            most -= count;
+        }
+
+        guest.Processor.Tracer = tracer;
+        return guest.Run(new RunLimits(most), stop);
     }
 
     private static StreamPort OpenConsole(RunEnd end, ILogger logger)
