@@ -19,6 +19,8 @@ public sealed class BadInputTests : IDisposable
     [InlineData("there is no option --blo", "--blo=disk", "64m", "vmlinux")]
     [InlineData("--initrd needs a value: --initrd=FILE", "--initrd", "64m", "vmlinux")]
     [InlineData("--block needs a value: --block=FILE", "--block=", "64m", "vmlinux")]
+    [InlineData("--block=disk,ro,snapshot is both read-only and a snapshot", "--block=disk,ro,snapshot", "64m", "vmlinux")]
+    [InlineData("--block=,ro names no file", "--block=,ro", "64m", "vmlinux")]
     [InlineData("--stats takes no value: write it without '=yes'", "--stats=yes", "64m", "vmlinux")]
     [InlineData("--initrd=a and --initrd=b contradict each other: give one of them", "--initrd=a", "64m", "vmlinux", "--initrd=b")]
     [InlineData("--clock=fast is no clock: write real or virtual", "--clock=fast", "64m", "vmlinux")]

@@ -13,7 +13,7 @@ public class CommandLineTests
 
         Assert.Equal(64u << 20, launch.MemoryBytes);
         Assert.Equal("vmlinux", launch.Kernel);
-        Assert.Equal(["rootfile"], launch.Disks);
+        Assert.Equal([new DiskOption("rootfile", DiskMode.ReadWrite)], launch.Disks);
         Assert.Equal("root=/dev/lgba", launch.KernelCommandLine);
     }
 
@@ -33,9 +33,19 @@ public class CommandLineTests
 
         Assert.Equal("vmlinux", launch.Kernel);
         Assert.Equal(64u << 20, launch.MemoryBytes);
-        Assert.Equal(["d"], launch.Disks);
+        Assert.Equal([new DiskOption("d", DiskMode.ReadWrite)], launch.Disks);
         Assert.Equal(words, launch.KernelCommandLine);
     }
+
+    [Theory]
+    [InlineData("disk,ro", "disk", (int)DiskMode.ReadOnly)]
+    [InlineData("disk,snapshot", "disk", (int)DiskMode.Snapshot)]
+    [InlineData("disk,ro,ro", "disk", (int)DiskMode.ReadOnly)]
+    [InlineData("a,b", "a,b", (int)DiskMode.ReadWrite)]
+    [InlineData("a,ro,b", "a,ro,b", (int)DiskMode.ReadWrite)]
+    [InlineData("ro", "ro", (int)DiskMode.ReadWrite)]
+    public void A_disk_may_be_read_only_or_a_snapshot(string text, string path, int mode) =>
+        Assert.Equal([new DiskOption(path, (DiskMode)mode)], Parse("64m", "vmlinux", $"--block={text}").Disks);
 
     [Fact]
     public void A_word_is_never_the_value_of_the_option_before_it()
@@ -55,7 +65,7 @@ public class CommandLineTests
             "64m", "vmlinux", "--block=a", "--initrd=i", "--clock=virtual", "--block=-b=c", "--timeout=30s", "--max-instructions=5G",
             "--trace=0xc0100000", "--stats", "--verbose", "--date=2007-10-09T20:31:38");
 
-        Assert.Equal(["a", "-b=c"], launch.Disks);
+        Assert.Equal(["a", "-b=c"], launch.Disks.Select(disk => disk.Path));
         Assert.Equal("i", launch.Initrd);
         Assert.Equal(ClockKind.Virtual, launch.Clock);
         Assert.Equal(TimeSpan.FromSeconds(30), launch.Timeout);

@@ -65,7 +65,7 @@ public sealed class RawImage : IBlockBackend
     /// <inheritdoc />
     public void Read(ulong offset, Span<byte> destination)
     {
-        CheckRange(offset, destination.Length);
+        this.CheckRange(offset, destination.Length);
         while (!destination.IsEmpty)
         {
             int read = RandomAccess.Read(_file, destination, (long)offset);
@@ -87,7 +87,7 @@ public sealed class RawImage : IBlockBackend
             throw new IOException($"'{Name}' is open for reading only");
         }
 
-        CheckRange(offset, source.Length);
+        this.CheckRange(offset, source.Length);
         RandomAccess.Write(_file, source, (long)offset);
     }
 
@@ -169,13 +169,5 @@ public sealed class RawImage : IBlockBackend
 
         throw new BackendException(
             $"{description} cannot be locked ({Marshal.GetPInvokeErrorMessage(error)}): give a copy on a local file system");
-    }
-
-    private void CheckRange(ulong offset, int length)
-    {
-        if (offset > Length || (ulong)length > Length - offset)
-        {
-            throw new IOException($"'{Name}' has {Length} bytes, and {length} at byte {offset} are not all among them");
-        }
     }
 }

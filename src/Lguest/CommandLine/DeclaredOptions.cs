@@ -5,7 +5,7 @@ namespace Lguest.CommandLine;
 /// <summary>The options, as CommandLineParser wants them declared: one property each, with its line of help.</summary>
 internal sealed class DeclaredOptions
 {
-    [Option("block", MetaValue = "FILE", HelpText = "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ...")]
+    [Option("block", MetaValue = "FILE[,ro|,snapshot]", HelpText = "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ... With ,ro it can't be written; with ,snapshot what is written is gone at the end.")]
     public IEnumerable<string> Block { get; set; } = [];
 
     [Option("initrd", MetaValue = "FILE", HelpText = "An initial RAM disk.")]

@@ -21,7 +21,7 @@ internal sealed record Launch
     public string? Initrd { get; init; }
 
     /// <summary>Disks in the guest's order.</summary>
-    public IReadOnlyList<string> Disks { get; init; } = [];
+    public IReadOnlyList<DiskOption> Disks { get; init; } = [];
 
     /// <summary>Which clock the guest has.</summary>
     public ClockKind Clock { get; init; } = ClockKind.Real;
@@ -77,7 +77,7 @@ internal sealed record Launch
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
             KernelCommandLine = string.Join(' ', split.KernelWords),
             Initrd = options.Initrd,
-            Disks = [.. options.Block],
+            Disks = [.. options.Block.Select(DiskOption.Parse)],
             Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
             Date = options.Date is { } date ? OptionValues.Date(date) : null,
             Timeout = options.Timeout is { } timeout ? OptionValues.Timeout(timeout) : null,

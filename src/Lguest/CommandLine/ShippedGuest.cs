@@ -18,7 +18,7 @@ internal static class ShippedGuest
             string disk = Path.Combine(place, Folder, Disk);
             if (File.Exists(kernel) && File.Exists(disk))
             {
-                return ["64m", kernel, $"--block={disk}", "root=/dev/lgba"];
+                return ["64m", kernel, $"--block={disk},snapshot", "root=/dev/lgba"];
             }
         }
 

@@ -114,12 +114,14 @@ internal static class Machine
         return port;
     }
 
-    private static List<Disk> OpenDisks(IReadOnlyList<string> paths, ILogger logger)
+    private static List<Disk> OpenDisks(IReadOnlyList<DiskOption> options, ILogger logger)
     {
         var disks = new List<Disk>();
-        foreach (string path in paths)
+        foreach (DiskOption option in options)
         {
-            disks.Add(new Disk(path, new BlockDevice(RawImage.Open(path), logger)));
+            var image = RawImage.Open(option.Path, readOnly: option.Mode != DiskMode.ReadWrite);
+            IBlockBackend disk = option.Mode == DiskMode.Snapshot ? new SnapshotDisk(image) : image;
+            disks.Add(new Disk(option.Path, new BlockDevice(disk, logger)));
         }
 
         return disks;
