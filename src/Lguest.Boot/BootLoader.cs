@@ -30,6 +30,11 @@ public static class BootLoader
         prepared.CheckMemory(memory);
         LoadedRange? initrd = request.InitrdPath is null ? null : Initrd.Load(request.InitrdPath, memory, kernel.End);
         BootParameters.Write(memory, commandLine, initrd, prepared.MemoryMap(memory.Size), prepared.SetupHeader);
+        if (!prepared.SetupHeader.IsEmpty && !request.RandomSeed.IsEmpty)
+        {
+            BootParameters.WriteRandomSeed(memory, request.RandomSeed.Span);
+        }
+
         return prepared.Prepare(memory, initrd?.Address ?? memory.Size);
     }
 

@@ -19,6 +19,8 @@ internal static class BootParameters
     /// <summary>Bytes for the command line, with the NUL that ends it.</summary>
     public const int CommandLineSize = 2048;
 
+    private const uint SetupDataAddress = CommandLineAddress + CommandLineSize;
+
     /// <summary>First address after the pages of the boot parameters and of the command line.</summary>
     public const uint EndOfReservedMemory = 8192;
 
@@ -34,11 +36,14 @@ internal static class BootParameters
     private const uint RamdiskSize = 0x21c;
     private const uint CommandLinePointer = 0x228;
     private const uint HardwareSubarch = 0x23c;
+    private const uint SetupData = 0x250;
     private const uint E820Map = 0x2d0;
 
     private const int E820EntrySize = 20;
     private const uint E820Ram = 1;
     private const byte UnknownLoader = 0xff;
+    private const uint SetupDataRngSeed = 9;
+    private const int SetupDataHeaderSize = 16;
     private const byte LoadedHigh = 1;
     private const ushort BootFlagValue = 0xaa55;
     private const ushort RootIsReadOnly = 1;
@@ -100,6 +105,21 @@ internal static class BootParameters
             WriteUInt32(memory, RamdiskImage, initrd.Address);
             WriteUInt32(memory, RamdiskSize, (uint)initrd.Length);
         }
+    }
+
+    /// <summary>
+    /// Gives the kernel random bytes in a struct setup_data, since it finds nothing here to make its own from. Kernels before
+    /// 6.0 leave them alone.
+    /// </summary>
+    public static void WriteRandomSeed(IBootMemory memory, ReadOnlySpan<byte> seed)
+    {
+        // {u64 next, u32 type, u32 length}, then the data.
+        Span<byte> data = memory.Slice(SetupDataAddress, SetupDataHeaderSize + seed.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(data, 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(data[8..], SetupDataRngSeed);
+        BinaryPrimitives.WriteUInt32LittleEndian(data[12..], (uint)seed.Length);
+        seed.CopyTo(data[SetupDataHeaderSize..]);
+        WriteUInt32(memory, SetupData, SetupDataAddress);
     }
 
     // Entries of {u64 base, u64 size, u32 type}.

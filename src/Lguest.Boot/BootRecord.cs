@@ -12,4 +12,5 @@ public sealed record BootRecord(BootMethod Method, KernelEntry Entry);
 /// <param name="KernelPath">A vmlinux or bzImage.</param>
 /// <param name="InitrdPath">An initial RAM disk, or null for none.</param>
 /// <param name="CommandLine">The kernel's command line.</param>
-public sealed record BootRequest(string KernelPath, string? InitrdPath, string CommandLine);
+/// <param name="RandomSeed">What the kernel's random numbers begin with, if it looks for that; may be empty, at most 256 bytes.</param>
+public sealed record BootRequest(string KernelPath, string? InitrdPath, string CommandLine, ReadOnlyMemory<byte> RandomSeed = default);

@@ -161,6 +161,8 @@ internal sealed class RunLoop(
                     processor.PageTableViolation is { } violation ? PageTables.Describe(violation) : "bad page tables");
             case StopReason.TripleFault:
                 throw new GuestFaultException(TrapPolicy.DescribeTripleFault(processor));
+            case StopReason.Halted when !traps.AcceptsInterrupts:
+                throw new GuestFaultException("HLT with interrupts off, which nothing can end");
             case StopReason.Halted:
                 interrupts.IsHalted = true;
                 break;

@@ -71,6 +71,15 @@ public sealed class LinuxBootTests : IDisposable
         Assert.Equal([0x10_0000, 0, 7 * Mebibyte, 0, 1], Words(parameters + 0x2e4));
     }
 
+    [Fact]
+    public void It_is_given_random_bytes_to_begin_with()
+    {
+        BootRecord record = BootLoader.Load(new BootRequest(_folder.File("vmlinux", Kernel), null, string.Empty, new byte[] { 1, 2, 3 }), _memory);
+
+        uint data = ReadUInt32(record.Entry.BootParameters + 0x250);
+        Assert.Equal([0, 0, 9, 3, 0x030201], Words(data));
+    }
+
     [Theory]
     [MemberData(nameof(Compressions))]
     public void A_bzImage_may_be_compressed_in_any_way(string compression)

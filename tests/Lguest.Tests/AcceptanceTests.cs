@@ -36,7 +36,7 @@ public sealed partial class AcceptanceTests : IDisposable
         LguestResult result = Boot(string.Empty, $"--block={disk}", "root=/dev/lgba", "autotest");
 
         AssertAutotest(result);
-        AssertSound(disk);
+        HostTools.AssertSound(disk);
     }
 
     [Fact]
@@ -72,8 +72,8 @@ public sealed partial class AcceptanceTests : IDisposable
         Assert.Contains("pipe and float: 0.333333", result.Output, StringComparison.Ordinal);
         Assert.Matches("\ncaught\r\nafter\r\n", result.Output);
         string guestSum = Checksum().Match(result.Output).Value;
-        Assert.Equal(guestSum, HostSum(disk, "/root/written"));
-        AssertSound(disk);
+        Assert.Equal(guestSum, HostTools.Md5OfFile(disk, "/root/written"));
+        HostTools.AssertSound(disk);
     }
 
     [Fact]
@@ -144,25 +144,6 @@ public sealed partial class AcceptanceTests : IDisposable
         {
             Assert.Contains(line, result.Output, StringComparison.Ordinal);
         }
-    }
-
-    private static void AssertSound(string disk)
-    {
-        using Process check = Process.Start(new ProcessStartInfo("/sbin/e2fsck", ["-fn", disk]) { RedirectStandardOutput = true })!;
-        string report = check.StandardOutput.ReadToEnd();
-        check.WaitForExit();
-
-        // "Was not cleanly unmounted" is what it is after poweroff -f; errors are another matter.
-        Assert.True(check.ExitCode == 0, report);
-    }
-
-    private static string HostSum(string disk, string file)
-    {
-        using Process dump = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "/sbin/debugfs -R \"cat $2\" \"$1\" 2>/dev/null | md5sum", "sh", disk, file])
-        {
-            RedirectStandardOutput = true,
-        })!;
-        return dump.StandardOutput.ReadToEnd()[..32];
     }
 
     private string CopyOfRootFileSystem()

@@ -26,6 +26,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("--clock=fast is no clock: write real or virtual", "--clock=fast", "64m", "vmlinux")]
     [InlineData("--timeout=soon is not a time", "--timeout=soon", "64m", "vmlinux")]
     [InlineData("--max-instructions=0 is not a count of instructions", "--max-instructions=0", "64m", "vmlinux")]
+    [InlineData("--seed=-1 is not a number from 0", "--seed=-1", "64m", "vmlinux")]
     [InlineData("--trace=0xfffffffff is neither an address nor a count", "--trace=0xfffffffff", "64m", "vmlinux")]
     [InlineData("--date=1969-12-31 is not a date from 1970 on", "--date=1969-12-31", "64m", "vmlinux")]
     [InlineData("kernel 'no/such/vmlinux' does not exist", "64m", "no/such/vmlinux")]

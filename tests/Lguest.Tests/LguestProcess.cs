@@ -25,6 +25,12 @@ internal static class LguestProcess
     public static LguestResult Run(string input, TimeSpan patience, params string[] arguments)
     {
         using Process process = Start(arguments);
+        return Finish(process, input, patience);
+    }
+
+    /// <summary>Gives a run its last input and waits for its end.</summary>
+    public static LguestResult Finish(Process process, string input, TimeSpan? patience = null)
+    {
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
@@ -34,8 +40,12 @@ internal static class LguestProcess
     }
 
     /// <summary>Starts it with its three descriptors on pipes.</summary>
-    public static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo(Path, arguments)
+    public static Process Start(params string[] arguments) => StartIn(Environment.CurrentDirectory, arguments);
+
+    /// <summary>The same in another folder.</summary>
+    public static Process StartIn(string folder, params string[] arguments) => Process.Start(new ProcessStartInfo(Path, arguments)
     {
+        WorkingDirectory = folder,
         RedirectStandardInput = true,
         RedirectStandardOutput = true,
         RedirectStandardError = true,

@@ -17,6 +17,9 @@ internal sealed class DeclaredOptions
     [Option("date", MetaValue = "DATE", HelpText = "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 with --clock=virtual.")]
     public string? Date { get; set; }
 
+    [Option("seed", MetaValue = "NUMBER", HelpText = "What the guest's random numbers begin with. The default differs each time, but is the same each time with --clock=virtual.")]
+    public string? Seed { get; set; }
+
     [Option("timeout", MetaValue = "TIME", HelpText = "End the run after so much wall time: 30s, 500ms, 5m, 1h.")]
     public string? Timeout { get; set; }
 

@@ -29,6 +29,9 @@ internal sealed record Launch
     /// <summary>The date at its start; null for the clock's own.</summary>
     public DateTimeOffset? Date { get; init; }
 
+    /// <summary>What the guest's random numbers are to come from; null for no wish.</summary>
+    public ulong? Seed { get; init; }
+
     /// <summary>How much wall time the run may take; null for any.</summary>
     public TimeSpan? Timeout { get; init; }
 
@@ -80,6 +83,7 @@ internal sealed record Launch
             Disks = [.. options.Block.Select(DiskOption.Parse)],
             Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
             Date = options.Date is { } date ? OptionValues.Date(date) : null,
+            Seed = options.Seed is { } seed ? OptionValues.Seed(seed) : null,
             Timeout = options.Timeout is { } timeout ? OptionValues.Timeout(timeout) : null,
             MaxInstructions = options.MaxInstructions is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Trace is { } trace ? OptionValues.Trace(trace) : null,

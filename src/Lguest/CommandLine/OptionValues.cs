@@ -61,6 +61,11 @@ internal static class OptionValues
             : throw new CommandLineException($"--date={text} is not a date from 1970 on: write 2007-10-09 or 2007-10-09T20:31:38");
     }
 
+    /// <summary>A seed: any number of 64 bits.</summary>
+    public static ulong Seed(string text) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+        ? seed
+        : throw new CommandLineException($"--seed={text} is not a number from 0 to {ulong.MaxValue}: write 42");
+
     /// <summary>Where a trace starts: an address in hexadecimal with 0x, or a count of instructions.</summary>
     public static TraceStart Trace(string text)
     {

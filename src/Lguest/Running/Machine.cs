@@ -39,7 +39,7 @@ internal static class Machine
 
         PhysicalMemory memory = Guest.MakeMemory(launch.MemoryBytes, devices);
         BootRecord boot = BootLoader.Load(
-            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine),
+            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock)),
             new GuestRam(memory, launch.MemoryBytes));
         using var guest = new Guest(new GuestConfiguration
         {

@@ -208,6 +208,15 @@ public sealed class NativeGuestTests : IDisposable
     }
 
     [Fact]
+    public void Hlt_with_interrupts_off_is_the_end()
+    {
+        Kernel(a => a.hlt());
+
+        var killed = Assert.IsType<GuestOutcome.Killed>(Run());
+        Assert.StartsWith("HLT with interrupts off, which nothing can end", killed.Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_pending_interrupt_is_not_lost_between_sti_and_halt()
     {
         SetGate(TimerVector + 1, 0, a =>

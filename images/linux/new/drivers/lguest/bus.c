@@ -54,9 +54,15 @@ static ssize_t exit_status_show(struct bus_type *bus, char *buf)
 static ssize_t exit_status_store(struct bus_type *bus, const char *buf,
 				 size_t count)
 {
-	int err = kstrtou8(buf, 0, &lguest_exit_status);
+	u8 status;
+	int err = kstrtou8(buf, 0, &status);
 
-	return err ? err : count;
+	if (err)
+		return err;
+	if (status > LGUEST_MAX_STATUS)
+		return -ERANGE;
+	lguest_exit_status = status;
+	return count;
 }
 static BUS_ATTR_RW(exit_status);
 
