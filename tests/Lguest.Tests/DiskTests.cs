@@ -29,7 +29,7 @@ public sealed partial class DiskTests : IDisposable
             (i=0; while :; do i=$((i+1)); cp /bin/busybox /mnt/$((i % 7)); mkdir /mnt/d$i; rm -r /mnt/d$((i-3)) 2>/dev/null; done) 2>/dev/null &
             (i=0; while :; do i=$((i+1)); echo $i >/mnt/synced; sync; echo synced $i; done) &
             i=0; while [ $i -lt 4096 ]; do
-              echo record $i | dd of=/dev/lgbc seek=$i bs=512 conv=sync,notrunc oflag=direct 2>/dev/null && echo wrote $i
+              echo record $i | dd of=/dev/lgbc seek=$i bs=512 conv=sync,notrunc,fsync 2>/dev/null && echo wrote $i
               i=$((i+1))
             done
             """;

@@ -1,0 +1,65 @@
+using System.Text;
+using Lguest.Boot;
+using Lguest.Cpu.Memory;
+using Lguest.Devices;
+using Lguest.Host;
+using Lguest.Host.Abi;
+using Lguest.Host.Bus;
+using Lguest.Running;
+
+namespace Lguest.Tests;
+
+/// <summary>The guest that ships in the test's own process, for tests that put something of their own under a device.</summary>
+internal static class InProcessGuest
+{
+    private const uint MemoryBytes = 64 << 20;
+
+    /// <summary>Boots it in virtual time, runs it to its end, and returns that and what it printed.</summary>
+    /// <param name="words">The kernel's command line.</param>
+    /// <param name="disks">Its disks; the guest disposes them.</param>
+    public static (GuestOutcome Outcome, string Text) Run(string words, params BlockDevice[] disks)
+    {
+        const ulong MostInstructions = 20_000_000_000;
+        using var screen = new Screen();
+        IGuestDevice[] devices = [.. disks, new ConsoleDevice(screen)];
+        PhysicalMemory memory = Guest.MakeMemory(MemoryBytes, devices);
+        BootRecord boot = BootLoader.Load(new BootRequest(ShippedImages.Image("vmlinux"), null, words), new GuestRam(memory, MemoryBytes));
+        using var guest = new Guest(new GuestConfiguration
+        {
+            MemoryBytes = MemoryBytes,
+            Memory = memory,
+            Abi = KnownAbis.Of(boot.Method),
+            Clock = ClockKind.Virtual,
+            Devices = devices,
+        });
+        guest.Start(boot.Entry);
+        GuestOutcome outcome = guest.Run(new RunLimits(MostInstructions), TestContext.Current.CancellationToken);
+        return (outcome, screen.Text.ToString().Replace("\r", string.Empty, StringComparison.Ordinal));
+    }
+
+    /// <summary>A console that nobody types on.</summary>
+    private sealed class Screen : ICharPort
+    {
+        public event Action? InputArrived
+        {
+            add { }
+            remove { }
+        }
+
+        public StringBuilder Text { get; } = new();
+
+        public bool Interactive => false;
+
+        public bool EndOfInput => true;
+
+        public void Write(ReadOnlySpan<byte> data) => Text.Append(Encoding.Latin1.GetString(data));
+
+        public int Read(Span<byte> destination) => 0;
+
+        public int ReadBlocking(Span<byte> destination) => 0;
+
+        public void Dispose()
+        {
+        }
+    }
+}
