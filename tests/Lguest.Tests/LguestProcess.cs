@@ -53,6 +53,23 @@ internal static class LguestProcess
         StandardOutputEncoding = System.Text.Encoding.Latin1,
     })!;
 
+    /// <summary>Sends it a signal. The test is skipped where that is one that a background job's processes ignore, all of them.</summary>
+    /// <param name="signal">INT, TERM, ...</param>
+    /// <param name="process">Who gets it.</param>
+    public static void Send(string signal, Process process)
+    {
+        const int SigInt = 1 << (2 - 1);
+        if (signal == "INT" && File.Exists("/proc/self/status"))
+        {
+            string ignored = File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
+            bool isIgnored = (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & SigInt) != 0;
+            Assert.SkipWhen(isIgnored, "SIGINT is ignored here, as in a background job of a shell without job control.");
+        }
+
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
+        kill.WaitForExit();
+    }
+
     /// <summary>Waits for its end, or fails.</summary>
     public static void WaitFor(Process process, TimeSpan? patience = null)
     {

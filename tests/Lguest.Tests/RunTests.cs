@@ -73,7 +73,7 @@ public sealed class RunTests : IDisposable
         using Process process = LguestProcess.Start("8m", Kernel(GuestProgram.Spinner("up")));
         Assert.Equal('u', process.StandardOutput.Read());
 
-        Send(signal, process);
+        LguestProcess.Send(signal, process);
         LguestProcess.WaitFor(process);
 
         Assert.Equal(exitCode, process.ExitCode);
@@ -100,7 +100,7 @@ public sealed class RunTests : IDisposable
         Assert.Equal('o', process.StandardOutput.Read());
         Thread.Sleep(TimeSpan.FromSeconds(1));
 
-        Send("TERM", process);
+        LguestProcess.Send("TERM", process);
         LguestProcess.WaitFor(process);
 
         Assert.Equal(143, process.ExitCode);
@@ -156,12 +156,6 @@ public sealed class RunTests : IDisposable
 
         Assert.Contains("lguest: the kernel is entered at 0xc010000d, page offset 0xc0000000, ", result.Errors, StringComparison.Ordinal);
         Assert.Equal("x", result.Output);
-    }
-
-    private static void Send(string signal, Process process)
-    {
-        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
-        kill.WaitForExit();
     }
 
     private string Kernel(byte[] image) => _folder.File("vmlinux", image);

@@ -60,7 +60,7 @@ public sealed class TerminalTests : IDisposable
     {
         using Process process = StartEchoer();
 
-        Send(signal, process);
+        LguestProcess.Send(signal, process);
         LguestProcess.WaitFor(process);
 
         Assert.Equal(exitCode, process.ExitCode);
@@ -75,7 +75,7 @@ public sealed class TerminalTests : IDisposable
         // .NET takes the first for a null reference, and lets it pass when it wasn't one.
         while (!process.HasExited)
         {
-            Send("SEGV", process);
+            LguestProcess.Send("SEGV", process);
             process.WaitForExit(TimeSpan.FromMilliseconds(200));
         }
 
@@ -115,10 +115,10 @@ public sealed class TerminalTests : IDisposable
     {
         using Process process = StartEchoer();
 
-        Send("TSTP", process);
+        LguestProcess.Send("TSTP", process);
         PseudoTerminal.Eventually(() => State(process) == 'T', () => "The process never stopped.");
         Assert.Equal(_terminal.SavedSettings, _terminal.Settings("-g"));
-        Send("CONT", process);
+        LguestProcess.Send("CONT", process);
         _terminal.AwaitRaw();
 
         _terminal.Type("q");
@@ -162,13 +162,6 @@ public sealed class TerminalTests : IDisposable
         Assert.Equal(_terminal.SavedSettings, _terminal.Settings("-g"));
     }
 
-    private static void Send(string signal, Process process)
-    {
-        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
-        kill.WaitForExit();
-    }
-
-    // The third field of /proc/PID/stat, after the name in parentheses.
     private static char State(Process process)
     {
         string stat = File.ReadAllText($"/proc/{process.Id}/stat");
