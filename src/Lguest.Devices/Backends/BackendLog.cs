@@ -20,4 +20,7 @@ internal static partial class BackendLog
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "usernet: {Text}")]
     public static partial void UserNetworkMessage(ILogger logger, string text);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "--pcap={Path}: a frame could not be written, and recording has ended: {Reason}")]
+    public static partial void RecordingEnded(ILogger logger, string path, string reason);
 }

@@ -8,7 +8,10 @@ namespace Lguest.Devices.Networks;
 /// <param name="Forwards">Ports of the host's that lead to the guest.</param>
 public sealed record UserNetworkOptions(HostNetworkAddress Network, bool IsRestricted, IReadOnlyList<PortForward> Forwards)
 {
-    /// <summary>Most bits of the network's: room for gateway, name server and a guest or two.</summary>
+    /// <summary>Fewest bits of a network's address that it takes to be one.</summary>
+    public const int FewestBits = 8;
+
+    /// <summary>Most bits: there is room for gateway, name server and a guest or two.</summary>
     public const int MostBits = 27;
 
     /// <summary>The gateway, which is also this host.</summary>
