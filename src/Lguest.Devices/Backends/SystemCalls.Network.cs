@@ -20,6 +20,9 @@ internal static unsafe partial class SystemCalls
     /// <summary>socket: IPv4.</summary>
     public const int SocketFamilyInternet = 2;
 
+    /// <summary>socket: a stream of bytes.</summary>
+    public const int SocketStream = 1;
+
     /// <summary>socket: datagrams.</summary>
     public const int SocketDatagrams = 2;
 

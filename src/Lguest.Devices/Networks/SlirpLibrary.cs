@@ -39,7 +39,7 @@ internal static unsafe partial class SlirpLibrary
         nint stack, int selectError, delegate* unmanaged[Cdecl]<int, nint, int> getEvents, nint context);
 
     // Addresses are struct in_addr by value: four bytes in the network's order.
-    [LibraryImport(Name, EntryPoint = "slirp_add_hostfwd", SetLastError = true)]
+    [LibraryImport(Name, EntryPoint = "slirp_add_hostfwd")]
     public static partial int AddForward(nint stack, int isUdp, uint hostAddress, int hostPort, uint guestAddress, int guestPort);
 }
 

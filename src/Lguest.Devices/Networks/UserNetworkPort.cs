@@ -173,8 +173,24 @@ public sealed unsafe class UserNetworkPort : IPacketPort
         {
             throw new BackendException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"--usernet=hostfwd={forward}: port {forward.HostPort} of the host cannot be had ({SystemCalls.LastError()}): give another, or stop the program that has it"));
+                $"--usernet=hostfwd={forward}: port {forward.HostPort} of the host cannot be had ({WhyTaken(forward)}): give another, or stop the program that has it"));
         }
+    }
+
+    // libslirp doesn't say, but the host does when it is asked once more.
+    private static string WhyTaken(PortForward forward)
+    {
+        var wanted = new InternetAddress
+        {
+            Family = SystemCalls.SocketFamilyInternet,
+            Port = BinaryPrimitives.ReverseEndianness((ushort)forward.HostPort),
+            Address = Ordered(forward.HostAddress),
+        };
+        int kind = forward.IsUdp ? SystemCalls.SocketDatagrams : SystemCalls.SocketStream;
+        int socket = SystemCalls.Socket(SystemCalls.SocketFamilyInternet, kind | SystemCalls.OpenCloseOnExec, 0);
+        string reason = SystemCalls.Bind(socket, &wanted, (uint)sizeof(InternetAddress)) < 0 ? SystemCalls.LastError() : "libslirp says no more";
+        _ = SystemCalls.Close(socket);
+        return reason;
     }
 
     private void Work()

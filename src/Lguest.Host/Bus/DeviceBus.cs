@@ -114,9 +114,10 @@ public sealed class DeviceBus
     /// <exception cref="GuestFaultException">The guest is over.</exception>
     public void Service()
     {
-        foreach (IGuestDevice device in _devices)
+        // An enumerator would be an allocation, and this is done all the time.
+        for (int i = 0; i < _devices.Count; i++)
         {
-            device.Service();
+            _devices[i].Service();
         }
     }
 

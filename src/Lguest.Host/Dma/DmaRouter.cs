@@ -123,7 +123,18 @@ public sealed class DmaRouter
     }
 
     /// <summary>Whether the guest has bound anything on a key.</summary>
-    public bool IsBound(uint key) => _bindings.Exists(binding => binding.Key == key);
+    public bool IsBound(uint key)
+    {
+        foreach (DmaBinding binding in _bindings)
+        {
+            if (binding.Key == key)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>Finds the first free buffer that the guest has bound on a key: one whose used_len is 0.</summary>
     /// <exception cref="GuestFaultException">A buffer on the key isn't in guest memory.</exception>

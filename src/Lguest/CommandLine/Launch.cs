@@ -1,4 +1,5 @@
 using Lguest.Host;
+using Lguest.Host.Bus;
 
 namespace Lguest.CommandLine;
 
@@ -84,6 +85,14 @@ internal sealed record Launch
             throw new CommandLineException($"--pcap={options.Pcap} has nothing to record: give a network too, such as --usernet");
         }
 
+        DiskOption[] disks = [.. options.Block.Select(DiskOption.Parse)];
+        const int Console = 1;
+        if (disks.Length + networks.Length + Console > DeviceBus.MostDevices)
+        {
+            throw new CommandLineException(
+                $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {DeviceBus.MostDevices - Console}");
+        }
+
         return new Request.Run(new Launch
         {
             Announcement = announcement,
@@ -92,7 +101,7 @@ internal sealed record Launch
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
             KernelCommandLine = string.Join(' ', split.KernelWords),
             Initrd = options.Initrd,
-            Disks = [.. options.Block.Select(DiskOption.Parse)],
+            Disks = disks,
             Networks = networks,
             Recording = options.Pcap,
             Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
