@@ -21,6 +21,15 @@ internal static unsafe partial class SystemCalls
     /// <summary>poll: something can be written.</summary>
     public const short PollOut = 4;
 
+    /// <summary>poll: there is urgent data to read.</summary>
+    public const short PollUrgent = 2;
+
+    /// <summary>poll: something is wrong with the descriptor.</summary>
+    public const short PollError = 8;
+
+    /// <summary>poll: the other end has hung up.</summary>
+    public const short PollHangUp = 16;
+
     /// <summary>tcsetattr: at once.</summary>
     public const int TcsaNow = 0;
 

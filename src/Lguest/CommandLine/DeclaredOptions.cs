@@ -8,6 +8,15 @@ internal sealed class DeclaredOptions
     [Option("block", MetaValue = "FILE[,ro|,snapshot]", HelpText = "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ... With ,ro it can't be written; with ,snapshot what is written is gone at the end.")]
     public IEnumerable<string> Block { get; set; } = [];
 
+    [Option("tunnet", MetaValue = "IP[/BITS]|bridge:NAME", HelpText = "A network with this host: an interface of the host's, with an address or in a bridge. Needs CAP_NET_ADMIN. Networks are eth0, eth1, ... in their order.")]
+    public IEnumerable<string> TunNet { get; set; } = [];
+
+    [Option("usernet", MetaValue = "[OPTIONS]", HelpText = "A network that needs no privileges, through libslirp: DHCP, DNS, connections to the outside. OPTIONS, with commas: hostfwd=tcp:127.0.0.1:2222-:22 leads a port of the host's to the guest; net=10.0.2.0/24; restrict allows nothing else.")]
+    public IEnumerable<string> UserNet { get; set; } = [];
+
+    [Option("pcap", MetaValue = "FILE", HelpText = "Record the networks' frames for Wireshark.")]
+    public string? Pcap { get; set; }
+
     [Option("initrd", MetaValue = "FILE", HelpText = "An initial RAM disk.")]
     public string? Initrd { get; set; }
 

@@ -23,6 +23,12 @@ internal sealed record Launch
     /// <summary>Disks in the guest's order.</summary>
     public IReadOnlyList<DiskOption> Disks { get; init; } = [];
 
+    /// <summary>Networks in the guest's order.</summary>
+    public IReadOnlyList<NetworkOption> Networks { get; init; } = [];
+
+    /// <summary>Where the networks' frames are recorded; null for nowhere.</summary>
+    public string? Recording { get; init; }
+
     /// <summary>Which clock the guest has.</summary>
     public ClockKind Clock { get; init; } = ClockKind.Real;
 
@@ -72,6 +78,12 @@ internal sealed record Launch
             announcement = $"no guest is given: this is `lguest {string.Join(' ', arguments)}`";
         }
 
+        NetworkOption[] networks = [.. split.Options.Distinct().Select(NetworkOption.Parse).OfType<NetworkOption>()];
+        if (options.Pcap is not null && networks.Length == 0)
+        {
+            throw new CommandLineException($"--pcap={options.Pcap} has nothing to record: give a network too, such as --usernet");
+        }
+
         return new Request.Run(new Launch
         {
             Announcement = announcement,
@@ -81,6 +93,8 @@ internal sealed record Launch
             KernelCommandLine = string.Join(' ', split.KernelWords),
             Initrd = options.Initrd,
             Disks = [.. options.Block.Select(DiskOption.Parse)],
+            Networks = networks,
+            Recording = options.Pcap,
             Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
             Date = options.Date is { } date ? OptionValues.Date(date) : null,
             Seed = options.Seed is { } seed ? OptionValues.Seed(seed) : null,

@@ -78,9 +78,12 @@ internal static class OptionLibrary
 
     // The library takes --name=value apart with regular expressions, which would be half of its cost: it gets
     // two words where it can't misunderstand them.
-    private static string[] Tokens(OptionWord option) => option.Value is { Length: > 0 } value && !value.StartsWith('-')
-        ? [$"--{option.Name}", value]
-        : [option.ToString()];
+    private static string[] Tokens(OptionWord option) => option.Value switch
+    {
+        { Length: > 0 } value when !value.StartsWith('-') => [$"--{option.Name}", value],
+        null when NeedsNoValue(option.Name) => [],
+        _ => [option.ToString()],
+    };
 
     // The library asks System.Console for the width of the terminal.
     private static ParserResult<DeclaredOptions> Run(IEnumerable<string> arguments)
@@ -123,7 +126,8 @@ internal static class OptionLibrary
                 throw new CommandLineException($"--{option.Name} takes no value: write it without '={option.Value}'");
             }
 
-            if (property.PropertyType != typeof(bool) && string.IsNullOrEmpty(option.Value))
+            bool lacksValue = option.Value is null ? !NeedsNoValue(option.Name) : option.Value.Length == 0;
+            if (property.PropertyType != typeof(bool) && lacksValue)
             {
                 throw NeedsValue(option.Name);
             }
@@ -131,7 +135,12 @@ internal static class OptionLibrary
     }
 
     private static CommandLineException NeedsValue(string name) =>
-        new($"--{name} needs a value: --{name}={Declaration(name)?.GetCustomAttribute<OptionAttribute>()?.MetaValue}");
+        new($"--{name} needs a value: --{name}={MetaValue(name)}");
+
+    // The library knows no option that may have a value.
+    private static bool NeedsNoValue(string name) => MetaValue(name) is ['[', ..];
+
+    private static string? MetaValue(string name) => Declaration(name)?.GetCustomAttribute<OptionAttribute>()?.MetaValue;
 
     // The attribute's data, not the attribute: that would have to be made, and its setters compiled first.
     private static PropertyInfo? Declaration(string name) => typeof(DeclaredOptions).GetProperties()

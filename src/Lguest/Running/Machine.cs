@@ -4,6 +4,7 @@ using Lguest.CommandLine;
 using Lguest.Cpu.Memory;
 using Lguest.Devices;
 using Lguest.Devices.Backends;
+using Lguest.Devices.Networks;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
@@ -21,7 +22,7 @@ internal static class Machine
 
     /// <summary>Runs a guest to its end.</summary>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
-    /// <exception cref="BackendException">A disk can't be used.</exception>
+    /// <exception cref="BackendException">A disk or a network can't be used.</exception>
     public static Ending Run(Launch launch, ILoggerFactory loggers)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
@@ -33,9 +34,11 @@ internal static class Machine
         using var end = new RunEnd(launch.Timeout);
         using StreamPort port = OpenConsole(end, logger);
         List<Disk> disks = OpenDisks(launch.Disks, logger);
+        using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
+        Networks networks = Networks.Open(launch.Networks, recording, logger);
         var console = new ConsoleDevice(port);
 
-        IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), console];
+        IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];
 
         PhysicalMemory memory = Guest.MakeMemory(launch.MemoryBytes, devices);
         BootRecord boot = BootLoader.Load(
@@ -49,6 +52,7 @@ internal static class Machine
             Devices = devices,
             Clock = launch.Clock,
             Date = launch.Date,
+            GuestId = networks.GuestId,
             LoggerFactory = loggers,
         });
         guest.Start(boot.Entry);
@@ -66,7 +70,7 @@ internal static class Machine
 
         if (launch.Statistics)
         {
-            foreach (string line in StatisticsReport.Lines(guest, disks, console, elapsed))
+            foreach (string line in StatisticsReport.Lines(guest, disks, networks.All, console, elapsed))
             {
                 LaunchLog.Information(logger, line);
             }

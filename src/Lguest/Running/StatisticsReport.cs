@@ -12,11 +12,13 @@ internal static class StatisticsReport
     /// <summary>The lines.</summary>
     /// <param name="guest">After its run.</param>
     /// <param name="disks">Its disks, with their names.</param>
+    /// <param name="networks">Its networks, with theirs.</param>
     /// <param name="console">Its console.</param>
     /// <param name="elapsed">Wall time of the run.</param>
     public static IEnumerable<string> Lines(
         Guest guest,
         IReadOnlyList<Disk> disks,
+        IReadOnlyList<Network> networks,
         ConsoleDevice console,
         TimeSpan elapsed)
     {
@@ -32,6 +34,13 @@ internal static class StatisticsReport
             BlockStatistics done = disk.Device.Statistics;
             yield return Line(
                 $"{disk.Name}: {done.Requests:n0} requests, {done.BytesRead:n0} bytes read, {done.BytesWritten:n0} written, {done.Flushes:n0} flushes, {done.Errors:n0} errors");
+        }
+
+        foreach (Network network in networks)
+        {
+            NetworkStatistics done = network.Device.Statistics;
+            yield return Line(
+                $"{network.Name}: {done.FramesSent:n0} frames sent, {done.BytesSent:n0} bytes, {done.SendingDropped:n0} dropped; {done.FramesReceived:n0} received, {done.BytesReceived:n0} bytes, {done.ReceivingDropped:n0} dropped");
         }
 
         yield return Line($"console: {console.BytesWritten:n0} bytes out, {console.BytesRead:n0} in");

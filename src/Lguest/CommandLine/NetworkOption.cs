@@ -1,0 +1,52 @@
+using Lguest.Devices.Networks;
+
+namespace Lguest.CommandLine;
+
+/// <summary>A network as the user names it.</summary>
+internal abstract record NetworkOption
+{
+    private const string TapName = "tunnet";
+    private const string UserName = "usernet";
+
+    private NetworkOption()
+    {
+    }
+
+    /// <summary>Reads an option.</summary>
+    /// <returns>Null when it isn't one of a network.</returns>
+    /// <exception cref="CommandLineException">Its value can't be understood.</exception>
+    public static NetworkOption? Parse(OptionWord option) => option.Name switch
+    {
+        TapName => ParseTap(option.Value ?? string.Empty),
+        UserName => new User(UserNetworkSyntax.Parse(option.Value)),
+        _ => null,
+    };
+
+    private static NetworkOption ParseTap(string text)
+    {
+        const string BridgePrefix = "bridge:";
+        const int LongestName = 15;
+        const int DefaultBits = 24;
+        if (text.StartsWith(BridgePrefix, StringComparison.Ordinal))
+        {
+            string name = text[BridgePrefix.Length..];
+            return name.Length is > 0 and <= LongestName && name.All(each => char.IsAscii(each) && each > ' ' && each != '/')
+                ? new Bridge(name)
+                : throw new CommandLineException($"--{TapName}={text} names no bridge: write --{TapName}={BridgePrefix}br0");
+        }
+
+        return HostNetworkAddress.TryParse(text, DefaultBits, out HostNetworkAddress address) && address.IsHost
+            ? new Tap(address)
+            : throw new CommandLineException(
+                $"--{TapName}={text} is not an IPv4 address that this host could have: write --{TapName}=192.168.19.1, --{TapName}=192.168.19.1/24 or --{TapName}={BridgePrefix}br0");
+    }
+
+    /// <summary>An interface of the host's with an address: <c>--tunnet=192.168.19.1</c>.</summary>
+    public sealed record Tap(HostNetworkAddress Address) : NetworkOption;
+
+    /// <summary>An interface of the host's in a bridge: <c>--tunnet=bridge:br0</c>.</summary>
+    public sealed record Bridge(string Name) : NetworkOption;
+
+    /// <summary>A network of the process's own: <c>--usernet</c>.</summary>
+    public sealed record User(UserNetworkOptions Options) : NetworkOption;
+}
