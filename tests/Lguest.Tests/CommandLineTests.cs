@@ -72,6 +72,25 @@ public class CommandLineTests
     }
 
     [Fact]
+    public void Networks_are_in_the_order_in_which_they_are_named()
+    {
+        Launch launch = Parse(
+            "64m", "vmlinux", "--usernet", "--tunnet=192.168.19.1", "--block=d", "--tunnet=10.0.0.1/8", "--tunnet=bridge:br0", "--pcap=f",
+            "--usernet=restrict,net=10.9.0.0/16,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-10.9.0.15:53");
+
+        Assert.Equal(
+            ["eth0 10.0.2.0/24 False ", "192.168.19.1/24", "10.0.0.1/8", "br0", "eth4 10.9.0.0/16 True tcp:127.0.0.1:2222-:22 udp::53-10.9.0.15:53"],
+            launch.Networks.Select((network, i) => network switch
+            {
+                NetworkOption.Tap tap => tap.Address.ToString(),
+                NetworkOption.Bridge bridge => bridge.Name,
+                NetworkOption.User user => $"eth{i} {user.Options.Network} {user.Options.IsRestricted} {string.Join(' ', user.Options.Forwards)}",
+                _ => network.ToString(),
+            }));
+        Assert.Equal("f", launch.Recording);
+    }
+
+    [Fact]
     public void A_word_is_never_the_value_of_the_option_before_it()
     {
         Launch launch = Parse("--verbose", "64m", "--stats", "vmlinux", "--verbose", "quiet");
@@ -145,7 +164,7 @@ public class CommandLineTests
         Assert.IsType<Request.Help>(Launch.Parse(["64m", "--help", "--stats"]));
 
         string help = Usage.Help();
-        foreach (string option in (string[])["block", "initrd", "clock", "date", "timeout", "max-instructions", "stats", "trace", "verbose", "help", "version"])
+        foreach (string option in (string[])["block", "tunnet", "usernet", "pcap", "initrd", "clock", "date", "timeout", "max-instructions", "stats", "trace", "verbose", "help", "version"])
         {
             Assert.Contains($"--{option}", help, StringComparison.Ordinal);
         }
