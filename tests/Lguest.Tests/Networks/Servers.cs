@@ -52,30 +52,25 @@ internal static class Servers
         return await ChecksumAsync(stream);
     }
 
-    /// <summary>Answers one question to a name server with an address, and returns the name that was asked for.</summary>
-    public static async Task<string> AnswerNameAsync(Socket socket, byte[] address)
+    /// <summary>Is a name server that knows one IPv4 address, whatever the name, until its socket is closed.</summary>
+    /// <returns>The names that were asked for.</returns>
+    public static async Task<HashSet<string>> AnswerNamesAsync(Socket socket, byte[] address)
     {
-        const int Header = 12;
-        const int TypeAndClass = 4;
+        var names = new HashSet<string>();
         var question = new byte[512];
-        SocketReceiveFromResult got = await socket.ReceiveFromAsync(question, new IPEndPoint(IPAddress.Any, 0), TestContext.Current.CancellationToken);
-        var name = new StringBuilder();
-        int at = Header;
-        while (question[at] != 0)
+        try
         {
-            name.Append(Encoding.ASCII.GetString(question, at + 1, question[at])).Append('.');
-            at += question[at] + 1;
+            while (true)
+            {
+                SocketReceiveFromResult got = await socket.ReceiveFromAsync(question, new IPEndPoint(IPAddress.Any, 0), TestContext.Current.CancellationToken);
+                await socket.SendToAsync(Answer(question, address, out string name), got.RemoteEndPoint, TestContext.Current.CancellationToken);
+                names.Add(name);
+            }
         }
-
-        // The same question, with the bits for an answer and the count of one.
-        byte[] answer =
-        [
-            question[0], question[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0,
-            .. question[Header..(at + 1 + TypeAndClass)],
-            0xc0, Header, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, .. address,
-        ];
-        await socket.SendToAsync(answer, got.RemoteEndPoint, TestContext.Current.CancellationToken);
-        return name.ToString();
+        catch (SocketException)
+        {
+            return names;
+        }
     }
 
 #pragma warning disable CA5351 // What the guest's md5sum says is to be compared, not trusted.
@@ -85,4 +80,27 @@ internal static class Servers
     private static async Task<string> ChecksumAsync(NetworkStream stream) =>
         Convert.ToHexStringLower(await MD5.HashDataAsync(stream, TestContext.Current.CancellationToken));
 #pragma warning restore CA5351
+
+    /// <summary>The same question, with the bits for an answer, and an address if it is for one of IPv4.</summary>
+    private static byte[] Answer(byte[] question, byte[] address, out string name)
+    {
+        const int Header = 12;
+        const int TypeAndClass = 4;
+        const byte TypeAddress = 1;
+        var labels = new List<string>();
+        int at = Header;
+        while (question[at] != 0)
+        {
+            labels.Add(Encoding.ASCII.GetString(question, at + 1, question[at]));
+            at += question[at] + 1;
+        }
+
+        name = string.Join('.', labels);
+        byte[] record = question[at + 2] == TypeAddress ? [0xc0, Header, 0, TypeAddress, 0, 1, 0, 0, 0, 60, 0, 4, .. address] : [];
+        return
+        [
+            question[0], question[1], 0x81, 0x80, 0, 1, 0, record.Length > 0 ? (byte)1 : (byte)0, 0, 0, 0, 0,
+            .. question[Header..(at + 1 + TypeAndClass)], .. record,
+        ];
+    }
 }
