@@ -23,4 +23,9 @@ internal static partial class BackendLog
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "--pcap={Path}: a frame could not be written, and recording has ended: {Reason}")]
     public static partial void RecordingEnded(ILogger logger, string path, string reason);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "the guest gets no frames from the shared network '{Path}': there is no room for them ({Reason})")]
+    public static partial void NoRoomForInbox(ILogger logger, string path, string reason);
 }

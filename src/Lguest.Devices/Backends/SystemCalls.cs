@@ -155,6 +155,9 @@ internal struct FileLock
     /// <summary>F_WRLCK: one may write.</summary>
     public const short Exclusive = 1;
 
+    /// <summary>F_UNLCK: there is none.</summary>
+    public const short None = 2;
+
     public short Type;
     public short Whence;
     public long Start;

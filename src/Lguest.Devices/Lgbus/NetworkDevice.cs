@@ -14,7 +14,7 @@ namespace Lguest.Devices;
 /// every call of <see cref="Service"/> and of <see cref="Send"/> looks again. A snapshot needs nothing but the page: frames on
 /// their way may be lost, as on any cable.
 /// </remarks>
-public sealed class NetworkDevice : IGuestDevice
+public sealed class NetworkDevice : INetworkDevice
 {
     private const ushort RandomFeature = 0x8000;
     private const int HostSlot = 0;
@@ -43,7 +43,7 @@ public sealed class NetworkDevice : IGuestDevice
     /// <inheritdoc />
     public DeviceIdentity Identity => new(DeviceType.Network, RandomFeature | GuestSlot, Pages: 1);
 
-    /// <summary>What went through so far.</summary>
+    /// <inheritdoc />
     public NetworkStatistics Statistics { get; } = new();
 
     /// <inheritdoc />

@@ -36,6 +36,16 @@ public sealed class DeviceSlot
     /// <param name="receiver">Gets the messages.</param>
     public void ListenOn(uint key, uint length, IDmaReceiver receiver) => _bus.Router.AddReceiver(key, length, receiver);
 
+    /// <summary>Makes keys ones that lead to other guests. Messages to them go to the device: it passes them on to the result.</summary>
+    /// <param name="length">Bytes of the device's pages, from their start, that are shared with others.</param>
+    /// <param name="peers">Where they meet.</param>
+    /// <param name="receiver">The device.</param>
+    public SharedKeys Share(uint length, IPeerExchange peers, IDmaReceiver receiver)
+    {
+        ListenOn(PageAddress, length, receiver);
+        return _bus.Router.Share(PageAddress, length, peers);
+    }
+
     /// <summary>Whether the guest has bound anything on a key.</summary>
     public bool IsBound(uint key) => _bus.Router.IsBound(key);
 

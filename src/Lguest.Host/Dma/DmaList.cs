@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Lguest.Cpu.Memory;
 
 namespace Lguest.Host.Dma;
 
@@ -53,6 +54,20 @@ public sealed class DmaList(GuestMemory memory)
             _lengths[i] = length;
             _count++;
             Length += length;
+        }
+    }
+
+    /// <summary>Sees that each piece lies within a page, as it must where another guest has a part in the transfer.</summary>
+    /// <exception cref="GuestFaultException">One crosses into the next.</exception>
+    public void CheckPages()
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            if ((_addresses[i] & PhysicalMemory.PageOffsetMask) + (uint)_lengths[i] > PhysicalMemory.PageSize)
+            {
+                throw new GuestFaultException(
+                    $"{PieceOf} at 0x{_addresses[i]:x8}, {_lengths[i]} bytes, crosses a page, which it may not between guests");
+            }
         }
     }
 

@@ -57,8 +57,12 @@ public sealed class DmaRouter
         {
             _bindings.Clear();
             _bindings.AddRange(value);
+            Version++;
         }
     }
+
+    /// <summary>Changes whenever <see cref="State"/> does.</summary>
+    internal int Version { get; private set; }
 
     /// <summary>Makes a receiver known; of two that cover a key, the first is asked.</summary>
     /// <param name="start">The first key.</param>
@@ -82,6 +86,7 @@ public sealed class DmaRouter
         }
 
         _bindings.Add(new DmaBinding(key, array, count, (int)irq));
+        Version++;
         return true;
     }
 
@@ -98,6 +103,7 @@ public sealed class DmaRouter
         }
 
         _bindings.RemoveAt(index);
+        Version++;
         return true;
     }
 
@@ -149,17 +155,10 @@ public sealed class DmaRouter
 
             for (uint i = 0; i < binding.Count; i++)
             {
-                // The product may pass 4 GiB: what is there isn't guest memory then, and the guest is over.
-                ulong address = binding.Array + ((ulong)i * DmaList.Size);
-                if (address > uint.MaxValue)
+                uint address = BufferAddress(binding, i);
+                if (IsFree(address))
                 {
-                    throw new GuestFaultException($"{What} at 0x{address:x9} is outside guest memory");
-                }
-
-                _memory.Check((uint)address, DmaList.Size, What);
-                if (_memory.ReadUInt32((uint)address, What) == 0)
-                {
-                    buffer = new DmaBuffer(this, (uint)address, binding.Irq);
+                    buffer = new DmaBuffer(this, address, binding.Irq);
                     return true;
                 }
             }
@@ -168,6 +167,33 @@ public sealed class DmaRouter
         buffer = default;
         return false;
     }
+
+    /// <summary>Makes keys ones that lead to other guests.</summary>
+    /// <param name="start">The first key: where the memory begins that is shared with them.</param>
+    /// <param name="length">Bytes of that memory.</param>
+    /// <param name="peers">Where they meet.</param>
+    public SharedKeys Share(uint start, uint length, IPeerExchange peers) => new(this, start, length, peers);
+
+    /// <summary>The address of a buffer in an array.</summary>
+    /// <exception cref="GuestFaultException">It isn't in guest memory.</exception>
+    internal uint BufferAddress(DmaBinding binding, uint index)
+    {
+        // The product may pass 4 GiB: what is there isn't guest memory then, and the guest is over.
+        ulong address = binding.Array + ((ulong)index * DmaList.Size);
+        if (address > uint.MaxValue)
+        {
+            throw new GuestFaultException($"{What} at 0x{address:x9} is outside guest memory");
+        }
+
+        _memory.Check((uint)address, DmaList.Size, What);
+        return (uint)address;
+    }
+
+    /// <summary>Whether a buffer may be filled: its used_len is 0.</summary>
+    internal bool IsFree(uint buffer) => _memory.ReadUInt32(buffer, What) == 0;
+
+    /// <summary>Whether a binding is still there.</summary>
+    internal bool Has(DmaBinding binding) => _bindings.Exists(each => ReferenceEquals(each, binding));
 
     internal DmaList LoadReceiving(uint address)
     {

@@ -7,6 +7,7 @@ internal abstract record NetworkOption
 {
     private const string TapName = "tunnet";
     private const string UserName = "usernet";
+    private const string SharedName = "sharenet";
 
     private NetworkOption()
     {
@@ -18,6 +19,7 @@ internal abstract record NetworkOption
     public static NetworkOption? Parse(OptionWord option) => option.Name switch
     {
         TapName => ParseTap(option.Value ?? string.Empty),
+        SharedName => new Shared(option.Value ?? string.Empty),
         UserName => new User(UserNetworkSyntax.Parse(option.Value)),
         _ => null,
     };
@@ -46,6 +48,9 @@ internal abstract record NetworkOption
 
     /// <summary>An interface of the host's in a bridge: <c>--tunnet=bridge:br0</c>.</summary>
     public sealed record Bridge(string Name) : NetworkOption;
+
+    /// <summary>A network of guests that meet in a file: <c>--sharenet=FILE</c>.</summary>
+    public sealed record Shared(string Path) : NetworkOption;
 
     /// <summary>A network of the process's own: <c>--usernet</c>.</summary>
     public sealed record User(UserNetworkOptions Options) : NetworkOption;

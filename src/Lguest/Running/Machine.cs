@@ -35,7 +35,7 @@ internal static class Machine
         using StreamPort port = OpenConsole(end, logger);
         List<Disk> disks = OpenDisks(launch.Disks, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
-        Networks networks = Networks.Open(launch.Networks, recording, logger);
+        using Networks networks = Networks.Open(launch.Networks, recording, logger);
         var console = new ConsoleDevice(port);
 
         IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];

@@ -1,0 +1,129 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Lguest.Devices.Backends;
+
+/// <summary>What memory shared with other processes needs of the C library.</summary>
+internal static unsafe partial class SystemCalls
+{
+    /// <summary>A wait has taken as long as it may.</summary>
+    public const int Etimedout = 110;
+
+    /// <summary>The file system can't do that.</summary>
+    public const int Eopnotsupp = 95;
+
+    /// <summary>Not for a directory.</summary>
+    public const int Eisdir = 21;
+
+    /// <summary>Something in the path that must be a directory isn't.</summary>
+    public const int Enotdir = 20;
+
+    /// <summary>The file system is mounted read-only.</summary>
+    public const int Erofs = 30;
+
+    /// <summary>open: makes the file if it is missing.</summary>
+    public const int OpenCreate = 0x40;
+
+    /// <summary>fcntl: who has a lock that one of this open file would have to wait for?</summary>
+    public const int FcntlOfdGetLock = 36;
+
+    /// <summary>mmap: may be read.</summary>
+    public const int ProtectionRead = 1;
+
+    /// <summary>mmap: may be written.</summary>
+    public const int ProtectionWrite = 2;
+
+    /// <summary>mmap: what is written is in the file, for all to see.</summary>
+    public const int MapShared = 1;
+
+    /// <summary>mmap: takes no memory before it is used.</summary>
+    public const int MapNoReserve = 0x4000;
+
+    /// <summary>statx: of the descriptor itself.</summary>
+    public const int StatusOfDescriptor = 0x1000;
+
+    /// <summary>statx: all that stat(2) says.</summary>
+    public const uint StatusBasic = 0x7ff;
+
+    private const int FutexWaitOperation = 0;
+    private const int FutexWakeOperation = 1;
+
+    private static readonly nint FutexNumber = RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => 202,
+        Architecture.Arm64 or Architecture.RiscV64 or Architecture.LoongArch64 => 98,
+        _ => -1,
+    };
+
+    [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Open(string path, int flags, uint mode);
+
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Status(SafeFileHandle file, string path, int flags, uint mask, FileStatus* status);
+
+    [LibraryImport(Library, EntryPoint = "ftruncate", SetLastError = true)]
+    public static partial int SetLength(SafeFileHandle file, long length);
+
+    [LibraryImport(Library, EntryPoint = "fallocate", SetLastError = true)]
+    public static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
+    public static partial nint Map(nint address, long length, int protection, int flags, SafeFileHandle file, long offset);
+
+    [LibraryImport(Library, EntryPoint = "munmap", SetLastError = true)]
+    public static partial int Unmap(nint address, long length);
+
+    /// <summary>Sleeps until somebody wakes those who wait at a word, in this process or in another that shares it.</summary>
+    /// <param name="word">The word.</param>
+    /// <param name="expected">Doesn't sleep when the word is another.</param>
+    /// <param name="nanoseconds">How long at most.</param>
+    public static void FutexWait(uint* word, uint expected, long nanoseconds)
+    {
+        const long PerSecond = 1_000_000_000;
+        var limit = new TimeSpecification { Seconds = nanoseconds / PerSecond, Nanoseconds = nanoseconds % PerSecond };
+        _ = Futex(FutexNumber, word, FutexWaitOperation, expected, &limit);
+    }
+
+    /// <summary>Wakes those who wait at a word.</summary>
+    public static void FutexWake(uint* word) => _ = Futex(FutexNumber, word, FutexWakeOperation, int.MaxValue, null);
+
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint Futex(nint number, uint* word, nint operation, nuint value, TimeSpecification* limit);
+}
+
+/// <summary>struct timespec of 64-bit Linux.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct TimeSpecification
+{
+    public long Seconds;
+    public long Nanoseconds;
+}
+
+/// <summary>struct statx: what is used of it.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct FileStatus
+{
+    /// <summary>S_IFMT: the bits that say what it is.</summary>
+    public const ushort KindMask = 0xf000;
+
+    /// <summary>S_IFREG: a regular file.</summary>
+    public const ushort RegularFile = 0x8000;
+
+    /// <summary>S_IFDIR: a directory.</summary>
+    public const ushort Folder = 0x4000;
+
+    [FieldOffset(28)]
+    public ushort Mode;
+
+    [FieldOffset(32)]
+    public ulong Inode;
+
+    [FieldOffset(40)]
+    public ulong Length;
+
+    [FieldOffset(136)]
+    public uint DeviceMajor;
+
+    [FieldOffset(140)]
+    public uint DeviceMinor;
+}

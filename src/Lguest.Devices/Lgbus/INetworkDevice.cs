@@ -1,0 +1,10 @@
+using Lguest.Host.Bus;
+
+namespace Lguest.Devices;
+
+/// <summary>A network as a device of the lguest bus.</summary>
+public interface INetworkDevice : IGuestDevice
+{
+    /// <summary>What went through so far.</summary>
+    NetworkStatistics Statistics { get; }
+}

@@ -1,0 +1,92 @@
+using System.Runtime.Versioning;
+using Lguest.Devices.Networks.Peers;
+using Lguest.Host.Bus;
+using Lguest.Host.Dma;
+
+namespace Lguest.Devices;
+
+/// <summary>
+/// A network of guests as a device of the lguest bus. Its page is one that all of them share, with a slot for the MAC
+/// address of each: whoever sends a frame looks there for who wants it, and sends it to each one's key.
+/// </summary>
+/// <remarks>A snapshot needs nothing of it: frames on their way may be lost, as on any cable.</remarks>
+[SupportedOSPlatform("linux")]
+public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
+{
+    private const int NoChecksumsFeature = 0x4000;
+    private const uint PageSize = 4096;
+
+    private readonly SharedNetwork _network;
+    private readonly IFrameRecorder? _recorder;
+    private readonly byte[] _sent = new byte[IPeerExchange.LongestMessage];
+    private DeviceSlot? _slot;
+    private SharedKeys? _keys;
+
+    /// <summary>Makes a network device.</summary>
+    /// <param name="network">The network, which the device owns from now on.</param>
+    /// <param name="recorder">Sees what goes through; null for nobody.</param>
+    public SharedNetworkDevice(SharedNetwork network, IFrameRecorder? recorder = null)
+    {
+        _network = network;
+        _recorder = recorder;
+    }
+
+    /// <inheritdoc />
+    public DeviceIdentity Identity => new(DeviceType.Network, (ushort)(NoChecksumsFeature | _network.Slot), Pages: 1);
+
+    /// <inheritdoc />
+    public nint SharedPages => _network.Page;
+
+    /// <inheritdoc />
+    public NetworkStatistics Statistics { get; } = new();
+
+    /// <inheritdoc />
+    public void Attach(DeviceSlot slot)
+    {
+        _slot = slot;
+        _keys = slot.Share(PageSize, _network, this);
+        _network.Start(slot.Attention);
+    }
+
+    /// <inheritdoc />
+    public uint Send(uint key, DmaList message)
+    {
+        uint taken = _keys!.Send(key, message);
+        if (taken > 0)
+        {
+            Statistics.CountSent((int)taken);
+            _recorder?.Record(sent: true, _sent.AsSpan(0, message.CopyTo(_sent.AsSpan(0, (int)taken))));
+        }
+        else
+        {
+            Statistics.SendingDropped++;
+        }
+
+        Service();
+        return taken;
+    }
+
+    /// <inheritdoc />
+    public void Service()
+    {
+        if (_keys?.Service(this) == false)
+        {
+            _slot!.Attention();
+        }
+    }
+
+    /// <inheritdoc />
+    public void OnDue()
+    {
+    }
+
+    /// <inheritdoc />
+    public void Delivered(ReadOnlySpan<byte> message)
+    {
+        Statistics.CountReceived(message.Length);
+        _recorder?.Record(sent: false, message);
+    }
+
+    /// <summary>Leaves the network.</summary>
+    public void Dispose() => _network.Dispose();
+}

@@ -1,0 +1,126 @@
+namespace Lguest.Host.Dma;
+
+/// <summary>
+/// Keys in memory that guests share: BIND_DMA there offers the guest's buffers to other guests, and SEND_DMA fills one of
+/// theirs. Each guest's memory is touched by its own process alone.
+/// </summary>
+/// <remarks>A guest whose list has a piece that crosses a page is over, for the sender's list as for the receiver's.</remarks>
+public sealed class SharedKeys : IDmaReceiver
+{
+    // What arrives in one go, so that a flood doesn't keep the guest from running.
+    private const int MostAtOnce = 256;
+
+    private readonly DmaRouter _router;
+    private readonly IPeerExchange _peers;
+    private readonly uint _start;
+    private readonly uint _length;
+    private readonly List<SharedBinding> _bindings = [];
+    private int _version = -1;
+
+    internal SharedKeys(DmaRouter router, uint start, uint length, IPeerExchange peers)
+    {
+        _router = router;
+        _start = start;
+        _length = length;
+        _peers = peers;
+    }
+
+    /// <inheritdoc />
+    public uint Send(uint key, DmaList message)
+    {
+        message.CheckPages();
+        return (uint)_peers.Send((int)(key - _start), message);
+    }
+
+    /// <summary>Gives the guest what has arrived, and offers the buffers that it has freed.</summary>
+    /// <param name="delivered">Sees each message that the guest got.</param>
+    /// <returns>False when there is more: call again soon.</returns>
+    /// <exception cref="GuestFaultException">A buffer that was filled isn't guest memory, or crosses a page.</exception>
+    public bool Service(IDeliveryObserver delivered)
+    {
+        Update();
+        int rounds = 0;
+        do
+        {
+            foreach (SharedBinding binding in _bindings)
+            {
+                rounds += Deliver(binding.Inbox, delivered);
+                binding.Offer();
+            }
+
+            foreach (SharedBinding binding in _bindings)
+            {
+                AnswerRequest(binding);
+            }
+
+            rounds++;
+        }
+        while (!_peers.Rest() && rounds < MostAtOnce);
+        return rounds < MostAtOnce;
+    }
+
+    private int Deliver(SharedInbox inbox, IDeliveryObserver delivered)
+    {
+        int count = 0;
+        while (count < MostAtOnce && inbox.IsOpen && _peers.TryTake(inbox.Number, out int offer, out ReadOnlySpan<byte> message, out bool isLost))
+        {
+            if (!isLost && inbox.Deliver(offer, message))
+            {
+                delivered.Delivered(message);
+            }
+
+            inbox.Forget(offer);
+            _peers.Release(inbox.Number, offer);
+            count++;
+        }
+
+        return count;
+    }
+
+    /// <summary>
+    /// A peer has found no free buffer: the guest is to look at those that are full, unless it has freed some already. An
+    /// interrupt without a cause would make it distrust the line.
+    /// </summary>
+    private void AnswerRequest(SharedBinding binding)
+    {
+        if (binding.Inbox.IsOpen && !binding.Inbox.HasOffers && _peers.TakeRequest(binding.Inbox.Number))
+        {
+            _router.Interrupt(binding.Irq);
+        }
+    }
+
+    /// <summary>Takes note of what the guest has bound and unbound.</summary>
+    private void Update()
+    {
+        if (_version == _router.Version)
+        {
+            return;
+        }
+
+        _version = _router.Version;
+        foreach (SharedBinding gone in _bindings.Where(binding => !_router.Has(binding.Binding)).ToList())
+        {
+            gone.Withdraw();
+            _bindings.Remove(gone);
+            if (!_bindings.Exists(other => other.Inbox == gone.Inbox))
+            {
+                gone.Inbox.Close();
+            }
+        }
+
+        foreach (DmaBinding bound in _router.State.Where(bound => bound.Key - _start < _length && !_bindings.Exists(known => ReferenceEquals(known.Binding, bound))))
+        {
+            SharedInbox inbox = _bindings.Find(known => known.Binding.Key == bound.Key)?.Inbox
+                ?? new SharedInbox(_router, _peers, _peers.Open((int)(bound.Key - _start)));
+            _bindings.Add(new SharedBinding(_router, bound, inbox));
+        }
+    }
+}
+
+/// <summary>Sees what arrives for a guest.</summary>
+public interface IDeliveryObserver
+{
+    /// <summary>The guest has got a message.</summary>
+    /// <param name="message">Good until this returns.</param>
+    void Delivered(ReadOnlySpan<byte> message);
+}
