@@ -174,7 +174,7 @@ internal sealed class RunLoop(
     private void Sleep()
     {
         ulong? moment = NextMoment();
-        if (clock.IsVirtual && moment is { } next)
+        if (bus.SkipsIdleTime && moment is { } next)
         {
             clock.SkipTo(next);
             return;
@@ -188,7 +188,13 @@ internal sealed class RunLoop(
 
         long start = Stopwatch.GetTimestamp();
         signal.Wait(wait);
-        IdleNanoseconds += (ulong)Stopwatch.GetElapsedTime(start).Ticks * TimeSpan.NanosecondsPerTick;
+        ulong slept = (ulong)Stopwatch.GetElapsedTime(start).Ticks * TimeSpan.NanosecondsPerTick;
+        IdleNanoseconds += slept;
+        if (clock.IsVirtual && !bus.SkipsIdleTime)
+        {
+            // Time that is made of instructions goes on without them, at the host's pace.
+            clock.SkipTo(Math.Min(clock.Now + slept, moment ?? ulong.MaxValue));
+        }
     }
 
     /// <summary>When the next thing happens that is known now.</summary>

@@ -44,6 +44,9 @@ public sealed class NetworkDevice : INetworkDevice
     public DeviceIdentity Identity => new(DeviceType.Network, RandomFeature | GuestSlot, Pages: 1);
 
     /// <inheritdoc />
+    public bool CanRepeat => false;
+
+    /// <inheritdoc />
     public NetworkStatistics Statistics { get; } = new();
 
     /// <inheritdoc />

@@ -38,6 +38,9 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
     public nint SharedPages => _network.Page;
 
     /// <inheritdoc />
+    public bool CanRepeat => false;
+
+    /// <inheritdoc />
     public NetworkStatistics Statistics { get; } = new();
 
     /// <inheritdoc />

@@ -39,12 +39,16 @@ public sealed class DeviceBus
         HostSignal signal)
     {
         _devices = devices;
+        SkipsIdleTime = clock.IsVirtual && devices.All(device => device.CanRepeat);
         Memory = memory;
         Router = router;
         Clock = clock;
         Events = events;
         Signal = signal;
     }
+
+    /// <summary>Whether time may jump to the next thing that happens while the guest waits.</summary>
+    public bool SkipsIdleTime { get; }
 
     internal GuestMemory Memory { get; }
 

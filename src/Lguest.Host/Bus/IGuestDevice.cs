@@ -40,6 +40,12 @@ public interface IGuestDevice : IDmaReceiver, IDisposable
     /// </summary>
     nint SharedPages => 0;
 
+    /// <summary>
+    /// Whether what the guest sees of it can be the same in another run with virtual time. Else the world outside has a say,
+    /// and time can't run ahead of it: idle waits aren't skipped.
+    /// </summary>
+    bool CanRepeat => true;
+
     /// <summary>Tells the device its place, once, before the guest starts. It writes its pages and names its keys.</summary>
     void Attach(DeviceSlot slot);
 

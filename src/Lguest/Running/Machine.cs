@@ -36,6 +36,11 @@ internal static class Machine
         List<Disk> disks = OpenDisks(launch.Disks, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, recording, logger);
+        if (launch.Clock == ClockKind.Virtual && networks.All.Count > 0)
+        {
+            LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
+        }
+
         var console = new ConsoleDevice(port);
 
         IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];
