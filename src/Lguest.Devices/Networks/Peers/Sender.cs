@@ -83,7 +83,14 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
         length = 0;
         for (int i = 0; i < MostAttempts; i++)
         {
+            // Offers that are made during a look may be seen without the older ones before them; by a second look, all
+            // that are older than what the first has found are there.
             int entry = FindOldest(slot, inbox, out EntryState offer);
+            if (entry >= 0)
+            {
+                entry = FindOldest(slot, inbox, out offer);
+            }
+
             if (entry < 0)
             {
                 return Result.NoOffer;
