@@ -35,6 +35,7 @@ internal sealed class MutantTester : IDisposable
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add("-stopOnFail");
         start.ArgumentList.Add("-noColor");
+        start.Environment["LGUEST_FUZZ_SECONDS"] = "5";
         foreach (string filter in filters)
         {
             start.ArgumentList.Add(filter);
