@@ -25,6 +25,11 @@ internal static class AllowedExceptions
                 : vector == ExceptionVector.GeneralProtection && instruction.Length == LongestInstruction;
         }
 
+        if (instruction.Code == Code.Int_imm8)
+        {
+            return vector == instruction.Immediate8 || vector == ExceptionVector.GeneralProtection;
+        }
+
         return vector switch
         {
             ExceptionVector.DivideError => instruction.Mnemonic is Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Aam,
@@ -41,7 +46,7 @@ internal static class AllowedExceptions
             ExceptionVector.X87Error => IsFloatingPoint(instruction),
             ExceptionVector.AlignmentCheck => TouchesMemory(instruction),
             ExceptionVector.SimdError => IsFloatingPoint(instruction),
-            _ => instruction.Code == Code.Int_imm8,
+            _ => false,
         };
     }
 

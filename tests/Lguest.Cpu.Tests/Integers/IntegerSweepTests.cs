@@ -33,8 +33,7 @@ public sealed unsafe class IntegerSweepTests : IDisposable
         for (int encoding = 0; encoding < Encodings; encoding++)
         {
             bool memory = encoding % 2 == 1;
-            IntegerForm? form = IntegerForm.TryMake(code, memory, random)
-                ?? IntegerForm.TryMake(code, !memory, random);
+            IntegerForm? form = TryMake(code, memory, random) ?? TryMake(code, !memory, random);
             if (form is not null && (NativeProcessor.CatchesFaults || !MayFault(code)))
             {
                 Sweep(form, rounds, random);
@@ -79,6 +78,19 @@ public sealed unsafe class IntegerSweepTests : IDisposable
     private static bool IsString(Code code) => IntegerForm.TryMake(code, memory: true, new Random(1)) is { IsString: true };
 
     private static bool MayFault(Code code) => code.Mnemonic() is Mnemonic.Div or Mnemonic.Idiv;
+
+    // Of a reserved NOP, half of the encodings chosen are prefetches.
+    private static IntegerForm? TryMake(Code code, bool memory, Random random)
+    {
+        const int patience = 16;
+        IntegerForm? form = null;
+        for (int attempt = 0; attempt < patience && form is null; attempt++)
+        {
+            form = IntegerForm.TryMake(code, memory, random);
+        }
+
+        return form;
+    }
 
     private void Sweep(IntegerForm form, int rounds, Random random)
     {
