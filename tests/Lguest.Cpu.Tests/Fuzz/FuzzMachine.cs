@@ -206,8 +206,9 @@ internal sealed unsafe class FuzzMachine : IDisposable
             return $"it may not raise exception {exception.Vector}";
         }
 
-        // A task switch may fail when the old task is gone. What a REP has done so far has retired, and stays.
+        // A task switch may fail when the old task is gone. What a REP has done so far stays.
         bool isUnchanged = exception.Origin == ExceptionOrigin.Fault && _machine.Cpu.Retired == 0
+            && !instruction.HasRepPrefix && !instruction.HasRepnePrefix
             && _machine.State.Tr.Selector == ProtectedMachine.TssSelector && !AllowedExceptions.IsSystem(instruction);
         return isUnchanged ? FindChange(exception.Vector) : null;
     }
