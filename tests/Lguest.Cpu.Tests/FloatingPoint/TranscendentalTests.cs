@@ -133,6 +133,20 @@ public sealed unsafe class TranscendentalTests
     }
 
     [Fact]
+    public void FYL2XP1_of_minus_one_is_the_logarithm_of_zero()
+    {
+        // Beyond the range that the manual defines: what it would say of FYL2X.
+        Float80 minusOne = Float80.One.Negate();
+        foreach (Float80 y in (Float80[])[Float80.One, minusOne, Float80.SignedInfinity(false), Float80.SignedInfinity(true)])
+        {
+            FloatingPointContext context = FloatingPointContext.FromX87(0x37F);
+            FloatingPointContext ofZero = context;
+            Assert.Equal(Logarithm.YLog2X(y, default, ref ofZero), Logarithm.YLog2XPlus1(y, minusOne, ref context));
+            Assert.Equal(ofZero.Raised, context.Raised);
+        }
+    }
+
+    [Fact]
     public void FSINCOS_is_FSIN_and_FCOS()
     {
         Random random = TestSize.SeededRandom("FSINCOS");

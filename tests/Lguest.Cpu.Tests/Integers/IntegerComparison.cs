@@ -24,9 +24,6 @@ internal sealed unsafe class IntegerComparison : IDisposable
     private IntegerForm? _form;
     private uint _flagsBefore;
 
-    /// <summary>Comparisons made.</summary>
-    public int Count { get; private set; }
-
     /// <summary>Registers that point into the memory, and where to: offsets, or -1 for plain values.</summary>
     public int[] Pointers { get; } = [None, None, None, None, None, None, None, None];
 
@@ -79,7 +76,6 @@ internal sealed unsafe class IntegerComparison : IDisposable
         ours.Eip = Machine.CodeBase;
         _machine.Cpu.Run(1);
         _native.Execute(_form!.Bytes);
-        Count++;
         string? difference = FindDifference();
         if (difference is not null)
         {
@@ -155,6 +151,19 @@ internal sealed unsafe class IntegerComparison : IDisposable
             text.Append(Pointers[i] == None ? $" r{i} {_registersBefore[i]:X8}" : $" r{i} memory + {Pointers[i]}");
         }
 
-        return text.Append($"\nmemory: {Convert.ToHexString(_memoryBefore)}").ToString();
+        text.Append($"\n  memory {Convert.ToHexString(_memoryBefore)}\nours: flags {_machine.Cpu.Eflags:X3}");
+        for (int i = 0; i < GeneralRegisters; i++)
+        {
+            text.Append($" r{i} {_machine.Cpu.State.GetGeneral(i):X8}");
+        }
+
+        text.Append($"\n  memory {Convert.ToHexString(_machine.Memory.Span(Machine.DataBase, MemorySize))}");
+        text.Append($"\nprocessor: flags {State->Flags:X3}");
+        for (int i = 0; i < GeneralRegisters; i++)
+        {
+            text.Append($" r{i} {(uint)State->General[i]:X8}");
+        }
+
+        return text.Append($"\n  memory {Convert.ToHexString(Memory)}").ToString();
     }
 }

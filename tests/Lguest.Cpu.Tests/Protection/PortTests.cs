@@ -146,6 +146,23 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal(2, _ports[0].Size);
     }
 
+    [Theory]
+    [InlineData("6C", "6E", 1)]
+    [InlineData("666D", "666F", 2)]
+    [InlineData("6D", "6F", 4)]
+    public void Strings_of_every_size_go_in_and_out(string input, string output, int size)
+    {
+        State.Edx = 0x42;
+        State.Edi = State.Esi = 0x2000;
+        _machine.Machine.WriteUInt32(0x2000, uint.MaxValue);
+        Execute(Convert.FromHexString(input + output), 2);
+        ulong kept = ulong.MaxValue << (8 * size);
+        uint expected = 0x9090_9042u & (uint)~kept;
+        Assert.Equal(expected | (uint)kept, _machine.Machine.ReadUInt32(0x2000));
+        Assert.Equal([("in", (ushort)0x42, size, 0u), ("out", (ushort)0x42, size, expected)], _ports);
+        Assert.Equal((0x2000u + (uint)size, 0x2000u + (uint)size), (State.Edi, State.Esi));
+    }
+
     [Fact]
     public void A_repeated_input_that_faults_keeps_what_it_has_done_and_reads_no_port_in_vain()
     {

@@ -22,7 +22,8 @@ public sealed class ProtectedMachine : IDisposable
     public const uint MissingPage = 0x3_0000;
     public const uint PageAfterMissing = MissingPage + 0x1000;
 
-    private const uint LowTable = 0x2_1000;
+    /// <summary>The page table of the low 4 MiB, after <see cref="MapWithHole"/>.</summary>
+    public const uint Tables = 0x2_1000;
 
     public const ushort Code0 = 0x08;
     public const ushort Data0 = 0x10;
@@ -189,13 +190,16 @@ public sealed class ProtectedMachine : IDisposable
         }
 
         SetPage(MissingPage, 0);
-        Machine.WriteUInt32(Directory, LowTable | Writable);
+        Machine.WriteUInt32(Directory, Tables | Writable);
         Cpu.WriteControlRegister(3, Directory);
         Cpu.WriteControlRegister(0, Cpu.ReadControlRegister(0) | Cr0.Pg | Cr0.Wp);
     }
 
     /// <summary>Changes a page table entry of the low 4 MiB.</summary>
-    public void SetPage(uint linear, uint entry) => Machine.WriteUInt32(LowTable + (4 * (linear >> 12)), entry);
+    public void SetPage(uint linear, uint entry) => Machine.WriteUInt32(Tables + (4 * (linear >> 12)), entry);
+
+    /// <summary>What is in <see cref="Tables"/>.</summary>
+    public ReadOnlySpan<uint> Pages => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, uint>(Memory.Span(Tables, 0x1000));
 
     /// <summary>A dword of the current stack, 0 being the top one.</summary>
     public uint StackDword(int index)

@@ -28,9 +28,6 @@ internal sealed unsafe class SimdComparison : IDisposable
     /// <summary>Bytes of memory around the operand that are compared.</summary>
     public const int MemorySize = 64;
 
-    /// <summary>Comparisons made.</summary>
-    public int Count { get; private set; }
-
     /// <summary>Our machine, for what only it has.</summary>
     public Machine Machine => _machine;
 
@@ -83,7 +80,6 @@ internal sealed unsafe class SimdComparison : IDisposable
         _native.Execute(_form!.Bytes);
         _machine.Cpu.State.Eip = Machine.CodeBase;
         _machine.Cpu.Run(1);
-        Count++;
         string? difference = FindDifference();
         if (difference is not null)
         {
@@ -171,21 +167,49 @@ internal sealed unsafe class SimdComparison : IDisposable
 
     private string Describe(string difference, NativeState before)
     {
-        var text = new StringBuilder($"{_form}: {difference}\nbefore: ");
-        for (int i = 0; i < GeneralRegisters; i++)
-        {
-            text.Append($"XMM{i} {Hex(before.Fx.Xmm(i))} ");
-        }
-
-        for (int i = 0; i < GeneralRegisters; i++)
-        {
-            text.Append($"\nST{i} {Hex(before.Fx.St(i))} ").Append($"general {i} {(uint)before.General[i]:X8}");
-        }
-
-        return text
-            .Append($"\nTOP {(before.Fx.Status >> TopShift) & 7} tags {before.Fx.Valid:X2} MXCSR {before.Fx.Mxcsr:X4} ")
-            .Append($"\nmemory + {MemoryOffset}: {Convert.ToHexString(new ReadOnlySpan<byte>(before.Scratch, MemorySize))}")
+        NativeState ours = Export(before);
+        return new StringBuilder($"{_form}: {difference}, memory + {MemoryOffset}")
+            .Append("\nbefore: ").Append(Describe(ref before))
+            .Append("\nours: ").Append(Describe(ref ours))
+            .Append("\nprocessor: ").Append(Describe(ref *State))
             .ToString();
+    }
+
+    /// <summary>Our state as the host's processor would store it.</summary>
+    private NativeState Export(NativeState before)
+    {
+        ref ProcessorState ours = ref _machine.Cpu.State;
+        NativeState result = before;
+        for (int i = 0; i < GeneralRegisters; i++)
+        {
+            result.Fx.St(i) = ours.X87.Registers[((ours.X87.Status >> TopShift) + i) & 7];
+            result.Fx.Xmm(i) = ours.Sse.Registers[i];
+            result.General[i] = ours.GetGeneral(i);
+        }
+
+        result.Fx.Status = ours.X87.Status;
+        result.Fx.Valid = ours.X87.Valid;
+        result.Fx.Mxcsr = ours.Sse.Mxcsr;
+        result.Flags = _machine.Cpu.Eflags;
+        _machine.Memory.Span(Machine.DataBase, MemorySize).CopyTo(new Span<byte>(result.Scratch, MemorySize));
+        return result;
+    }
+
+    private static string Describe(ref NativeState state)
+    {
+        var text = new StringBuilder();
+        for (int i = 0; i < GeneralRegisters; i++)
+        {
+            text.Append($"\n  XMM{i} {Hex(state.Fx.Xmm(i))} ST{i} {Hex(state.Fx.St(i))} general {i} {(uint)state.General[i]:X8}");
+        }
+
+        fixed (byte* memory = state.Scratch)
+        {
+            return text
+                .Append($"\n  TOP {(state.Fx.Status >> TopShift) & 7} tags {state.Fx.Valid:X2} MXCSR {state.Fx.Mxcsr:X4} ")
+                .Append($"flags {state.Flags:X3}\n  memory {Convert.ToHexString(new ReadOnlySpan<byte>(memory, MemorySize))}")
+                .ToString();
+        }
     }
 
     private static string Hex(XmmRegister value) => $"{value.High:X16}_{value.Low:X16}";

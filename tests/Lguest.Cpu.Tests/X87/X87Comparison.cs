@@ -248,18 +248,40 @@ internal sealed unsafe class X87Comparison : IDisposable
         return RoundedUp | inexact | (mayMatter ? errorSummaryAndBusy : 0);
     }
 
-    private string Describe(X87Form form, string difference, in NativeState before)
+    private string Describe(X87Form form, string difference, NativeState before)
     {
-        var text = new StringBuilder($"{form}: {difference}");
-        text.Append($"\n  before: FCW {before.Fx.Control:x4} FSW {before.Fx.Status:x4} tags {before.Fx.Valid:x2} ");
-        text.Append($"EAX {before.General[0]:x} flags {before.Flags:x}\n ");
+        ref ProcessorState state = ref _machine.Cpu.State;
+        NativeState ours = before;
+        ours.Fx.Control = state.X87.Control;
+        ours.Fx.Status = state.X87.Status;
+        ours.Fx.Valid = state.X87.Valid;
+        ours.General[0] = state.Eax;
+        ours.Flags = _machine.Cpu.Eflags;
         for (int i = 0; i < 8; i++)
         {
-            NativeState copy = before;
-            text.Append($" {(Float80)copy.Fx.St(i)}");
+            ours.Fx.St(i) = state.X87.Registers[(ours.Fx.Top + i) & 7];
         }
 
-        text.Append($"\n  memory {Convert.ToHexString(new ReadOnlySpan<byte>(State->Scratch, 16))}");
-        return text.ToString();
+        _machine.Memory.Span(Machine.DataBase, MemorySize).CopyTo(new Span<byte>(ours.Scratch, MemorySize));
+        return new StringBuilder($"{form}: {difference}")
+            .Append("\n  before: ").Append(Describe(ref before))
+            .Append("\n  ours: ").Append(Describe(ref ours))
+            .Append("\n  processor: ").Append(Describe(ref *State))
+            .ToString();
+    }
+
+    private static string Describe(ref NativeState state)
+    {
+        var text = new StringBuilder($"FCW {state.Fx.Control:x4} FSW {state.Fx.Status:x4} tags {state.Fx.Valid:x2} ");
+        text.Append($"EAX {(uint)state.General[0]:x} flags {state.Flags:x}\n   ");
+        for (int i = 0; i < 8; i++)
+        {
+            text.Append($" {(Float80)state.Fx.St(i)}");
+        }
+
+        fixed (byte* memory = state.Scratch)
+        {
+            return text.Append($"\n    memory {Convert.ToHexString(new ReadOnlySpan<byte>(memory, MemorySize))}").ToString();
+        }
     }
 }

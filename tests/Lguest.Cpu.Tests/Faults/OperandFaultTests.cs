@@ -1,0 +1,171 @@
+using Iced.Intel;
+
+namespace Lguest.Cpu.Tests.Faults;
+
+/// <summary>
+/// Every instruction with a memory operand in ModRM, integer, system, x87, MMX or SSE, the operand placed so that each byte
+/// in turn is the first, or the last, that lies where it mustn't.
+/// </summary>
+public sealed class OperandFaultTests : IDisposable
+{
+    private const uint First = FaultMachine.First;
+    private const uint Second = FaultMachine.Second;
+    private const byte OverrideSs = 0x36;
+    private const int LargestElement = 16;
+
+    private static readonly InstructionInfoFactory Information = new();
+
+    private readonly FaultMachine _machine = new();
+
+    /// <summary>Those that touch memory, and that this processor has.</summary>
+    public static TheoryData<Code> Instructions()
+    {
+        using var tests = new OperandFaultTests();
+        return [.. OpcodeSpace.WithMemory.Keys.Where(code => SizeOf(code) > 0 && tests.Exists(code))];
+    }
+
+    public void Dispose() => _machine.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_operand_that_reaches_a_forbidden_page_is_a_page_fault_and_changes_nothing(Code code)
+    {
+        byte[] bytes = OpcodeSpace.WithMemory[code];
+        uint size = SizeOf(code);
+        foreach (Obstacle obstacle in Enum.GetValues<Obstacle>())
+        {
+            if (obstacle == Obstacle.Supervisor && Decode(code).IsPrivileged)
+            {
+                continue;
+            }
+
+            for (uint inFirst = 0; inFirst <= size; inFirst++)
+            {
+                if (!MayLieAt(bytes, code, Second - inFirst))
+                {
+                    continue;
+                }
+
+                if (inFirst < size)
+                {
+                    CheckPage(bytes, code, Second - inFirst, Second, obstacle);
+                }
+
+                if (inFirst > 0)
+                {
+                    CheckPage(bytes, code, Second - inFirst, First, obstacle);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_operand_that_reaches_behind_a_limit_is_that_segments_fault_and_changes_nothing(Code code)
+    {
+        byte[] bytes = OpcodeSpace.WithMemory[code];
+        for (uint within = 0; within < SizeOf(code); within++)
+        {
+            CheckLimit(bytes, code, SegmentName.Ds, First + within - 1, ExceptionVector.GeneralProtection);
+            CheckLimit([OverrideSs, .. bytes], code, SegmentName.Ss, First + within - 1, ExceptionVector.StackSegment);
+        }
+    }
+
+    private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithMemory[code]).Decode();
+
+    private static bool IsWritten(Code code)
+    {
+        Instruction instruction = Decode(code);
+        InstructionInfo information = Information.GetInfo(instruction);
+        int operand = instruction.Op0Kind == OpKind.Memory ? 0 : 1;
+        return code != Code.Clflush_m8 && information.GetOpAccess(operand) is not (OpAccess.Read or OpAccess.CondRead);
+    }
+
+    /// <summary>Bytes that are accessed: none for hints and addresses.</summary>
+    private static uint SizeOf(Code code)
+    {
+        Instruction instruction = Decode(code);
+        int operand = instruction.Op0Kind == OpKind.Memory ? 0 : 1;
+        return code switch
+        {
+            Code.Clflush_m8 => 1,
+
+            // INVLPG, LEA, prefetches and NOPs never touch it.
+            _ when Information.GetInfo(instruction).GetOpAccess(operand) is OpAccess.None or OpAccess.NoMemAccess => 0,
+            _ when instruction.Mnemonic is Mnemonic.Prefetchnta or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1
+                or Mnemonic.Prefetcht2 or Mnemonic.Invlpg => 0,
+
+            // Selectors are words, whatever is stored to.
+            _ when instruction.Op0Register.IsSegmentRegister() || instruction.Op1Register.IsSegmentRegister() => sizeof(ushort),
+            _ => (uint)instruction.MemorySize.GetSize(),
+        };
+    }
+
+    private bool Exists(Code code) =>
+        Execute(OpcodeSpace.WithMemory[code], code, First, obstacle: null, First)?.Vector != ExceptionVector.InvalidOpcode;
+
+    /// <summary>Whether its operand may lie at that address: misaligned ones of SSE have a fault of their own.</summary>
+    private bool MayLieAt(byte[] bytes, Code code, uint address)
+    {
+        bool mayNeedAlignment = Decode(code).CpuidFeatures.Any(feature => feature
+            is CpuidFeature.SSE or CpuidFeature.SSE2 or CpuidFeature.SSE3 or CpuidFeature.SSSE3 or CpuidFeature.FXSR);
+        return !mayNeedAlignment || Execute(bytes, code, address, obstacle: null, First) is null;
+    }
+
+    /// <summary>With the operand at an address, which is in ESI or in the instruction.</summary>
+    private ExceptionInfo? Execute(byte[] bytes, Code code, uint address, Obstacle? obstacle, uint badPage, Action? prepare = null)
+    {
+        bool isInCode = Decode(code).MemoryBase == Register.None;
+        byte[] placed = isInCode ? [.. bytes[..^sizeof(uint)], .. BitConverter.GetBytes(address)] : bytes;
+        return _machine.Execute(placed, obstacle, badPage, () =>
+        {
+            _machine.State.Esi = address;
+            prepare?.Invoke();
+        });
+    }
+
+    private void CheckPage(byte[] bytes, Code code, uint address, uint badPage, Obstacle obstacle)
+    {
+        bool isWritten = IsWritten(code);
+        ExceptionInfo? fault = Execute(bytes, code, address, obstacle, badPage);
+        string what = $"{Convert.ToHexString(bytes)} {Decode(code)} at {address:X}, {obstacle} {badPage:X}";
+        if (obstacle == Obstacle.ReadOnly && !isWritten)
+        {
+            Assert.True(fault?.Vector != ExceptionVector.PageFault, $"{what} faults");
+            return;
+        }
+
+        Assert.True(fault is not null, $"{what} doesn't fault");
+        uint error = (obstacle == Obstacle.Missing ? 0 : PageFaultError.Protection)
+            | (isWritten ? PageFaultError.Write : 0)
+            | (obstacle == Obstacle.Supervisor ? PageFaultError.User : 0);
+        Assert.True((fault.Value.Vector, fault.Value.ErrorCode) == (ExceptionVector.PageFault, error), $"{what}: {fault}");
+        uint lowest = badPage == First ? address : Math.Max(address, Second);
+        if (SizeOf(code) > LargestElement)
+        {
+            // In which order an area's parts are checked is the processor's choice.
+            uint end = badPage == First ? Second : address + SizeOf(code);
+            Assert.InRange(fault.Value.Address, lowest, end - 1);
+        }
+        else
+        {
+            Assert.True(fault.Value.Address == lowest, $"{what}: {fault}, expected address {lowest:X}");
+        }
+
+        _machine.AssertUnchanged(what);
+    }
+
+    private void CheckLimit(byte[] bytes, Code code, SegmentName name, uint limit, int vector)
+    {
+        ExceptionInfo? fault = Execute(
+            bytes,
+            code,
+            First,
+            obstacle: null,
+            First,
+            () => _machine.Cpu.SetSegment(name, _machine.State.Es with { Limit = limit }));
+        string what = $"{Convert.ToHexString(bytes)} with a limit of {limit:X}";
+        Assert.True((fault?.Vector, fault?.ErrorCode) == (vector, 0u), $"{what}: {fault}");
+        _machine.AssertUnchanged(what);
+    }
+}

@@ -1,0 +1,119 @@
+using Iced.Intel;
+
+namespace Lguest.Cpu.Tests.Faults;
+
+/// <summary>
+/// Every instruction that pushes or pops, the stack placed so that each byte in turn is the first, or the last, that lies
+/// where it mustn't.
+/// </summary>
+public sealed class StackFaultTests : IDisposable
+{
+    private const uint First = FaultMachine.First;
+    private const uint Second = FaultMachine.Second;
+
+    private readonly FaultMachine _machine = new();
+
+    /// <summary>Those that this processor has. How far ENTER reaches depends on its operands: see ProcedureFrameTests.</summary>
+    public static TheoryData<Code> Instructions()
+    {
+        using var tests = new StackFaultTests();
+        return [.. OpcodeSpace.WithStack.Keys.Where(code => code.Mnemonic() != Mnemonic.Enter && tests.Exists(code))];
+    }
+
+    public void Dispose() => _machine.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void A_stack_that_reaches_a_forbidden_page_is_a_page_fault_and_changes_nothing(Code code)
+    {
+        uint size = SizeOf(code);
+        foreach (Obstacle obstacle in Enum.GetValues<Obstacle>())
+        {
+            // A far call from an outer ring, POPs of inner rings' segments and IRET fail for other reasons first.
+            if (obstacle == Obstacle.Supervisor && IsFar(code))
+            {
+                continue;
+            }
+
+            for (uint inFirst = 0; inFirst <= size; inFirst++)
+            {
+                if (inFirst < size)
+                {
+                    CheckPage(code, Second - inFirst, size, Second, obstacle);
+                }
+
+                if (inFirst > 0)
+                {
+                    CheckPage(code, Second - inFirst, size, First, obstacle);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void A_stack_that_reaches_behind_its_limit_is_a_stack_fault_and_changes_nothing(Code code)
+    {
+        uint size = SizeOf(code);
+        for (uint within = 0; within < size; within++)
+        {
+            uint limit = First + within - 1;
+            ExceptionInfo? fault = _machine.Execute(OpcodeSpace.WithStack[code], obstacle: null, First, () =>
+            {
+                Place(code, First, size);
+                _machine.Cpu.SetSegment(SegmentName.Ss, _machine.State.Ss with { Limit = limit });
+            });
+            string what = $"{Decode(code)} with a limit of {limit:X}";
+            Assert.True((fault?.Vector, fault?.ErrorCode) == (ExceptionVector.StackSegment, 0u), $"{what}: {fault}");
+            _machine.AssertUnchanged(what);
+        }
+    }
+
+    private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithStack[code]).Decode();
+
+    private static bool IsFar(Code code) => Decode(code) is var instruction
+        && (instruction.IsCallFar || instruction.IsCallFarIndirect || instruction.Code.ToString().StartsWith("Retf", StringComparison.Ordinal)
+            || instruction.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd);
+
+    private static bool IsPush(Code code) => Decode(code).StackPointerIncrement < 0;
+
+    /// <summary>Bytes pushed or popped; LEAVE pops one register, from where EBP points.</summary>
+    private static uint SizeOf(Code code) => code switch
+    {
+        Code.Leavew => sizeof(ushort),
+        Code.Leaved => sizeof(uint),
+        _ => (uint)Math.Abs(Decode(code).StackPointerIncrement) - ImmediateOf(code),
+    };
+
+    // RET n frees what it doesn't read.
+    private static uint ImmediateOf(Code code) =>
+        Decode(code) is { Mnemonic: Mnemonic.Ret or Mnemonic.Retf, OpCount: 1 } instruction ? instruction.Immediate16 : 0u;
+
+    private bool Exists(Code code) => _machine.Execute(
+        OpcodeSpace.WithStack[code], obstacle: null, First, () => Place(code, First, SizeOf(code)))?.Vector != ExceptionVector.InvalidOpcode;
+
+    private void Place(Code code, uint start, uint size) =>
+        _machine.State.Esp = _machine.State.Ebp = IsPush(code) ? start + size : start;
+
+    private void CheckPage(Code code, uint start, uint size, uint badPage, Obstacle obstacle)
+    {
+        ExceptionInfo? fault = _machine.Execute(
+            OpcodeSpace.WithStack[code], obstacle, badPage, () => Place(code, start, size));
+        string what = $"{Decode(code)} at {start:X}, {obstacle} {badPage:X}";
+        if (obstacle == Obstacle.ReadOnly && !IsPush(code))
+        {
+            Assert.True(fault?.Vector != ExceptionVector.PageFault, $"{what} faults");
+            return;
+        }
+
+        // Which of several elements is pushed first decides the address.
+        uint error = (obstacle == Obstacle.Missing ? 0 : PageFaultError.Protection)
+            | (IsPush(code) ? PageFaultError.Write : 0)
+            | (obstacle == Obstacle.Supervisor ? PageFaultError.User : 0);
+        Assert.True((fault?.Vector, fault?.ErrorCode) == (ExceptionVector.PageFault, error), $"{what}: {fault}");
+        uint lowest = badPage == First ? start : Math.Max(start, Second);
+        uint end = badPage == First ? Math.Min(start + size, Second) : start + size;
+        Assert.InRange(fault!.Value.Address, lowest, end - 1);
+        _machine.AssertUnchanged(what);
+    }
+}

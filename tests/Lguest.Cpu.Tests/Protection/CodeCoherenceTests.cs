@@ -1,0 +1,229 @@
+using Iced.Intel;
+using Lguest.Cpu.Memory;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lguest.Cpu.Tests.Protection;
+
+/// <summary>Code that moves under the processor's feet: remapped, seen twice, written through another address.</summary>
+public sealed class CodeCoherenceTests : IDisposable
+{
+    private const uint PageSize = PhysicalMemory.PageSize;
+    private const uint Flags = 7;
+    private const uint Here = 0x4_0000;
+    private const uint There = 0x4_8000;
+    private const uint FrameA = 0x5_0000;
+    private const uint FrameB = 0x5_8000;
+
+    private readonly ProtectedMachine _machine = new();
+
+    public CodeCoherenceTests() => _machine.MapWithHole();
+
+    public static TheoryData<string> Invalidations => ["invlpg", "cr3", "cr4", "cr0"];
+
+    public void Dispose() => _machine.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Invalidations))]
+    public void A_code_page_that_is_remapped_is_executed_from_its_new_frame(string how)
+    {
+        Place(FrameA, a => a.mov(eax, 1));
+        Place(FrameB, a => a.mov(eax, 2));
+        Map(Here, FrameA);
+        Run(Here, 1);
+        Assert.Equal(1u, _machine.State.Eax);
+
+        Map(Here, FrameB);
+        Invalidate(how);
+        Run(Here, 1);
+        Assert.Equal(2u, _machine.State.Eax);
+    }
+
+    [Fact]
+    public void A_jump_into_a_page_that_was_remapped_since_leads_into_the_new_frame()
+    {
+        Place(FrameA, a => a.mov(eax, 1));
+        Place(FrameB, a => a.mov(eax, 2));
+        Map(Here, FrameA);
+        uint jump = Machine.CodeBase + 0x100;
+        _machine.Machine.Assemble(a => a.jmp(Here), jump);
+
+        // Twice, so that whatever the processor remembers of the jump is used.
+        Run(jump, 2);
+        Run(jump, 2);
+        Assert.Equal(1u, _machine.State.Eax);
+
+        Map(Here, FrameB);
+        Invalidate("invlpg");
+        Run(jump, 2);
+        Assert.Equal(2u, _machine.State.Eax);
+    }
+
+    [Fact]
+    public void The_same_code_at_two_addresses_is_changed_at_both_by_a_store_to_either()
+    {
+        Place(FrameA, a => a.mov(eax, 1));
+        Map(Here, FrameA);
+        Map(There, FrameA);
+        foreach ((uint written, byte value) in ((uint, byte)[])[(Here, 2), (There, 3), (Here, 4)])
+        {
+            Run(Here, 1);
+            Run(There, 1);
+            _machine.Machine.Assemble(a => a.mov(__byte_ptr[written + 1], value), Machine.CodeBase);
+            Run(Machine.CodeBase, 1);
+            foreach (uint address in (uint[])[Here, There])
+            {
+                _machine.State.Eax = 0;
+                Run(address, 1);
+                Assert.Equal(value, _machine.State.Eax);
+                Assert.Equal(address + 5, _machine.State.Eip);
+            }
+        }
+    }
+
+    [Fact]
+    public void Code_at_two_addresses_jumps_relative_to_where_it_is()
+    {
+        // One page on: another frame behind each of the two.
+        _machine.Memory.Write(FrameA, [0xE9, .. BitConverter.GetBytes(PageSize - 5)]);
+        Map(Here, FrameA);
+        Map(There, FrameA);
+        Place(Here + PageSize, a => a.mov(eax, 1));
+        Place(There + PageSize, a => a.mov(eax, 2));
+        for (int turn = 0; turn < 3; turn++)
+        {
+            Run(Here, 2);
+            Assert.Equal(1u, _machine.State.Eax);
+            Run(There, 2);
+            Assert.Equal(2u, _machine.State.Eax);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void An_instruction_across_two_pages_follows_either_of_them(int inFirst)
+    {
+        uint start = Here + PageSize - (uint)inFirst;
+        byte[] code = [0xB8, 1, 0, 0, 0];
+        for (int frame = 0; frame < 2; frame++)
+        {
+            // In frame B the immediate's last byte differs, or all of it.
+            code[^1] = (byte)frame;
+            _machine.Memory.Write(frame == 0 ? FrameA : FrameB, code.AsSpan(inFirst));
+        }
+
+        _machine.Memory.Write(start, code.AsSpan(0, inFirst));
+        Map(Here + PageSize, FrameA);
+        Run(start, 1);
+        Assert.Equal(1u, _machine.State.Eax);
+
+        Map(Here + PageSize, FrameB);
+        Invalidate("invlpg", Here + PageSize);
+        Run(start, 1);
+        Assert.Equal(0x0100_0001u, _machine.State.Eax);
+
+        // A store to the second page, by another address, and one to the first page.
+        _machine.Machine.Assemble(a => a.mov(__byte_ptr[FrameB + (5 - inFirst) - 1], 2), Machine.CodeBase);
+        Run(Machine.CodeBase, 1);
+        Run(start, 1);
+        Assert.Equal(0x0200_0001u, _machine.State.Eax);
+        _machine.Machine.Assemble(a => a.mov(__byte_ptr[start], 0xBB), Machine.CodeBase);
+        Run(Machine.CodeBase, 1);
+        Run(start, 1);
+        Assert.Equal(0x0200_0001u, _machine.State.Ebx);
+    }
+
+    [Fact]
+    public void A_second_page_that_goes_away_is_a_page_fault_at_its_first_byte()
+    {
+        uint start = Here + PageSize - 1;
+        _machine.Memory.Write(start, [0xB8, 1, 0, 0, 0]);
+        Run(start, 1);
+        _machine.SetPage(Here + PageSize, 0);
+        Invalidate("invlpg", Here + PageSize);
+        _machine.Machine.StopAtExceptions = true;
+        Run(start, 1);
+        ExceptionInfo fault = Assert.Single(_machine.Exceptions);
+        Assert.Equal((ExceptionVector.PageFault, 0u, Here + PageSize), (fault.Vector, fault.ErrorCode, fault.Address));
+        Assert.Equal(start, _machine.State.Eip);
+    }
+
+    [Fact]
+    public void Bytes_that_run_off_a_page_are_a_page_fault_before_they_are_undefined()
+    {
+        // UD1 has a ModRM byte, which isn't there.
+        uint start = ProtectedMachine.MissingPage - 2;
+        _machine.Memory.Write(start, [0x0F, 0xB9]);
+        _machine.Machine.StopAtExceptions = true;
+        Run(start, 1);
+        ExceptionInfo fault = Assert.Single(_machine.Exceptions);
+        Assert.Equal((ExceptionVector.PageFault, ProtectedMachine.MissingPage), (fault.Vector, fault.Address));
+    }
+
+    [Theory]
+    [InlineData(14, -1)]
+    [InlineData(15, ExceptionVector.GeneralProtection)]
+    public void An_instruction_has_15_bytes_at_most(int prefixes, int vector)
+    {
+        _machine.Memory.Write(Machine.CodeBase, [.. Enumerable.Repeat((byte)0x66, prefixes), 0x40]);
+        _machine.Machine.StopAtExceptions = true;
+        Run(Machine.CodeBase, 1);
+        Assert.Equal(vector, _machine.Exceptions.Count == 0 ? -1 : _machine.Exceptions[0].Vector);
+    }
+
+    [Fact]
+    public void Too_many_bytes_up_to_a_missing_page_are_too_many_all_the_same()
+    {
+        uint start = ProtectedMachine.MissingPage - 15;
+        _machine.Memory.Write(start, [.. Enumerable.Repeat((byte)0x66, 15)]);
+        _machine.Machine.StopAtExceptions = true;
+        Run(start, 1);
+        Assert.Equal(ExceptionVector.GeneralProtection, Assert.Single(_machine.Exceptions).Vector);
+
+        _machine.Exceptions.Clear();
+        Run(start + 1, 1);
+        Assert.Equal(ExceptionVector.PageFault, Assert.Single(_machine.Exceptions).Vector);
+    }
+
+    private void Place(uint address, Action<Assembler> program) => _machine.Machine.Assemble(program, address);
+
+    private void Map(uint linear, uint frame) => _machine.SetPage(linear, frame | Flags);
+
+    private void Run(uint address, ulong instructions)
+    {
+        _machine.State.Eip = address;
+        _machine.Cpu.Run(instructions);
+    }
+
+    /// <summary>Has the guest do it.</summary>
+    private void Invalidate(string how, uint address = Here)
+    {
+        int count = _machine.Machine.Assemble(
+            a =>
+            {
+                switch (how)
+                {
+                    case "invlpg":
+                        a.invlpg(__[address]);
+                        break;
+                    case "cr3":
+                        a.mov(ecx, cr3);
+                        a.mov(cr3, ecx);
+                        break;
+                    case "cr4":
+                        a.mov(ecx, cr4);
+                        a.xor(ecx, (int)Cr4.Pge);
+                        a.mov(cr4, ecx);
+                        break;
+                    default:
+                        a.mov(ecx, cr0);
+                        a.xor(ecx, (int)Cr0.Wp);
+                        a.mov(cr0, ecx);
+                        break;
+                }
+            },
+            Machine.CodeBase);
+        _machine.Cpu.Run((ulong)count);
+    }
+}
