@@ -50,6 +50,16 @@ public class CommandLineTests
         Assert.Equal([new DiskOption(path, (DiskMode)mode)], Parse("64m", "vmlinux", $"--block={text}").Disks);
 
     [Fact]
+    public void Two_disks_may_be_alike()
+    {
+        DiskOption disk = new("d", DiskMode.Snapshot);
+        OptionWord[] options = [new("block", "d,snapshot"), new("stats", null), new("block", "d,snapshot"), new("stats", null)];
+
+        Assert.Equal([disk, disk], Parse("64m", "vmlinux", "--block=d,snapshot", "--block=d,snapshot").Disks);
+        Assert.Equal(2, OptionLibrary.Check(options).Block.Count());
+    }
+
+    [Fact]
     public void Every_option_goes_to_the_same_place_without_the_library_as_with_it()
     {
         OptionWord[] options =

@@ -174,7 +174,17 @@ public sealed partial class DiskTests : IDisposable
         var said = new StringBuilder();
         while (count > 0)
         {
-            string? line = process.StandardOutput.ReadLineAsync(patience.Token).AsTask().GetAwaiter().GetResult();
+            string? line;
+            try
+            {
+                line = process.StandardOutput.ReadLineAsync(patience.Token).AsTask().GetAwaiter().GetResult();
+            }
+            catch (OperationCanceledException)
+            {
+                process.Kill();
+                throw new TimeoutException($"The guest has been too quiet for too long, after: {said}");
+            }
+
             Assert.True(line is not null, $"The guest ended by itself, after: {said}");
             said.Append(line).Append('\n');
             count -= line.StartsWith(word, StringComparison.Ordinal) ? 1 : 0;

@@ -42,7 +42,7 @@ internal static class OptionLibrary
     /// <exception cref="CommandLineException">It won't.</exception>
     internal static DeclaredOptions Check(IReadOnlyList<OptionWord> options)
     {
-        ParserResult<DeclaredOptions> result = Run(options.Distinct().SelectMany(Tokens));
+        ParserResult<DeclaredOptions> result = Run(WithoutRepeats(options).SelectMany(Tokens));
         return result.Errors.FirstOrDefault() is { } error ? throw new CommandLineException(Explain(error)) : result.Value;
     }
 
@@ -51,14 +51,14 @@ internal static class OptionLibrary
     {
         var placed = new DeclaredOptions();
         var lists = new Dictionary<PropertyInfo, List<string>>();
-        foreach (OptionWord option in options.Distinct())
+        foreach (OptionWord option in options)
         {
             if (Declaration(option.Name) is not { } property)
             {
                 return null;
             }
 
-            if (property.PropertyType != typeof(IEnumerable<string>))
+            if (!IsList(property))
             {
                 property.SetValue(placed, property.PropertyType == typeof(bool) ? true : option.Value);
             }
@@ -104,12 +104,18 @@ internal static class OptionLibrary
     {
         foreach (IGrouping<string, OptionWord> repeated in options.Distinct().GroupBy(option => option.Name).Where(group => group.Count() > 1))
         {
-            if (Declaration(repeated.Key) is { } property && property.PropertyType != typeof(IEnumerable<string>))
+            if (Declaration(repeated.Key) is { } property && !IsList(property))
             {
                 throw new CommandLineException($"{string.Join(" and ", repeated)} contradict each other: give one of them");
             }
         }
     }
+
+    // To say a thing twice is to say it once, but for disks: those are two, though they be alike.
+    private static IEnumerable<OptionWord> WithoutRepeats(IReadOnlyList<OptionWord> options) =>
+        options.Where((option, i) => (Declaration(option.Name) is { } property && IsList(property)) || !options.Take(i).Contains(option));
+
+    private static bool IsList(PropertyInfo property) => property.PropertyType == typeof(IEnumerable<string>);
 
     // Nor on --stats=yes, nor on an empty value.
     private static void CheckValues(IReadOnlyList<OptionWord> options)
