@@ -25,15 +25,28 @@ internal sealed class SharedBinding(DmaRouter router, DmaBinding binding, Shared
     public void Offer()
     {
         uint looks = Math.Min(binding.Count, MostLooks);
+        uint start = _next;
         for (uint i = 0; i < looks && Offered < binding.Count; i++)
         {
-            uint address = router.BufferAddress(binding, _next);
-            if (router.IsFree(address) && !inbox.Offers(this, address) && !inbox.TryOffer(this, address, Capacity(address)))
+            uint index = (start + i) % binding.Count;
+            uint address = router.BufferAddress(binding, index);
+            if (!router.IsFree(address) || inbox.Offers(this, address))
+            {
+                continue;
+            }
+
+            if (!inbox.TryOffer(this, address, Capacity(address)))
             {
                 return;
             }
 
-            _next = (_next + 1) % binding.Count;
+            // Only what is offered has had its turn.
+            _next = (index + 1) % binding.Count;
+        }
+
+        if (_next == start && looks < binding.Count)
+        {
+            _next = (start + looks) % binding.Count;
         }
     }
 

@@ -83,7 +83,7 @@ public sealed class SharedKeys : IDmaReceiver
     /// </summary>
     private void AnswerRequest(SharedBinding binding)
     {
-        if (binding.Inbox.IsOpen && !binding.Inbox.HasOffers && _peers.TakeRequest(binding.Inbox.Number))
+        if (binding.Inbox.IsOpen && _peers.TakeRequest(binding.Inbox.Number) && !binding.Inbox.HasOffers)
         {
             _router.Interrupt(binding.Irq);
         }

@@ -94,6 +94,33 @@ public sealed class SharedNetworkDeviceTests : IDisposable
     }
 
     [Fact]
+    public void The_turn_goes_on_after_the_buffer_that_was_offered_last()
+    {
+        _second.Bind(buffers: 4);
+        _first.Send(_second, Peer.Frame(60));
+        _first.Send(_second, Peer.Frame(61));
+        _second.Bench.Service();
+        _second.Free(0);
+        _second.Bench.Service();
+        for (int i = 0; i < 3; i++)
+        {
+            _first.Send(_second, Peer.Frame(62 + i));
+        }
+
+        _second.Bench.Service();
+        for (int i = 0; i < 4; i++)
+        {
+            _second.Free(i);
+        }
+
+        _second.Bench.Service();
+        _first.Send(_second, Peer.Frame(65));
+        _second.Bench.Service();
+
+        Assert.Equal((0u, 65u, 0u, 0u), (_second.Used(0), _second.Used(1), _second.Used(2), _second.Used(3)));
+    }
+
+    [Fact]
     public void Nobody_who_receives_means_that_nothing_is_used_and_nothing_is_said()
     {
         Assert.Equal(0u, _first.Send(_second, Peer.Frame(60)));

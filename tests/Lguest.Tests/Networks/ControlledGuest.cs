@@ -13,6 +13,12 @@ internal sealed class ControlledGuest : IDisposable
         while read -r line; do eval "$line"; echo "status=$?"; done
         """;
 
+    /// <summary>
+    /// Prints the checksum of what one connection brings. Without an open input, nc would close its side, which makes the
+    /// other side's nc end before it has sent all.
+    /// </summary>
+    public const string Receive = "nc -l -p 5000 <>/tmp/open | md5sum";
+
     private const string Status = "status=";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
@@ -26,7 +32,7 @@ internal sealed class ControlledGuest : IDisposable
         _process = LguestProcess.Start(ShippedImages.Arguments(_folder, Script, arguments));
         _process.ErrorDataReceived += (_, _) => { };
         _process.BeginErrorReadLine();
-        Do("true");
+        Do("mkfifo /tmp/open");
     }
 
     /// <summary>The process that is the guest.</summary>

@@ -32,9 +32,9 @@ public sealed class SharedNetworkTests : IDisposable
         using ControlledGuest second = StartOn(_folder.Path("link"), 2, $"--block={data},ro");
 
         Assert.Contains("3 packets received", first.Do("ping -c 3 10.9.0.2"), StringComparison.Ordinal);
-        const string Exchange = "(nc -l -p 5000 | md5sum >/tmp/sum) & until nc 10.9.0.{0} 5000 </dev/lgbc; do sleep 1; done; wait; cat /tmp/sum";
-        string firsts = Exchange.Replace("{0}", "2", StringComparison.Ordinal);
-        string seconds = Exchange.Replace("{0}", "1", StringComparison.Ordinal);
+        const string Exchange = $"({ControlledGuest.Receive} >/tmp/sum) & until nc 10.9.0.NUMBER 5000 </dev/lgbc; do sleep 1; done; wait; cat /tmp/sum";
+        string firsts = Exchange.Replace("NUMBER", "2", StringComparison.Ordinal);
+        string seconds = Exchange.Replace("NUMBER", "1", StringComparison.Ordinal);
         first.Begin(firsts);
         second.Begin(seconds);
 
@@ -80,13 +80,12 @@ public sealed class SharedNetworkTests : IDisposable
             using ControlledGuest third = Start(3);
             Assert.True(Addresses().Count == 3, when);
             third.Begin("while :; do nc -w 1 10.9.0.1 6000; done </dev/zero >/dev/null 2>&1 & ping -q -i 0.01 10.9.0.2");
-            const string Receive = "nc -l -p 5000 | md5sum";
-            second.Begin(Receive);
+            second.Begin(ControlledGuest.Receive);
             first.Begin("until nc 10.9.0.2 5000 </dev/lgbc; do sleep 1; done");
             Thread.Sleep(_random.Next(500));
             third.Process.Kill();
 
-            Assert.Contains(checksum, second.End(Receive), StringComparison.Ordinal);
+            Assert.Contains(checksum, second.End(ControlledGuest.Receive), StringComparison.Ordinal);
             first.End("sending");
             Assert.True(SpinWait.SpinUntil(() => Addresses().Count == 2, Patience), when);
         }
@@ -107,12 +106,11 @@ public sealed class SharedNetworkTests : IDisposable
         first.Do("ping -q -i 0.01 10.9.0.3 >/dev/null &");
         for (int stop = 0; stop < (IsLongRun ? 1000 : 10); stop++)
         {
-            const string Receive = "nc -l -p 5000 | md5sum";
-            second.Begin(Receive);
+            second.Begin(ControlledGuest.Receive);
             Thread.Sleep(_random.Next(50));
             LguestProcess.Send("STOP", third.Process);
             first.Do("until nc 10.9.0.2 5000 </dev/lgbc; do sleep 1; done");
-            Assert.Contains(checksum, second.End(Receive), StringComparison.Ordinal);
+            Assert.Contains(checksum, second.End(ControlledGuest.Receive), StringComparison.Ordinal);
             LguestProcess.Send("CONT", third.Process);
         }
 

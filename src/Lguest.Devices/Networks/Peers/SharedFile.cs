@@ -110,7 +110,14 @@ internal sealed unsafe class SharedFile : IDisposable
     private static SafeFileHandle OpenFile(string path)
     {
         const int Flags = SystemCalls.OpenReadWrite | SystemCalls.OpenCloseOnExec | SystemCalls.OpenNonBlocking;
-        int descriptor = SystemCalls.Open(path, Flags | SystemCalls.OpenCreate, OwnersOnly);
+
+        // Where everybody may make files, the host refuses to "make" one that is there and somebody else's.
+        int descriptor = SystemCalls.Open(path, Flags);
+        if (descriptor < 0 && Marshal.GetLastPInvokeError() == SystemCalls.Enoent)
+        {
+            descriptor = SystemCalls.Open(path, Flags | SystemCalls.OpenCreate, OwnersOnly);
+        }
+
         if (descriptor >= 0)
         {
             return new SafeFileHandle(descriptor, ownsHandle: true);

@@ -53,9 +53,9 @@ internal sealed unsafe class SlotTable
     /// <summary>A slot's bit in the directory.</summary>
     public static ulong Bit(int slot) => 1ul << slot;
 
-    /// <summary>Whether the owner that made a claim lives.</summary>
+    /// <summary>Whether the owner that made a claim lives. This guest never claims anything of its own.</summary>
     public bool IsAlive(int slot, EntryState claim) =>
-        slot == Own || (claim.IsOf(Volatile.Read(ref _memory.Incarnation(slot))) && _file.IsLocked(slot));
+        slot != Own && claim.IsOf(Volatile.Read(ref _memory.Incarnation(slot))) && _file.IsLocked(slot);
 
     /// <summary>Clears the slots of the dead. Any thread may call.</summary>
     public void ClearDead() => ClearDead(_file, Own);
