@@ -67,6 +67,23 @@ public sealed class SmallFamilyTests : IDisposable
         Assert.Equal(1ul, _machine.Cpu.Retired);
     }
 
+    [Theory]
+    [InlineData("C3", 4u)]
+    [InlineData("C20000", 4u)]
+    [InlineData("C20800", 12u)]
+    [InlineData("C2FCFF", 0x1_0000u)]
+    [InlineData("66C3", 2u)]
+    [InlineData("66C20800", 10u)]
+    public void A_near_return_frees_what_it_says(string code, uint freed)
+    {
+        const uint target = 0x2345;
+        const uint stack = 0x2_0000;
+        _machine.WriteUInt32(stack, target);
+        _machine.Cpu.State.Esp = stack;
+        _machine.Execute(Convert.FromHexString(code));
+        Assert.Equal((target, stack + freed), (_machine.Cpu.State.Eip, _machine.Cpu.State.Esp));
+    }
+
     [Fact]
     public void INTO_without_overflow_does_nothing()
     {

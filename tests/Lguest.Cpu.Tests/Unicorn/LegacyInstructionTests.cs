@@ -48,7 +48,7 @@ public sealed class LegacyInstructionTests : IDisposable
         "C406", "C51E", "0FB206", "0FB40E", "0FB516",
         "06", "0E", "16", "1E", "0FA0", "0FA8", "07", "17", "1F", "0FA1", "0FA9",
         "63C8", "6306", "6316",
-        "CB", "CA0800", "CF", "FF2E", "FF1E",
+        "C3", "C20800", "CB", "CA0800", "CF", "FF2E", "FF1E",
         "9C", "9D", "C8100000", "C8100003", "C9",
     ];
 
