@@ -62,7 +62,7 @@ internal sealed class ExecutionRecorder : IInstructionTracer
     private readonly Dictionary<ExecutionRecord.Key, long> _counts = [];
     private int _lastLength = -1;
     private bool _lastIs32;
-    private Code _code;
+    private Code[] _codes = [];
     private string? _testClass;
     private ulong _retiredBefore;
 
@@ -76,7 +76,7 @@ internal sealed class ExecutionRecorder : IInstructionTracer
             code.CopyTo(_lastBytes);
             _lastLength = code.Length;
             _lastIs32 = is32;
-            _code = Identify(code.ToArray(), is32 ? 32 : 16);
+            _codes = Identify(code.ToArray(), is32 ? 32 : 16);
         }
 
         _testClass = TestContext.Current.TestClass?.TestClassName ?? _testClass;
@@ -102,20 +102,21 @@ internal sealed class ExecutionRecorder : IInstructionTracer
         if (_lastLength >= 0 && _testClass is not null)
         {
             string name = _testClass[(_testClass.LastIndexOf('.') + 1)..];
-            var key = new ExecutionRecord.Key(_code, name, processor.Retired > _retiredBefore);
-            _counts[key] = _counts.GetValueOrDefault(key) + 1;
+            foreach (Code code in _codes)
+            {
+                var key = new ExecutionRecord.Key(code, name, processor.Retired > _retiredBefore);
+                _counts[key] = _counts.GetValueOrDefault(key) + 1;
+            }
         }
     }
 
-    private static Code Identify(byte[] bytes, int bitness)
+    /// <summary>The encoding; for what is undefined here, all that it is elsewhere.</summary>
+    private static Code[] Identify(byte[] bytes, int bitness)
     {
         byte[] padded = [.. bytes, .. new byte[LongestInstruction]];
         Code code = Decoder.Create(bitness, padded).Decode().Code;
-        for (int i = 0; code == Code.INVALID && i < Requests.Length; i++)
-        {
-            code = Decoder.Create(bitness, padded, Requests[i]).Decode().Code;
-        }
-
-        return code;
+        return code != Code.INVALID
+            ? [code]
+            : [.. Requests.Select(request => Decoder.Create(bitness, padded, request).Decode().Code).Distinct()];
     }
 }
