@@ -20,6 +20,10 @@ public interface IBlockBackend : IDisposable
     /// <exception cref="IOException">The range isn't all inside <see cref="Length"/>, or the host couldn't read it.</exception>
     void Read(ulong offset, Span<byte> destination);
 
+    /// <summary>Does what <see cref="Read"/> does, if it can be done without waiting for anything.</summary>
+    /// <returns>False when it can't: nothing is known then, and <paramref name="destination"/> may have been written to.</returns>
+    bool TryRead(ulong offset, Span<byte> destination) => false;
+
     /// <summary>
     /// Writes <paramref name="source"/> at <paramref name="offset"/>. When it returns, the data survives the
     /// death of this process; <see cref="Flush"/> makes it survive a power cut.

@@ -1,3 +1,5 @@
+using System.Reflection;
+using CommandLine;
 using Lguest.CommandLine;
 using Lguest.Host;
 
@@ -46,6 +48,38 @@ public class CommandLineTests
     [InlineData("ro", "ro", (int)DiskMode.ReadWrite)]
     public void A_disk_may_be_read_only_or_a_snapshot(string text, string path, int mode) =>
         Assert.Equal([new DiskOption(path, (DiskMode)mode)], Parse("64m", "vmlinux", $"--block={text}").Disks);
+
+    [Fact]
+    public void Two_disks_may_be_alike()
+    {
+        DiskOption disk = new("d", DiskMode.Snapshot);
+        OptionWord[] options = [new("block", "d,snapshot"), new("stats", null), new("block", "d,snapshot"), new("stats", null)];
+
+        Assert.Equal([disk, disk], Parse("64m", "vmlinux", "--block=d,snapshot", "--block=d,snapshot").Disks);
+        Assert.Equal(2, OptionLibrary.Check(options).Block.Count());
+    }
+
+    [Fact]
+    public void Every_option_goes_to_the_same_place_without_the_library_as_with_it()
+    {
+        OptionWord[] options =
+        [
+            .. typeof(DeclaredOptions).GetProperties().SelectMany(property =>
+            {
+                string name = property.GetCustomAttribute<OptionAttribute>()!.LongName;
+                return property.PropertyType == typeof(bool) ? [new OptionWord(name, null)]
+                    : property.PropertyType == typeof(string) ? [new OptionWord(name, $"a={name}")]
+                    : new[] { new OptionWord(name, "b"), new OptionWord(name, "a") };
+            }),
+        ];
+
+        DeclaredOptions? placed = OptionLibrary.Place(options);
+        DeclaredOptions check = OptionLibrary.Check(options);
+
+        Assert.NotNull(placed);
+        Assert.All(typeof(DeclaredOptions).GetProperties(), property => Assert.Equal(property.GetValue(check), property.GetValue(placed)));
+        Assert.All(typeof(DeclaredOptions).GetProperties(), property => Assert.NotEqual(property.GetValue(new DeclaredOptions()), property.GetValue(placed)));
+    }
 
     [Fact]
     public void A_word_is_never_the_value_of_the_option_before_it()

@@ -79,6 +79,22 @@ public sealed class RawImage : IBlockBackend
         }
     }
 
+    /// <summary>Reads what the host has in memory. Where it can't tell, it is as if that were nothing.</summary>
+    public unsafe bool TryRead(ulong offset, Span<byte> destination)
+    {
+        this.CheckRange(offset, destination.Length);
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
+
+        fixed (byte* start = destination)
+        {
+            var vector = new SystemCalls.MemoryVector { Start = start, Length = destination.Length };
+            return SystemCalls.ReadVector(_file, &vector, 1, (long)offset, SystemCalls.ReadWithoutWaiting) == destination.Length;
+        }
+    }
+
     /// <inheritdoc />
     public void Write(ulong offset, ReadOnlySpan<byte> source)
     {

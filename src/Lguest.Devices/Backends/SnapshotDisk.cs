@@ -69,6 +69,21 @@ public sealed class SnapshotDisk : IBlockBackend
         }
     }
 
+    /// <summary>Tries it with the disk below, for what hasn't changed.</summary>
+    public bool TryRead(ulong offset, Span<byte> destination)
+    {
+        this.CheckRange(offset, destination.Length);
+        for (int i = 0; i < destination.Length; i += PartOfCluster(offset + (ulong)i, destination.Length - i))
+        {
+            if (IsChanged(offset + (ulong)i))
+            {
+                return false;
+            }
+        }
+
+        return _below.TryRead(offset, destination);
+    }
+
     /// <inheritdoc />
     public void Write(ulong offset, ReadOnlySpan<byte> source)
     {

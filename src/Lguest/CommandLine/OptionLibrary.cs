@@ -7,7 +7,8 @@ namespace Lguest.CommandLine;
 
 /// <summary>
 /// All dealings with CommandLineParser, which checks options against <see cref="DeclaredOptions"/> and writes the
-/// help. It costs tens of milliseconds: nobody calls it without need.
+/// help. It costs tens of milliseconds, as much as all else before the guest's first instruction: options that are
+/// written as declared go to their places without it.
 /// </summary>
 internal static class OptionLibrary
 {
@@ -18,9 +19,8 @@ internal static class OptionLibrary
     public static DeclaredOptions Parse(IReadOnlyList<OptionWord> options)
     {
         CheckRepeats(options);
-        ParserResult<DeclaredOptions> result = Run(options.Distinct().SelectMany(Tokens));
         CheckValues(options);
-        return result.Errors.FirstOrDefault() is { } error ? throw new CommandLineException(Explain(error)) : result.Value;
+        return Place(options) ?? Check(options);
     }
 
     /// <summary>The list of options with their help.</summary>
@@ -36,6 +36,44 @@ internal static class OptionLibrary
             MaximumDisplayWidth = HelpWidth,
         };
         return help.AddOptions(Run([])).ToString();
+    }
+
+    /// <summary>Lets the library give options their places.</summary>
+    /// <exception cref="CommandLineException">It won't.</exception>
+    internal static DeclaredOptions Check(IReadOnlyList<OptionWord> options)
+    {
+        ParserResult<DeclaredOptions> result = Run(WithoutRepeats(options).SelectMany(Tokens));
+        return result.Errors.FirstOrDefault() is { } error ? throw new CommandLineException(Explain(error)) : result.Value;
+    }
+
+    /// <summary>Gives options their places as the library would; null when one isn't declared, and the library has to say so.</summary>
+    internal static DeclaredOptions? Place(IReadOnlyList<OptionWord> options)
+    {
+        var placed = new DeclaredOptions();
+        var lists = new Dictionary<PropertyInfo, List<string>>();
+        foreach (OptionWord option in options)
+        {
+            if (Declaration(option.Name) is not { } property)
+            {
+                return null;
+            }
+
+            if (!IsList(property))
+            {
+                property.SetValue(placed, property.PropertyType == typeof(bool) ? true : option.Value);
+            }
+            else if (lists.TryGetValue(property, out List<string>? list))
+            {
+                list.Add(option.Value!);
+            }
+            else
+            {
+                lists.Add(property, [option.Value!]);
+                property.SetValue(placed, lists[property]);
+            }
+        }
+
+        return placed;
     }
 
     // The library takes --name=value apart with regular expressions, which would be half of its cost: it gets
@@ -63,12 +101,18 @@ internal static class OptionLibrary
     {
         foreach (IGrouping<string, OptionWord> repeated in options.Distinct().GroupBy(option => option.Name).Where(group => group.Count() > 1))
         {
-            if (Declaration(repeated.Key) is { } property && property.PropertyType != typeof(IEnumerable<string>))
+            if (Declaration(repeated.Key) is { } property && !IsList(property))
             {
                 throw new CommandLineException($"{string.Join(" and ", repeated)} contradict each other: give one of them");
             }
         }
     }
+
+    // To say a thing twice is to say it once, but for disks: those are two, though they be alike.
+    private static IEnumerable<OptionWord> WithoutRepeats(IReadOnlyList<OptionWord> options) =>
+        options.Where((option, i) => (Declaration(option.Name) is { } property && IsList(property)) || !options.Take(i).Contains(option));
+
+    private static bool IsList(PropertyInfo property) => property.PropertyType == typeof(IEnumerable<string>);
 
     // Nor on --stats=yes, nor on an empty value.
     private static void CheckValues(IReadOnlyList<OptionWord> options)
@@ -95,8 +139,10 @@ internal static class OptionLibrary
     private static CommandLineException NeedsValue(string name) =>
         new($"--{name} needs a value: --{name}={Declaration(name)?.GetCustomAttribute<OptionAttribute>()?.MetaValue}");
 
+    // The attribute's data, not the attribute: that would have to be made, and its setters compiled first.
     private static PropertyInfo? Declaration(string name) => typeof(DeclaredOptions).GetProperties()
-        .FirstOrDefault(property => property.GetCustomAttribute<OptionAttribute>()?.LongName == name);
+        .FirstOrDefault(property => property.GetCustomAttributesData().Any(
+            attribute => attribute.AttributeType == typeof(OptionAttribute) && attribute.ConstructorArguments[0].Value is string declared && declared == name));
 
     private static string Explain(Error error) => error switch
     {

@@ -44,6 +44,19 @@ public sealed class RawImageTests : IDisposable
     }
 
     [Fact]
+    public void What_the_host_has_in_memory_is_read_without_waiting()
+    {
+        using RawImage image = RawImage.Open(_path);
+        byte[] expected = new byte[5000];
+        byte[] bytes = new byte[5000];
+        image.Read(777, expected);
+
+        Assert.SkipUnless(image.TryRead(777, bytes), "The file system of the folder for temporary files can't read without waiting.");
+        Assert.Equal(expected, bytes);
+        Assert.Throws<IOException>(() => image.TryRead(Size - 10, new byte[11]));
+    }
+
+    [Fact]
     public void What_is_written_is_in_the_file_at_once_and_nowhere_else()
     {
         byte[] expected = File.ReadAllBytes(_path);

@@ -60,6 +60,43 @@ public sealed class BlockDeviceTests
     }
 
     [Fact]
+    public void A_read_that_needs_no_waiting_is_answered_at_once()
+    {
+        var disk = new MemoryDisk(4096) { IsQuick = true };
+        Random.Shared.NextBytes(disk.Contents);
+        using Bench bench = Make(disk, out BlockDevice device);
+        bench.WriteList(Reply, (First, 512));
+
+        Send(bench, Read, sector: 5, bytes: 512);
+
+        Assert.Equal(disk.Contents.AsSpan(5 * 512, 512).ToArray(), bench.Read(First, 512));
+        Assert.Equal((512u, Done, Irq), (bench.Used(Reply), Result(bench), bench.Pending));
+        Assert.Equal((1ul, 512ul), (device.Statistics.Requests, device.Statistics.BytesRead));
+    }
+
+    [Fact]
+    public void A_read_that_needs_no_waiting_waits_for_the_write_before_it()
+    {
+        var disk = new MemoryDisk(512) { IsQuick = true };
+        disk.Hold();
+        using Bench bench = Make(disk, out _);
+        bench.WriteList(Reply, (Second, 512));
+        bench.Memory.Write(First, [1, 2, 3], "data");
+        Send(bench, Write, 0, 512, (First, 512));
+        Send(bench, Read, 0, 512);
+
+        disk.Release();
+        while (bench.Used(Reply) == 0)
+        {
+            bench.ClearInterrupts();
+            bench.ServiceUntilInterrupt();
+        }
+
+        Assert.Equal(["write 0+512", "read 0+512"], disk.Log);
+        Assert.Equal([1, 2, 3], bench.Read(Second, 3));
+    }
+
+    [Fact]
     public void A_write_takes_the_data_sent_and_leaves_the_bound_buffers_pages_alone()
     {
         var disk = new MemoryDisk(4096);

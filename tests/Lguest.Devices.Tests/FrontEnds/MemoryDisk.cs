@@ -19,6 +19,9 @@ public sealed class MemoryDisk(int length) : IBlockBackend
     /// <summary>Whether everything fails.</summary>
     public bool IsBroken { get; set; }
 
+    /// <summary>Whether reads need no waiting.</summary>
+    public bool IsQuick { get; set; }
+
     public bool IsDisposed { get; private set; }
 
     /// <summary>Makes all that comes wait until <see cref="Release"/>.</summary>
@@ -30,6 +33,16 @@ public sealed class MemoryDisk(int length) : IBlockBackend
     {
         Do($"read {offset}+{destination.Length}");
         Contents.AsSpan((int)offset, destination.Length).CopyTo(destination);
+    }
+
+    public bool TryRead(ulong offset, Span<byte> destination)
+    {
+        if (IsQuick)
+        {
+            Read(offset, destination);
+        }
+
+        return IsQuick;
     }
 
     public void Write(ulong offset, ReadOnlySpan<byte> source)
