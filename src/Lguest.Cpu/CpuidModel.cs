@@ -83,11 +83,13 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
         | CpuidFeatures.Pge | CpuidFeatures.Cmov | CpuidFeatures.Clfsh | CpuidFeatures.Mmx | CpuidFeatures.Fxsr
         | CpuidFeatures.Sse | CpuidFeatures.Sse2;
 
+    private const CpuidExtendedFeatures BaseExtendedFeatures = CpuidExtendedFeatures.Sse3 | CpuidExtendedFeatures.Ssse3;
+
     /// <summary>For kernels that a host deprivileges: no large pages.</summary>
-    public static CpuidModel Default { get; } = Create(BaseFeatures, CpuidExtendedFeatures.None);
+    public static CpuidModel Default { get; } = Create(BaseFeatures, BaseExtendedFeatures);
 
     /// <summary>For kernels that run at CPL 0: 4 MiB pages too.</summary>
-    public static CpuidModel Native { get; } = Create(BaseFeatures | CpuidFeatures.Pse, CpuidExtendedFeatures.None);
+    public static CpuidModel Native { get; } = Create(BaseFeatures | CpuidFeatures.Pse, BaseExtendedFeatures);
 
     /// <summary>The bits that CR4 can hold: those of the features that are claimed.</summary>
     internal uint WritableCr4 { get; } = ControlBitsOf(Leaves);

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests;
 
@@ -19,7 +20,8 @@ public sealed class Machine : IExceptionHook, IDisposable
     public Machine()
     {
         _memory.AddRam(0, MemorySize);
-        Cpu = new Processor(_memory) { ExceptionHook = this };
+        Cpu = TestEngine.Create(_memory);
+        Cpu.ExceptionHook = this;
         Cpu.State.Esp = StackTop;
         Cpu.State.Eip = CodeBase;
     }
@@ -73,6 +75,7 @@ public sealed class Machine : IExceptionHook, IDisposable
 
     public void Dispose()
     {
+        (Cpu.Tracer as ExecutionRecorder)?.Finish(Cpu);
         Cpu.Dispose();
         _memory.Dispose();
     }

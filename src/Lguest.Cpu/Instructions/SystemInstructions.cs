@@ -18,7 +18,8 @@ internal static unsafe class SystemInstructions
             case Mnemonic.Hlt:
                 op->Handler = &Halt;
                 return Lowered.EndsBlock;
-            case Mnemonic.Invd or Mnemonic.Wbinvd:
+            case Mnemonic.Invd or Mnemonic.Wbinvd or Mnemonic.Wbnoinvd:
+                // Before WBNOINVD its REP was ignored, and is where CPUID doesn't claim it.
                 op->Handler = &WriteBackCaches;
                 return Lowered.Continues;
             case Mnemonic.Invlpg:

@@ -56,6 +56,62 @@ public sealed class AddressingTests : IDisposable
         Compare(code, address16: false, In16BitCode, 0);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LEA_adds_up_the_address_of_every_ModRM_and_SIB(bool address16)
+    {
+        var random = new Random(address16 ? 16 : 32);
+        for (int modrm = 0; modrm < 0xC0; modrm++)
+        {
+            bool hasSib = !address16 && (modrm & 7) == 4;
+            for (int sib = 0; sib < (hasSib ? 256 : 1); sib++)
+            {
+                byte[] tail = new byte[sizeof(uint)];
+                random.NextBytes(tail);
+                byte[] address = hasSib ? [(byte)modrm, (byte)sib, .. tail] : [(byte)modrm, .. tail];
+                for (int i = 0; i < 8; i++)
+                {
+                    _flat.Cpu.State.SetGeneral(i, (uint)random.NextInt64());
+                }
+
+                int target = modrm >> 3 & 7;
+                uint before = _flat.Cpu.State.GetGeneral(target);
+                uint expected = EffectiveAddress(address, address16);
+                bool operand16 = random.Next(2) == 0;
+                byte[] code = [0x8D, .. address];
+                code = operand16 ? [0x66, .. code] : code;
+                _flat.Execute(address16 ? [0x67, .. code] : code);
+                expected = operand16 ? (before & 0xFFFF_0000) | (expected & 0xFFFF) : expected;
+                Assert.True(
+                    expected == _flat.Cpu.State.GetGeneral(target),
+                    $"{Convert.ToHexString(code)}: {_flat.Cpu.State.GetGeneral(target):X8}, expected {expected:X8}");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("A000400000", "A200400000", 1)]
+    [InlineData("66A100400000", "66A300400000", 2)]
+    [InlineData("A100400000", "A300400000", 4)]
+    [InlineData("67A00040", "67A20040", 1)]
+    [InlineData("6766A10040", "6766A30040", 2)]
+    [InlineData("67A10040", "67A30040", 4)]
+    public void MOV_between_the_accumulator_and_an_offset_moves_its_size(string load, string store, int size)
+    {
+        const uint accumulator = 0x1122_3344;
+        const uint memory = 0x8899_AABB;
+        uint mask = (uint)((1ul << (8 * size)) - 1);
+        _flat.WriteUInt32(Machine.DataBase, memory);
+        _flat.Cpu.State.Eax = accumulator;
+        _flat.Execute(Convert.FromHexString(load));
+        Assert.Equal((accumulator & ~mask) | (memory & mask), _flat.Cpu.State.Eax);
+        _flat.Cpu.State.Eax = accumulator;
+        _flat.Execute(Convert.FromHexString(store));
+        Assert.Equal((memory & ~mask) | (accumulator & mask), _flat.ReadUInt32(Machine.DataBase));
+        Assert.Empty(_flat.Exceptions);
+    }
+
     public static TheoryData<Code> Instructions() =>
         [.. IntegerForm.Codes.Where(code => IntegerForm.TryMake(code, memory: true, new Random(1)) is not null)];
 
@@ -63,6 +119,39 @@ public sealed class AddressingTests : IDisposable
     {
         _flat.Dispose();
         _other.Dispose();
+    }
+
+    /// <summary>SDM 2A, tables 2-1 to 2-3, from ModRM on.</summary>
+    private uint EffectiveAddress(byte[] bytes, bool address16)
+    {
+        const int bx = 3, bp = 5, si = 6, di = 7;
+        int mod = bytes[0] >> 6;
+        int rm = bytes[0] & 7;
+        ref ProcessorState state = ref _flat.Cpu.State;
+        if (address16)
+        {
+            (int First, int Second)[] pairs = [(bx, si), (bx, di), (bp, si), (bp, di), (si, -1), (di, -1), (bp, -1), (bx, -1)];
+            bool isPlain = mod == 0 && rm == 6;
+            uint word = isPlain || mod == 2 ? BitConverter.ToUInt16(bytes, 1) : mod == 1 ? (uint)(sbyte)bytes[1] : 0;
+            uint registers = isPlain ? 0 : state.GetGeneral(pairs[rm].First);
+            registers += isPlain || pairs[rm].Second < 0 ? 0 : state.GetGeneral(pairs[rm].Second);
+            return (registers + word) & ushort.MaxValue;
+        }
+
+        uint sum = 0;
+        int at = 1;
+        int @base = rm;
+        if (rm == 4)
+        {
+            int index = bytes[1] >> 3 & 7;
+            sum = index == 4 ? 0 : state.GetGeneral(index) << (bytes[1] >> 6);
+            @base = bytes[1] & 7;
+            at++;
+        }
+
+        bool hasNoBase = mod == 0 && @base == bp;
+        sum += hasNoBase ? 0 : state.GetGeneral(@base);
+        return sum + (hasNoBase || mod == 2 ? BitConverter.ToUInt32(bytes, at) : mod == 1 ? (uint)(sbyte)bytes[at] : 0);
     }
 
     /// <summary>The other operand size is the default there, and so is the other address size.</summary>

@@ -137,15 +137,15 @@ internal sealed record IntegerForm(byte[] Bytes, Instruction Decoded)
         return new IntegerForm(bytes, Decoder.Create(32, bytes).Decode());
     }
 
+    /// <summary>Whether it is 0F 0D between registers: no operation for Intel, undefined for AMD.</summary>
+    public static bool IsVendorSpecific(Code code) =>
+        code is Code.Reservednop_rm16_r16_0F0D or Code.Reservednop_rm32_r32_0F0D;
+
     /// <inheritdoc />
     public override string ToString() => $"{Convert.ToHexString(Bytes)} {Decoded}";
 
     private static bool IsConditional(Mnemonic mnemonic) =>
         mnemonic is (>= Mnemonic.Cmova and <= Mnemonic.Cmovs) or (>= Mnemonic.Seta and <= Mnemonic.Sets);
-
-    /// <summary>0F 0D between registers: no operation for Intel, undefined for AMD.</summary>
-    private static bool IsVendorSpecific(Code code) =>
-        code is Code.Reservednop_rm16_r16_0F0D or Code.Reservednop_rm32_r32_0F0D;
 
     private static bool HasOnlyMemory(OpCodeInfo opCode) =>
         Enumerable.Range(0, opCode.OpCount).Any(i => opCode.GetOpKind(i) == OpCodeOperandKind.mem);

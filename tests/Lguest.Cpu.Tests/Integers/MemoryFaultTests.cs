@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests.Integers;
 
@@ -6,6 +7,7 @@ namespace Lguest.Cpu.Tests.Integers;
 /// Every integer instruction with a memory operand, the operand placed so that each byte in turn is the first (or
 /// the last) on a page, or behind a limit, that doesn't allow the access. Nothing may have changed afterwards.
 /// </summary>
+[ResultsUnchecked]
 public sealed class MemoryFaultTests : IDisposable
 {
     private const uint First = 0x10_0000;

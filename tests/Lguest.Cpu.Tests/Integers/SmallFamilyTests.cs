@@ -100,11 +100,11 @@ public sealed class SmallFamilyTests : IDisposable
     [InlineData(0x1230, 0xFFF0, 0x1230, false)]
     public void ARPL_raises_a_selectors_privilege_number(int selector, int other, int result, bool raised)
     {
-        foreach (string code in (string[])["63D3", "631E"])
+        foreach (string code in (string[])["63D3", "631E", "6663D3", "66631E"])
         {
             foreach (uint flags in (uint[])[0, Eflags.Arithmetic])
             {
-                bool inMemory = code == "631E";
+                bool inMemory = code.EndsWith("1E", StringComparison.Ordinal);
                 _machine.WriteUInt32(Machine.DataBase, 0x5555_0000 | (uint)selector);
                 _machine.Cpu.State.Esi = Machine.DataBase;
                 _machine.Cpu.State.Ebx = 0x5555_0000 | (uint)(inMemory ? other : selector);
@@ -199,6 +199,18 @@ public sealed class SmallFamilyTests : IDisposable
     [InlineData("F30F1EC8")]
     [InlineData("0F0D00")]
     [InlineData("0F0D08")]
+    [InlineData("0F0D10")]
+    [InlineData("0F0D18")]
+    [InlineData("0F0D20")]
+    [InlineData("0F0D28")]
+    [InlineData("0F0D30")]
+    [InlineData("0F0D38")]
+    [InlineData("0F0DC1")]
+    [InlineData("660F0DC1")]
+    [InlineData("0F1830")]
+    [InlineData("0F1838")]
+    [InlineData("0F183500000000")]
+    [InlineData("0F183D00000000")]
     [InlineData("0FAEE8")]
     [InlineData("0FAEF0")]
     [InlineData("0FAEF8")]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Iced.Intel;
 using Lguest.Cpu.Instructions;
@@ -7,7 +8,13 @@ namespace Lguest.Cpu.Tests.Integers;
 /// <summary>The table of what the manual leaves undefined: complete, and the same in the documentation.</summary>
 public sealed class UndefinedResultsTests
 {
-    private const string Document = "undefined-behaviour.md";
+    /// <summary>The file in docs.</summary>
+    public const string Document = "undefined-behaviour.md";
+
+    /// <summary>The numbers of the document's rows that concern an instruction.</summary>
+    internal static IEnumerable<int> RowsOf(Mnemonic mnemonic) =>
+        UndefinedResults.All.Select(row => row.Instructions).Concat(ImplementationChoices.All.Select(row => row.Instructions))
+            .Index().Where(row => row.Item.Contains(mnemonic)).Select(row => row.Index + 1);
 
     [Fact]
     public void Every_flag_that_an_instruction_leaves_undefined_has_a_row()
@@ -29,17 +36,7 @@ public sealed class UndefinedResultsTests
     }
 
     [Fact]
-    public void The_documentation_is_made_from_the_table()
-    {
-        string path = Path.Combine(FindRoot(), "docs", Document);
-        string expected = Render();
-        if (Environment.GetEnvironmentVariable("LGUEST_UPDATE_DOCS") == "1")
-        {
-            File.WriteAllText(path, expected);
-        }
-
-        Assert.Equal(expected, File.ReadAllText(path).ReplaceLineEndings("\n"));
-    }
+    public void The_documentation_is_made_from_the_table() => Documentation.AssertUpToDate(Document, Render());
 
     private static uint FromIced(RflagsBits bits) =>
         ((bits & RflagsBits.CF) != 0 ? Eflags.Cf : 0u)
@@ -49,33 +46,33 @@ public sealed class UndefinedResultsTests
         | ((bits & RflagsBits.SF) != 0 ? Eflags.Sf : 0u)
         | ((bits & RflagsBits.OF) != 0 ? Eflags.Of : 0u);
 
-    private static string FindRoot()
-    {
-        string directory = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(directory, "Lguest.sln")))
-        {
-            directory = Path.GetDirectoryName(directory)
-                ?? throw new InvalidOperationException($"{AppContext.BaseDirectory} isn't in a clone of the repository.");
-        }
-
-        return directory;
-    }
-
     private static string Render()
     {
         var text = new StringBuilder();
         text.Append("# What the manual leaves undefined\n\n");
         text.Append("Intel's manual calls some results undefined, and processors differ there. Here each of them has one value, the\n");
-        text.Append("same on every host, so that a run can be repeated. This table is made from `UndefinedResults.cs`: run the tests\n");
-        text.Append("with `LGUEST_UPDATE_DOCS=1` to write it anew.\n\n");
-        text.Append("| instructions | when | undefined | here |\n| --- | --- | --- | --- |\n");
+        text.Append("same on every host, so that a run can be repeated. This table is made from `UndefinedResults.cs` and\n");
+        text.Append("`ImplementationChoices.cs`: run the tests with `LGUEST_UPDATE_DOCS=1` to write it anew.\n\n");
+        text.Append("| no. | instructions | when | undefined | here |\n| --- | --- | --- | --- | --- |\n");
+        int number = 0;
         foreach (UndefinedResult row in UndefinedResults.All)
         {
-            string names = string.Join(", ", row.Instructions.Select(m => m.ToString().ToUpperInvariant()));
-            text.Append($"| {names} | {Describe(row.When)} | {DescribeResult(row)} | {row.Value} |\n");
+            AppendRow(text, ++number, row.Instructions, Describe(row.When), DescribeResult(row), row.Value);
+        }
+
+        foreach (ImplementationChoice row in ImplementationChoices.All)
+        {
+            AppendRow(text, ++number, row.Instructions, row.When, row.What, row.Value);
         }
 
         return text.ToString();
+    }
+
+    private static void AppendRow(
+        StringBuilder text, int number, IEnumerable<Mnemonic> instructions, string when, string what, string value)
+    {
+        string names = string.Join(", ", instructions.Select(m => m.ToString().ToUpperInvariant()));
+        text.Append(CultureInfo.InvariantCulture, $"| {number} | {names} | {when} | {what} | {value} |\n");
     }
 
     private static string Describe(UndefinedWhen when) => when switch

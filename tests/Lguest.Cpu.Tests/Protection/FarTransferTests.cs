@@ -108,6 +108,27 @@ public sealed class FarTransferTests : IDisposable
         Assert.Equal(Machine.StackTop, State.Esp);
     }
 
+    [Theory]
+    [InlineData("66EA00283800", false)]
+    [InlineData("66FF2E", false)]
+    [InlineData("669A00283800", true)]
+    [InlineData("66FF1E", true)]
+    public void Sixteen_bit_offsets_lead_to_the_low_64_KiB(string code, bool isCall)
+    {
+        byte[] bytes = Convert.FromHexString(code);
+        State.Esi = 0x2000;
+        _machine.Machine.WriteUInt32(0x2000, ((uint)Conforming0 << 16) | Target);
+        Execute(bytes);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((Conforming0, Target), (State.Cs.Selector, State.Eip));
+        Assert.Equal(Machine.StackTop - (isCall ? 4u : 0), State.Esp);
+        if (isCall)
+        {
+            Assert.Equal(Machine.CodeBase + (uint)bytes.Length, _machine.StackWord(0));
+            Assert.Equal(Code0, _machine.StackWord(1));
+        }
+    }
+
     [Fact]
     public void A_far_call_and_return_come_back_in_the_same_ring()
     {

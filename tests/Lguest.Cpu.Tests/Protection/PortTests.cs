@@ -72,6 +72,53 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal(0x9090_9099u, State.Eax);
     }
 
+    /// <summary>Code, then what the handler sees, then EAX, or the memory at the pointer, afterwards.</summary>
+    public static TheoryData<string, string, int, int, uint, uint> Forms => new()
+    {
+        { "E407", "in", 7, 1, 0, 0x1234_5607 },
+        { "66E507", "in", 7, 2, 0, 0x1234_9007 },
+        { "E507", "in", 7, 4, 0, 0x9090_9007 },
+        { "EC", "in", 0x342, 1, 0, 0x1234_5642 },
+        { "66ED", "in", 0x342, 2, 0, 0x1234_9042 },
+        { "ED", "in", 0x342, 4, 0, 0x9090_9042 },
+        { "E607", "out", 7, 1, 0x78, 0x1234_5678 },
+        { "66E707", "out", 7, 2, 0x5678, 0x1234_5678 },
+        { "E707", "out", 7, 4, 0x1234_5678, 0x1234_5678 },
+        { "EE", "out", 0x342, 1, 0x78, 0x1234_5678 },
+        { "66EF", "out", 0x342, 2, 0x5678, 0x1234_5678 },
+        { "EF", "out", 0x342, 4, 0x1234_5678, 0x1234_5678 },
+        { "6C", "in", 0x342, 1, 0, 0x8765_4342 },
+        { "666D", "in", 0x342, 2, 0, 0x8765_9042 },
+        { "6D", "in", 0x342, 4, 0, 0x9090_9042 },
+        { "6E", "out", 0x342, 1, 0x21, 0x8765_4321 },
+        { "666F", "out", 0x342, 2, 0x4321, 0x8765_4321 },
+        { "6F", "out", 0x342, 4, 0x8765_4321, 0x8765_4321 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Forms))]
+    public void Every_form_moves_its_size_between_its_port_and_eax_or_memory(
+        string code, string kind, int port, int size, uint value, uint after)
+    {
+        bool isString = code[^2] == '6';
+        foreach (bool backwards in (bool[])[false, true])
+        {
+            _ports.Clear();
+            State.Eax = 0x1234_5678;
+            State.Edx = 0xabcd_0342;
+            State.Esi = State.Edi = 0x2000;
+            _machine.Machine.WriteUInt32(0x2000, 0x8765_4321);
+            _machine.Cpu.Eflags = backwards ? Eflags.Df : 0u;
+            Execute(Convert.FromHexString(code));
+            Assert.Empty(_machine.Exceptions);
+            Assert.Equal([(kind, (ushort)port, size, value)], _ports);
+            Assert.Equal(after, isString ? _machine.Machine.ReadUInt32(0x2000) : State.Eax);
+            uint moved = (uint)(0x2000 + (backwards ? -size : size));
+            Assert.Equal(isString && kind == "in" ? moved : 0x2000, State.Edi);
+            Assert.Equal(isString && kind == "out" ? moved : 0x2000, State.Esi);
+        }
+    }
+
     [Fact]
     public void An_input_replaces_only_its_part_of_eax()
     {

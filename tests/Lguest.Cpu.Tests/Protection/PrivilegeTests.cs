@@ -25,6 +25,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         { "clts", [0x0f, 0x06] },
         { "invd", [0x0f, 0x08] },
         { "wbinvd", [0x0f, 0x09] },
+        { "wbnoinvd", [0xf3, 0x0f, 0x09] },
         { "invlpg [eax]", [0x0f, 0x01, 0x38] },
         { "lgdt [ebx]", [0x0f, 0x01, 0x13] },
         { "lidt [ebx]", [0x0f, 0x01, 0x1b] },

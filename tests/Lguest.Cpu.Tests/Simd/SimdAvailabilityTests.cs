@@ -1,9 +1,11 @@
 using Iced.Intel;
+using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>What keeps MMX and SSE instructions from executing, and in which order it is looked at.</summary>
+[ResultsUnchecked]
 public sealed unsafe class SimdAvailabilityTests : IDisposable
 {
     private const int None = -1;

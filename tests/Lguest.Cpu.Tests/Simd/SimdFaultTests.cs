@@ -1,10 +1,12 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>Memory operands that aren't aligned, or that lie where they mustn't.</summary>
+[ResultsUnchecked]
 public sealed unsafe class SimdFaultTests : IDisposable
 {
     private const uint BadPage = Machine.DataBase + 0x1000;

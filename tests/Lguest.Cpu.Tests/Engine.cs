@@ -1,0 +1,37 @@
+using Lguest.Cpu.Memory;
+using Lguest.Cpu.Tests.Encodings;
+
+namespace Lguest.Cpu.Tests;
+
+/// <summary>The ways in which the machines of the tests can execute.</summary>
+internal enum Engine
+{
+    /// <summary>The interpreter, block by block.</summary>
+    Interpreter,
+
+    /// <summary>
+    /// The interpreter, one instruction at a time, as it goes with a tracer. What it executed is written to the file that
+    /// LGUEST_TEST_RECORD names: see <see cref="ExecutionRecord"/>.
+    /// </summary>
+    Traced,
+}
+
+/// <summary>The one place where the tests get their processors: all of them have to pass with each engine.</summary>
+internal static class TestEngine
+{
+    private const string Variable = "LGUEST_TEST_ENGINE";
+
+    /// <summary>What LGUEST_TEST_ENGINE says; the interpreter if it says nothing.</summary>
+    public static Engine Current { get; } = Environment.GetEnvironmentVariable(Variable) switch
+    {
+        null or "" or "interpreter" => Engine.Interpreter,
+        "traced" => Engine.Traced,
+        var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter or traced."),
+    };
+
+    /// <summary>Makes a processor that executes with the current engine.</summary>
+    public static Processor Create(PhysicalMemory memory) => new(memory)
+    {
+        Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null,
+    };
+}
