@@ -95,6 +95,8 @@ internal sealed unsafe class FuzzMachine : IDisposable
 
     private void Prepare(Random random)
     {
+        // The case before may have written to descriptors.
+        RestoreMemory();
         _machine.Cpu.Load(_fresh);
         _machine.Exceptions.Clear();
         if (random.Next(3) == 0)
