@@ -120,14 +120,27 @@ internal sealed unsafe class BlockBuilder
         if (instruction.IsInvalid)
         {
             // Iced gives up at the 15-byte limit as it does at an undefined opcode; the processor doesn't.
-            op->Handler = IsTooLong(start) ? &Undefined.TooLong : &Undefined.InvalidOpcode;
+            op->Handler = IsTooLong(start, mode) ? &Undefined.TooLong : &Undefined.InvalidOpcode;
             return true;
         }
 
         return InstructionTable.Lower(instruction, new LoweringContext(mode, start), op);
     }
 
-    private bool IsTooLong(uint start) => _bytes.Position - (int)start >= MaxInstructionLength;
+    private bool IsTooLong(uint start, ExecutionMode mode)
+    {
+        if (_bytes.Position - (int)start < MaxInstructionLength)
+        {
+            return false;
+        }
+
+        // Without a prefix that a later one overrides it means the same and is a byte shorter: an undefined opcode ends there,
+        // and what is too long still wants more. No opcode is so long that there would be no such prefix.
+        byte[] shorter = OverriddenPrefix.Remove(_bytes.Slice((int)start, MaxInstructionLength));
+        var decoder = Decoder.Create((mode & ExecutionMode.Code32) != 0 ? 32 : 16, shorter);
+        decoder.Decode(out Instruction _);
+        return decoder.LastError == DecoderError.NoMoreBytes;
+    }
 
     /// <summary>Feeds the decoder from memory.</summary>
     private sealed class ByteWindow : CodeReader
@@ -143,6 +156,8 @@ internal sealed unsafe class BlockBuilder
             _length = length;
             Position = 0;
         }
+
+        public ReadOnlySpan<byte> Slice(int position, int length) => new(_start + position, length);
 
         public override int ReadByte() => Position < _length ? _start[Position++] : -1;
     }
