@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Lguest.Cpu.Tests.Native;
+using Lguest.Cpu.Tests.Unicorn;
 
 namespace Lguest.Cpu.Tests.Encodings;
 
@@ -15,6 +16,7 @@ public sealed class InstructionTableTests
         Assert.SkipWhen(TestEngine.Current == Engine.Traced, "This is the run that another one records.");
         Assert.SkipUnless(
             NativeProcessor.CatchesFaults, "Many tests compare with an x86-64 processor on Linux: without one, less is covered.");
+        UnicornProcessor.SkipUnlessInstalled();
         string path = Path.GetTempFileName();
         try
         {

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests.Faults;
 
@@ -6,6 +7,7 @@ namespace Lguest.Cpu.Tests.Faults;
 /// Every instruction that pushes or pops, the stack placed so that each byte in turn is the first, or the last, that lies
 /// where it mustn't.
 /// </summary>
+[ResultsUnchecked]
 public sealed class StackFaultTests : IDisposable
 {
     private const uint First = FaultMachine.First;

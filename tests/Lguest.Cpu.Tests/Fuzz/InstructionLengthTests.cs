@@ -1,8 +1,10 @@
+using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Native;
 
-namespace Lguest.Cpu.Tests.Fuzzing;
+namespace Lguest.Cpu.Tests.Fuzz;
 
 /// <summary>Where fifteen bytes end, against the real processor.</summary>
+[ResultsUnchecked]
 public sealed unsafe class InstructionLengthTests
 {
     private const int LongestInstruction = 15;
