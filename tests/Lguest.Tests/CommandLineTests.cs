@@ -77,6 +77,8 @@ public class CommandLineTests
         DeclaredOptions check = OptionLibrary.Check(options);
 
         Assert.NotNull(placed);
+        Assert.All(typeof(DeclaredOptions).GetProperties(), property =>
+            Assert.Equal(property.GetCustomAttribute<OptionAttribute>()!.LongName, OptionLibrary.NameOf(property)));
         Assert.All(typeof(DeclaredOptions).GetProperties(), property => Assert.Equal(property.GetValue(check), property.GetValue(placed)));
         Assert.All(typeof(DeclaredOptions).GetProperties(), property => Assert.NotEqual(property.GetValue(new DeclaredOptions()), property.GetValue(placed)));
     }

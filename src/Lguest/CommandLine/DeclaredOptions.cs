@@ -9,13 +9,13 @@ internal sealed class DeclaredOptions
     public IEnumerable<string> Block { get; set; } = [];
 
     [Option("tunnet", MetaValue = "IP[/BITS]|bridge:NAME", HelpText = "A network with this host: an interface of the host's, with an address or in a bridge. Needs CAP_NET_ADMIN. Networks are eth0, eth1, ... in their order.")]
-    public IEnumerable<string> TunNet { get; set; } = [];
+    public IEnumerable<string> Tunnet { get; set; } = [];
 
     [Option("sharenet", MetaValue = "FILE", HelpText = "A network with other guests: those that are given the same file. It is made if it is missing; whoever may write it may join.")]
-    public IEnumerable<string> ShareNet { get; set; } = [];
+    public IEnumerable<string> Sharenet { get; set; } = [];
 
     [Option("usernet", MetaValue = "[OPTIONS]", HelpText = "A network that needs no privileges, through libslirp: DHCP, DNS, connections to the outside. OPTIONS, with commas: hostfwd=tcp:127.0.0.1:2222-:22 leads a port of the host's to the guest; net=10.0.2.0/24; restrict allows nothing else.")]
-    public IEnumerable<string> UserNet { get; set; } = [];
+    public IEnumerable<string> Usernet { get; set; } = [];
 
     [Option("pcap", MetaValue = "FILE", HelpText = "Record the networks' frames for Wireshark.")]
     public string? Pcap { get; set; }

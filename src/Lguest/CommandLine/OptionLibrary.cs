@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text;
 using CommandLine;
 using CommandLine.Text;
 using Lguest.Devices.Backends;
@@ -16,12 +17,7 @@ internal static class OptionLibrary
 
     /// <summary>Gives options their places.</summary>
     /// <exception cref="CommandLineException">One is unknown, has a value it can't have or lacks one, or contradicts another.</exception>
-    public static DeclaredOptions Parse(IReadOnlyList<OptionWord> options)
-    {
-        CheckRepeats(options);
-        CheckValues(options);
-        return Place(options) ?? Check(options);
-    }
+    public static DeclaredOptions Parse(IReadOnlyList<OptionWord> options) => Place(options) ?? Check(options);
 
     /// <summary>The list of options with their help.</summary>
     public static string HelpText()
@@ -42,38 +38,49 @@ internal static class OptionLibrary
     /// <exception cref="CommandLineException">It won't.</exception>
     internal static DeclaredOptions Check(IReadOnlyList<OptionWord> options)
     {
+        CheckRepeats(options);
+        CheckValues(options);
         ParserResult<DeclaredOptions> result = Run(WithoutRepeats(options).SelectMany(Tokens));
         return result.Errors.FirstOrDefault() is { } error ? throw new CommandLineException(Explain(error)) : result.Value;
     }
 
-    /// <summary>Gives options their places as the library would; null when one isn't declared, and the library has to say so.</summary>
+    /// <summary>Gives options their places as the library would; null when anything isn't as declared, and the library has its say.</summary>
     internal static DeclaredOptions? Place(IReadOnlyList<OptionWord> options)
     {
         var placed = new DeclaredOptions();
-        var lists = new Dictionary<PropertyInfo, List<string>>();
         foreach (OptionWord option in options)
         {
-            if (Declaration(option.Name) is not { } property)
+            if (Declaration(option.Name) is not { } property || !TryPlace(placed, property, option.Value))
             {
                 return null;
-            }
-
-            if (!IsList(property))
-            {
-                property.SetValue(placed, property.PropertyType == typeof(bool) ? true : option.Value);
-            }
-            else if (lists.TryGetValue(property, out List<string>? list))
-            {
-                list.Add(option.Value!);
-            }
-            else
-            {
-                lists.Add(property, [option.Value!]);
-                property.SetValue(placed, lists[property]);
             }
         }
 
         return placed;
+    }
+
+    private static bool TryPlace(DeclaredOptions placed, PropertyInfo property, string? value)
+    {
+        if (property.PropertyType == typeof(bool))
+        {
+            property.SetValue(placed, true);
+            return value is null;
+        }
+
+        if (string.IsNullOrEmpty(value))
+        {
+            return false;
+        }
+
+        object? before = property.GetValue(placed);
+        if (IsList(property))
+        {
+            property.SetValue(placed, (string[])[.. (IEnumerable<string>)before!, value]);
+            return true;
+        }
+
+        property.SetValue(placed, value);
+        return before is null || (string)before == value;
     }
 
     // The library takes --name=value apart with regular expressions, which would be half of its cost: it gets
@@ -148,10 +155,30 @@ internal static class OptionLibrary
 
     private static string? MetaValue(string name) => Declaration(name)?.GetCustomAttribute<OptionAttribute>()?.MetaValue;
 
-    // The attribute's data, not the attribute: that would have to be made, and its setters compiled first.
-    private static PropertyInfo? Declaration(string name) => typeof(DeclaredOptions).GetProperties()
-        .FirstOrDefault(property => property.GetCustomAttributesData().Any(
-            attribute => attribute.AttributeType == typeof(OptionAttribute) && attribute.ConstructorArguments[0].Value is string declared && declared == name));
+    // An option has the name of its property, in small letters and with dashes. To ask its attribute would be to load the library.
+    private static PropertyInfo? Declaration(string name)
+    {
+        PropertyInfo? property = typeof(DeclaredOptions).GetProperty(
+            name.Replace("-", string.Empty, StringComparison.Ordinal), BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
+        return property is not null && NameOf(property) == name ? property : null;
+    }
+
+    /// <summary>The option that a property declares.</summary>
+    internal static string NameOf(PropertyInfo property)
+    {
+        var name = new StringBuilder();
+        foreach (char letter in property.Name)
+        {
+            if (char.IsUpper(letter) && name.Length > 0)
+            {
+                name.Append('-');
+            }
+
+            name.Append(char.ToLowerInvariant(letter));
+        }
+
+        return name.ToString();
+    }
 
     private static string Explain(Error error) => error switch
     {

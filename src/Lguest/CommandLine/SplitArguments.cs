@@ -11,8 +11,8 @@ internal sealed record OptionWord(string Name, string? Value)
     /// <summary>Reads an argument that begins with two dashes.</summary>
     public static OptionWord Parse(string argument)
     {
-        string[] parts = argument[Dashes.Length..].Split('=', count: 2);
-        return new OptionWord(parts[0], parts.Length > 1 ? parts[1] : null);
+        int equals = argument.IndexOf('=', StringComparison.Ordinal);
+        return equals < 0 ? new OptionWord(argument[Dashes.Length..], null) : new OptionWord(argument[Dashes.Length..equals], argument[(equals + 1)..]);
     }
 
     /// <summary>As it was written.</summary>
@@ -62,6 +62,7 @@ internal sealed record SplitArguments(
             }
         }
 
-        return new SplitArguments(options, words.ElementAtOrDefault(0), words.ElementAtOrDefault(1), [.. words.Skip(2)]);
+        return new SplitArguments(
+            options, words.Count > 0 ? words[0] : null, words.Count > 1 ? words[1] : null, words.Count > 2 ? words[2..] : []);
     }
 }
