@@ -29,6 +29,9 @@ internal static unsafe partial class SystemCalls
     /// <summary>TUNSETIFF: makes the open /dev/net/tun an interface.</summary>
     public const nuint TunSetInterface = 0x400454ca;
 
+    /// <summary>TUNSETOFFLOAD: what the reader of a tap can take unfinished.</summary>
+    public const nuint TunSetOffload = 0x400454d0;
+
     /// <summary>SIOCGIFFLAGS: what an interface is and does.</summary>
     public const nuint GetInterfaceFlags = 0x8913;
 
@@ -55,6 +58,16 @@ internal static unsafe partial class SystemCalls
 
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Control(int descriptor, nuint request, InterfaceRequest* argument);
+
+    // TUNSETOFFLOAD takes its argument by value.
+    [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int Control(int descriptor, nuint request, nuint argument);
+
+    [LibraryImport(Library, EntryPoint = "readv", SetLastError = true)]
+    public static partial nint ReadVector(int descriptor, MemoryVector* vectors, int count);
+
+    [LibraryImport(Library, EntryPoint = "writev", SetLastError = true)]
+    public static partial nint WriteVector(int descriptor, MemoryVector* vectors, int count);
 
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);
@@ -92,8 +105,11 @@ internal unsafe struct InterfaceRequest
     /// <summary>IFF_TAP: Ethernet frames.</summary>
     public const short FlagTap = 2;
 
-    /// <summary>IFF_NO_PI: frames and nothing before them.</summary>
+    /// <summary>IFF_NO_PI: frames, and nothing before them of what protocol they are.</summary>
     public const short FlagPlain = 0x1000;
+
+    /// <summary>IFF_VNET_HDR: before each frame, a <see cref="OffloadHeader"/>.</summary>
+    public const short FlagOffload = 0x4000;
 
     [FieldOffset(0)]
     public fixed byte Name[NameSize];
@@ -128,4 +144,39 @@ internal unsafe struct InterfaceRequest
             return System.Text.Encoding.ASCII.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name));
         }
     }
+}
+
+/// <summary>
+/// struct virtio_net_hdr: what is still to be done to a frame that is read from a tap or written to it (virtio 1.2, 5.1.6). All
+/// numbers are in the host's order.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct OffloadHeader
+{
+    /// <summary>Flags: the checksum is to be computed.</summary>
+    public const byte NeedsChecksum = 1;
+
+    /// <summary>Kind: a TCP segment over IPv4 that is to be split.</summary>
+    public const byte Tcp4 = 1;
+
+    /// <summary>Kind: a TCP segment over IPv6 that is to be split.</summary>
+    public const byte Tcp6 = 4;
+
+    /// <summary>TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6: all of that may be asked of us.</summary>
+    public const nuint All = 1 | 2 | 4;
+
+    public byte Flags;
+    public byte Kind;
+
+    /// <summary>Bytes of all headers.</summary>
+    public ushort HeaderLength;
+
+    /// <summary>Bytes of payload of each frame.</summary>
+    public ushort Largest;
+
+    /// <summary>Where what the checksum covers begins.</summary>
+    public ushort ChecksumStart;
+
+    /// <summary>Where in that the checksum is.</summary>
+    public ushort ChecksumOffset;
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
@@ -10,9 +11,11 @@ namespace Lguest.Devices;
 /// its own.
 /// </summary>
 /// <remarks>
-/// Frames stay with the port while the guest's buffers are full; the guest frees one by a plain store and says nothing, so
+/// <para>Frames stay with the port while the guest's buffers are full; the guest frees one by a plain store and says nothing, so
 /// every call of <see cref="Service"/> and of <see cref="Send"/> looks again. A snapshot needs nothing but the page: frames on
-/// their way may be lost, as on any cable.
+/// their way may be lost, as on any cable.</para>
+/// <para>A driver that knows <see cref="SegmentOffload"/> sends segments that are to be split. Whether a guest gets such
+/// is for each of its buffers to say: if it has no room for one, it gets a frame of it.</para>
 /// </remarks>
 public sealed class NetworkDevice : INetworkDevice
 {
@@ -28,8 +31,12 @@ public sealed class NetworkDevice : INetworkDevice
 
     private readonly IPacketPort _port;
     private readonly IFrameRecorder? _recorder;
-    private readonly byte[] _sending = new byte[IPacketPort.LongestFrame];
+    private readonly byte[] _sending = new byte[IPacketPort.LongestSegment];
+    private readonly byte[] _part = new byte[IPacketPort.LongestFrame];
     private DeviceSlot? _slot;
+
+    // What is left of the port's first frame, once some of it was received.
+    private SegmentSplitter? _rest;
 
     /// <summary>Makes a network device.</summary>
     /// <param name="port">The far end of its cable, which the device owns from now on.</param>
@@ -41,7 +48,7 @@ public sealed class NetworkDevice : INetworkDevice
     }
 
     /// <inheritdoc />
-    public DeviceIdentity Identity => new(DeviceType.Network, RandomFeature | GuestSlot, Pages: 1);
+    public DeviceIdentity Identity => new(DeviceType.Network, RandomFeature | SegmentOffload.Feature | GuestSlot, Pages: 1);
 
     /// <inheritdoc />
     public bool CanRepeat => false;
@@ -68,11 +75,11 @@ public sealed class NetworkDevice : INetworkDevice
     {
         int length = message.Length;
         bool isSent = false;
-        if (length is >= IPacketPort.ShortestFrame and <= IPacketPort.LongestFrame)
+        if (SegmentOffload.TryJudge(_slot!, message, out int largest))
         {
             Span<byte> frame = _sending.AsSpan(0, length);
             message.CopyTo(frame);
-            isSent = _port.Send(frame);
+            isSent = _port.Send(frame, largest);
             if (isSent)
             {
                 Statistics.CountSent(length);
@@ -98,7 +105,7 @@ public sealed class NetworkDevice : INetworkDevice
         }
 
         uint key = KeyOf(slot, GuestSlot);
-        for (int i = 0; _port.TryPeek(out ReadOnlySpan<byte> frame); i++)
+        for (int i = 0; _port.TryPeek(out ReadOnlySpan<byte> frame, out int largest); i++)
         {
             if (i == MostAtOnce)
             {
@@ -108,7 +115,11 @@ public sealed class NetworkDevice : INetworkDevice
 
             if (slot.TryFindFree(key, out DmaBuffer buffer))
             {
-                Receive(frame, buffer);
+                Receive(frame, largest, buffer);
+                if (_rest is { IsAtEnd: false })
+                {
+                    continue;
+                }
             }
             else if (slot.IsBound(key))
             {
@@ -120,6 +131,7 @@ public sealed class NetworkDevice : INetworkDevice
                 Statistics.ReceivingDropped++;
             }
 
+            _rest = null;
             _port.Remove();
         }
     }
@@ -132,10 +144,33 @@ public sealed class NetworkDevice : INetworkDevice
     /// <summary>Unplugs the cable.</summary>
     public void Dispose() => _port.Dispose();
 
-    /// <summary>Data, used_len, interrupt, in this order. A frame that isn't one, or is longer than the buffer, is dropped.</summary>
-    private void Receive(ReadOnlySpan<byte> frame, in DmaBuffer buffer)
+    /// <summary>Receives a frame, or as much as there is room for of one that may be split.</summary>
+    private void Receive(ReadOnlySpan<byte> frame, int largest, in DmaBuffer buffer)
     {
-        if (frame.Length is < IPacketPort.ShortestFrame or > IPacketPort.LongestFrame || buffer.Fill(frame) != frame.Length)
+        if (_rest is not { } splitter)
+        {
+            if (largest == 0 || (frame.Length > IPacketPort.LongestFrame && frame.Length <= buffer.Capacity))
+            {
+                Fill(frame, longest: largest == 0 ? IPacketPort.LongestFrame : IPacketPort.LongestSegment, buffer);
+                return;
+            }
+
+            if (!SegmentSplitter.TryBegin(frame, largest, out splitter))
+            {
+                Statistics.ReceivingDropped++;
+                return;
+            }
+        }
+
+        int length = splitter.Next(frame, _part);
+        _rest = splitter;
+        Fill(_part.AsSpan(0, length), IPacketPort.LongestFrame, buffer);
+    }
+
+    /// <summary>Data, used_len, interrupt, in this order. What is no frame, or longer than the buffer, is dropped.</summary>
+    private void Fill(ReadOnlySpan<byte> frame, int longest, in DmaBuffer buffer)
+    {
+        if (frame.Length < IPacketPort.ShortestFrame || frame.Length > longest || buffer.Fill(frame) != frame.Length)
         {
             Statistics.ReceivingDropped++;
             return;

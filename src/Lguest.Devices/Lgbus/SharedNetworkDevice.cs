@@ -1,5 +1,6 @@
 using System.Runtime.Versioning;
 using Lguest.Devices.Networks.Peers;
+using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
@@ -9,7 +10,10 @@ namespace Lguest.Devices;
 /// A network of guests as a device of the lguest bus. Its page is one that all of them share, with a slot for the MAC
 /// address of each: whoever sends a frame looks there for who wants it, and sends it to each one's key.
 /// </summary>
-/// <remarks>A snapshot needs nothing of it: frames on their way may be lost, as on any cable.</remarks>
+/// <remarks>
+/// A snapshot needs nothing of it: frames on their way may be lost, as on any cable. Long segments go from guest to guest as
+/// they are, and are split for those who have no room for them.
+/// </remarks>
 [SupportedOSPlatform("linux")]
 public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
 {
@@ -19,6 +23,7 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
     private readonly SharedNetwork _network;
     private readonly IFrameRecorder? _recorder;
     private readonly byte[] _sent = new byte[IPeerExchange.LongestMessage];
+    private readonly byte[] _part = new byte[IPacketPort.LongestFrame];
     private DeviceSlot? _slot;
     private SharedKeys? _keys;
 
@@ -32,7 +37,8 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
     }
 
     /// <inheritdoc />
-    public DeviceIdentity Identity => new(DeviceType.Network, (ushort)(NoChecksumsFeature | _network.Slot), Pages: 1);
+    public DeviceIdentity Identity => new(
+        DeviceType.Network, (ushort)(NoChecksumsFeature | SegmentOffload.Feature | _network.Slot), Pages: 1);
 
     /// <inheritdoc />
     public nint SharedPages => _network.Page;
@@ -54,7 +60,9 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
     /// <inheritdoc />
     public uint Send(uint key, DmaList message)
     {
-        uint taken = _keys!.Send(key, message);
+        bool isSegment = SegmentOffload.TryJudge(_slot!, message, out int largest) && largest is > 0 and < ushort.MaxValue;
+        bool staysWhole = message.Length > IPacketPort.LongestFrame && message.Length <= _keys!.Capacity(key);
+        uint taken = isSegment && !staysWhole ? SendParts(key, message, largest) : _keys!.Send(key, message);
         if (taken > 0)
         {
             Statistics.CountSent((int)taken);
@@ -67,6 +75,28 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
 
         Service();
         return taken;
+    }
+
+    /// <summary>Splits a segment; 0 when not all of it can be sent.</summary>
+    private uint SendParts(uint key, DmaList message, int largest)
+    {
+        message.CheckPages();
+        ReadOnlySpan<byte> segment = _sent.AsSpan(0, message.CopyTo(_sent));
+        if (!SegmentSplitter.TryBegin(segment, largest, out SegmentSplitter splitter))
+        {
+            return 0;
+        }
+
+        while (!splitter.IsAtEnd)
+        {
+            ReadOnlySpan<byte> part = _part.AsSpan(0, splitter.Next(segment, _part));
+            if (_keys!.Send(key, part) != part.Length)
+            {
+                return 0;
+            }
+        }
+
+        return (uint)message.Length;
     }
 
     /// <inheritdoc />

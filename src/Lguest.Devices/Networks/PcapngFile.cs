@@ -36,7 +36,7 @@ public sealed class PcapngFile : IDisposable
     private const int Alignment = 4;
 
     /// <summary>Room for a longest frame and all that is around it.</summary>
-    private const int LongestBlock = 2048;
+    private const int LongestBlock = IPacketPort.LongestSegment + 128;
 
     private readonly string _path;
     private readonly SafeFileHandle _file;
@@ -84,7 +84,7 @@ public sealed class PcapngFile : IDisposable
         Begin(InterfaceDescriptionBlock);
         Append16(Ethernet);
         Append16(0);
-        Append32(IPacketPort.LongestFrame);
+        Append32(IPacketPort.LongestSegment);
         AppendOption(NameOption, Encoding.UTF8.GetBytes(name));
         AppendOption(ResolutionOption, [Resolution]);
         AppendOption(EndOfOptions, []);

@@ -26,7 +26,7 @@ internal sealed unsafe class TapInterface : IDisposable
         _questions = questions;
     }
 
-    /// <summary>Where frames are read and written, one a call, without waiting.</summary>
+    /// <summary>Where frames are read and written, one a call and an <see cref="OffloadHeader"/> before each, without waiting.</summary>
     public int Descriptor { get; }
 
     /// <summary>What the host calls it: tap0.</summary>
@@ -107,7 +107,7 @@ internal sealed unsafe class TapInterface : IDisposable
     private void Create(string option)
     {
         _request.SetName(NamePattern);
-        _request.Flags = InterfaceRequest.FlagTap | InterfaceRequest.FlagPlain;
+        _request.Flags = InterfaceRequest.FlagTap | InterfaceRequest.FlagPlain | InterfaceRequest.FlagOffload;
         if (!Ask(Descriptor, SystemCalls.TunSetInterface))
         {
             throw Marshal.GetLastPInvokeError() == SystemCalls.Eperm
@@ -116,6 +116,11 @@ internal sealed unsafe class TapInterface : IDisposable
         }
 
         Name = _request.GetName();
+        if (SystemCalls.Control(Descriptor, SystemCalls.TunSetOffload, OffloadHeader.All) < 0)
+        {
+            throw Refused(option, "leave checksums to lguest");
+        }
+
         if (!Ask(_questions, SystemCalls.GetHardwareAddress))
         {
             throw Refused(option, "tell its address");

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Lguest.Devices.Backends;
+using Lguest.Devices.Networks.Segments;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Networks;
@@ -9,15 +10,18 @@ namespace Lguest.Devices.Networks;
 /// The cable to an interface of the host's. While nobody takes frames, no more than so many are read: the rest wait in the
 /// host's own queue, whose overflow makes senders slow down.
 /// </summary>
+/// <remarks>
+/// The host's TCP leaves it to us to split what it sends, and so does the guest to the host. So a guest that takes long
+/// segments exchanges those with the host; for one that doesn't, they are split on the way.
+/// </remarks>
 [SupportedOSPlatform("linux")]
 public sealed unsafe class TapPort : IPacketPort
 {
-    private const int ReadAhead = 256;
     private const int Forever = -1;
 
     private readonly TapInterface _tap;
     private readonly ILogger _logger;
-    private readonly FrameQueue _frames = new(ReadAhead);
+    private readonly FrameQueue _frames = new(FrameQueue.UsualSize);
     private readonly WakeUp _wakeUp = new();
     private Thread? _thread;
     private Action? _attention;
@@ -68,16 +72,19 @@ public sealed unsafe class TapPort : IPacketPort
     }
 
     /// <inheritdoc />
-    public bool Send(ReadOnlySpan<byte> frame)
+    public bool Send(Span<byte> frame, int largest)
     {
-        fixed (byte* bytes = frame)
+        OffloadHeader header = default;
+        if (largest > 0 && !TryDescribe(frame, largest, out header))
         {
-            return SystemCalls.Write(_tap.Descriptor, bytes, frame.Length) == frame.Length;
+            return false;
         }
+
+        return Transfer(&header, frame, isWrite: true) == frame.Length;
     }
 
     /// <inheritdoc />
-    public bool TryPeek(out ReadOnlySpan<byte> frame) => _frames.TryPeek(out frame);
+    public bool TryPeek(out ReadOnlySpan<byte> frame, out int largest) => _frames.TryPeek(out frame, out largest);
 
     /// <inheritdoc />
     public void Remove()
@@ -99,6 +106,62 @@ public sealed unsafe class TapPort : IPacketPort
         _wakeUp.Dispose();
     }
 
+    /// <summary>Reads or writes a frame and what is before it.</summary>
+    /// <returns>Bytes of the frame; less than 0 is an error.</returns>
+    private int Transfer(OffloadHeader* header, Span<byte> frame, bool isWrite)
+    {
+        fixed (byte* bytes = frame)
+        {
+            var vectors = stackalloc SystemCalls.MemoryVector[2];
+            vectors[0] = new SystemCalls.MemoryVector { Start = (byte*)header, Length = sizeof(OffloadHeader) };
+            vectors[1] = new SystemCalls.MemoryVector { Start = bytes, Length = frame.Length };
+            nint length = isWrite
+                ? SystemCalls.WriteVector(_tap.Descriptor, vectors, 2)
+                : SystemCalls.ReadVector(_tap.Descriptor, vectors, 2);
+            return (int)length - sizeof(OffloadHeader);
+        }
+    }
+
+    /// <summary>Says what the host is to do to a frame; false when it can't be done.</summary>
+    private static bool TryDescribe(ReadOnlySpan<byte> frame, int largest, out OffloadHeader header)
+    {
+        header = default;
+        if (!SegmentLayout.TryFind(frame, out SegmentLayout layout))
+        {
+            return false;
+        }
+
+        header.Flags = OffloadHeader.NeedsChecksum;
+        header.ChecksumStart = (ushort)layout.Transport;
+        header.ChecksumOffset = (ushort)layout.ChecksumOffset;
+        bool isSplit = frame.Length - layout.Payload > largest;
+        if (isSplit)
+        {
+            header.Kind = layout.IsVersion6 ? OffloadHeader.Tcp6 : OffloadHeader.Tcp4;
+            header.HeaderLength = (ushort)layout.Payload;
+            header.Largest = (ushort)largest;
+        }
+
+        return isSplit ? SegmentSplitter.TryBegin(frame, largest, out _) : frame.Length <= IPacketPort.LongestFrame;
+    }
+
+    /// <summary>Finishes a frame that the host sends, but for one that is to be split.</summary>
+    /// <returns>The payload of each frame it is to be split into, or 0.</returns>
+    private static int Finish(Span<byte> frame, OffloadHeader header)
+    {
+        if (header.Kind != 0)
+        {
+            return header.Largest;
+        }
+
+        if ((header.Flags & OffloadHeader.NeedsChecksum) != 0)
+        {
+            SegmentSplitter.TryFinish(frame);
+        }
+
+        return 0;
+    }
+
     private void Receive()
     {
         while (!_isClosing)
@@ -116,19 +179,15 @@ public sealed unsafe class TapPort : IPacketPort
     private bool ReadAll()
     {
         bool hasAny = false;
-        while (_frames.Room > 0 && !_isLost)
+        while (_frames.HasRoom && !_isLost)
         {
+            OffloadHeader header;
             Span<byte> buffer = _frames.NextBuffer;
-            nint length;
-            fixed (byte* bytes = buffer)
-            {
-                length = SystemCalls.Read(_tap.Descriptor, bytes, buffer.Length);
-            }
-
-            if (length > 0)
+            int length = Transfer(&header, buffer, isWrite: false);
+            if (length >= 0)
             {
                 // One that is too long is cut off by a byte more than the longest has, and so can be told.
-                _frames.Add((int)length);
+                _frames.Add(length, Finish(buffer[..length], header));
                 hasAny = true;
             }
             else if (!MayGoOn(Marshal.GetLastPInvokeError()))
@@ -159,7 +218,7 @@ public sealed unsafe class TapPort : IPacketPort
         descriptors[0] = new PollDescriptor { Descriptor = _wakeUp.Descriptor, Events = SystemCalls.PollIn };
         descriptors[1] = new PollDescriptor { Descriptor = _tap.Descriptor, Events = SystemCalls.PollIn };
         _wakeUp.Expect();
-        bool hasRoom = _frames.Room > 0;
+        bool hasRoom = _frames.HasRoom;
         if (!_isClosing && (hasRoom || !_frames.IsNearlyEmpty))
         {
             _ = SystemCalls.Poll(descriptors, hasRoom && !_isLost ? 2u : 1, Forever);

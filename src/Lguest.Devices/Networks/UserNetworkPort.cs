@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Lguest.Devices.Backends;
+using Lguest.Devices.Networks.Segments;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Networks;
@@ -20,18 +21,13 @@ namespace Lguest.Devices.Networks;
 [SupportedOSPlatform("linux")]
 public sealed unsafe class UserNetworkPort : IPacketPort
 {
-    private const int QueueLength = 256;
     private const int Forever = -1;
-
-    // What sockets have to say may be as many frames as all connections' windows hold: no more is asked for without half
-    // of the queue being free.
-    private const int RoomForAnswers = QueueLength / 2;
 
     private readonly UserNetworkOptions _options;
     private readonly ILogger _logger;
     private readonly byte[] _hostAddress = [0x52, 0x55, 0, 0, 0, 0];
-    private readonly FrameQueue _toGuest = new(QueueLength);
-    private readonly FrameQueue _toHost = new(QueueLength);
+    private readonly FrameQueue _toGuest = new(FrameQueue.UsualSize);
+    private readonly FrameQueue _toHost = new(FrameQueue.UsualSize);
     private readonly WakeUp _wakeUp = new();
     private readonly SlirpCallbacks* _callbacks;
     private GCHandle _self;
@@ -44,6 +40,9 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     private PollDescriptor[] _polled = new PollDescriptor[16];
     private int _polledCount;
     private bool _hasAnswered;
+
+    // In the next buffer to the guest, while frames that follow may be added.
+    private SegmentMerger _merger;
 
     private UserNetworkPort(UserNetworkOptions options, ILogger logger)
     {
@@ -99,9 +98,10 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     }
 
     /// <inheritdoc />
-    public bool Send(ReadOnlySpan<byte> frame)
+    public bool Send(Span<byte> frame, int largest)
     {
-        if (!_toHost.TryAdd(frame))
+        // libslirp has no cable: what is long is no trouble to it.
+        if ((largest > 0 && !SegmentSplitter.TryFinish(frame)) || !_toHost.TryAdd(frame, largest: 0))
         {
             return false;
         }
@@ -111,7 +111,7 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     }
 
     /// <inheritdoc />
-    public bool TryPeek(out ReadOnlySpan<byte> frame) => _toGuest.TryPeek(out frame);
+    public bool TryPeek(out ReadOnlySpan<byte> frame, out int largest) => _toGuest.TryPeek(out frame, out largest);
 
     /// <inheritdoc />
     public void Remove()
@@ -197,7 +197,7 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     {
         while (!_isClosing)
         {
-            while (_toGuest.Room >= RoomForAnswers && _toHost.TryPeek(out ReadOnlySpan<byte> frame))
+            while (MayAnswer && _toHost.TryPeek(out ReadOnlySpan<byte> frame, out _))
             {
                 fixed (byte* bytes = frame)
                 {
@@ -216,6 +216,7 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     /// <summary>Tells the guest's side of frames, once for all since the last time.</summary>
     private void Tell()
     {
+        EndSegment();
         if (_hasAnswered)
         {
             _hasAnswered = false;
@@ -229,7 +230,7 @@ public sealed unsafe class UserNetworkPort : IPacketPort
         uint timeout = uint.MaxValue;
         _polledCount = 0;
         AddPoll(_wakeUp.Descriptor, SystemCalls.PollIn);
-        bool hasRoom = _toGuest.Room >= RoomForAnswers;
+        bool hasRoom = MayAnswer;
         nint self = GCHandle.ToIntPtr(_self);
         if (hasRoom)
         {
@@ -252,6 +253,37 @@ public sealed unsafe class UserNetworkPort : IPacketPort
         }
     }
 
+    // What sockets have to say may be as much as all connections' windows hold: no more is asked for without half of
+    // the queue being free.
+    private bool MayAnswer => _toGuest.IsHalfEmpty;
+
+    /// <summary>Adds a frame to the segment that is being made for the guest, or begins with another.</summary>
+    private void Answer(ReadOnlySpan<byte> frame)
+    {
+        if (_merger.HasSegment && _merger.TryAdd(_toGuest.NextBuffer, frame))
+        {
+            return;
+        }
+
+        EndSegment();
+        if (_toGuest.HasRoom)
+        {
+            frame.CopyTo(_toGuest.NextBuffer);
+            _merger.Begin(frame);
+        }
+    }
+
+    private void EndSegment()
+    {
+        if (_merger.HasSegment)
+        {
+            int length = _merger.Length;
+            _merger.End(_toGuest.NextBuffer);
+            _toGuest.Add(length, _merger.Largest);
+            _hasAnswered = true;
+        }
+    }
+
     private int AddPoll(int descriptor, short events)
     {
         if (_polledCount == _polled.Length)
@@ -271,13 +303,12 @@ public sealed unsafe class UserNetworkPort : IPacketPort
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static nint OnPacket(byte* frame, nuint length, nint context)
     {
-        UserNetworkPort self = Self(context);
-        if (length <= IPacketPort.LongestFrame && self._toGuest.TryAdd(new ReadOnlySpan<byte>(frame, (int)length)))
+        // What there is no room for is lost as on any cable; an error would be a line on standard error.
+        if (length <= IPacketPort.LongestFrame)
         {
-            self._hasAnswered = true;
+            Self(context).Answer(new ReadOnlySpan<byte>(frame, (int)length));
         }
 
-        // What there is no room for is lost as on any cable; an error would be a line on standard error.
         return (nint)length;
     }
 

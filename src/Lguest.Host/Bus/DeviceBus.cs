@@ -101,14 +101,15 @@ public sealed class DeviceBus
         for (int i = 0; i < _devices.Count; i++)
         {
             DeviceIdentity identity = _devices[i].Identity;
-            var slot = new DeviceSlot(this, i, page);
+            uint place = ram + (uint)(i * DescriptorSize);
+            var slot = new DeviceSlot(this, i, place, page);
             HostLog.DevicePlaced(logger, i, identity.Type, page, slot.Irq);
             descriptor.Clear();
             BinaryPrimitives.WriteUInt16LittleEndian(descriptor, (ushort)identity.Type);
             BinaryPrimitives.WriteUInt16LittleEndian(descriptor[FeaturesOffset..], identity.Features);
             BinaryPrimitives.WriteUInt16LittleEndian(descriptor[PagesOffset..], (ushort)identity.Pages);
             BinaryPrimitives.WriteUInt32LittleEndian(descriptor[FrameOffset..], identity.Pages == 0 ? 0 : page >> PageShift);
-            Memory.Write(ram + (uint)(i * DescriptorSize), descriptor, What);
+            Memory.Write(place, descriptor, What);
             _devices[i].Attach(slot);
             page += (uint)identity.Pages << PageShift;
         }

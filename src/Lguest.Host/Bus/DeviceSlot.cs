@@ -5,13 +5,16 @@ namespace Lguest.Host.Bus;
 /// <summary>A device's place on the bus, and all that it may do to the guest.</summary>
 public sealed class DeviceSlot
 {
+    private const int StatusOffset = 4;
     private const string What = "a device page";
 
     private readonly DeviceBus _bus;
+    private readonly uint _descriptor;
 
-    internal DeviceSlot(DeviceBus bus, int index, uint pageAddress)
+    internal DeviceSlot(DeviceBus bus, int index, uint descriptor, uint pageAddress)
     {
         _bus = bus;
+        _descriptor = descriptor;
         Index = index;
         PageAddress = pageAddress;
     }
@@ -24,6 +27,9 @@ public sealed class DeviceSlot
 
     /// <summary>Physical address of the device's first page, which usually is its key.</summary>
     public uint PageAddress { get; }
+
+    /// <summary>What the guest's driver has written into the status of the descriptor.</summary>
+    public ushort Status => (ushort)_bus.Memory.ReadUInt32(_descriptor + StatusOffset, What);
 
     /// <summary>
     /// Whether the run must be repeatable: what the guest sees may then not depend on how fast the host is.

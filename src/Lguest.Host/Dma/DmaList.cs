@@ -31,6 +31,9 @@ public sealed class DmaList(GuestMemory memory)
     /// <summary>Bytes in all pieces.</summary>
     public int Length { get; private set; }
 
+    /// <summary>What was in its used_len: in a message, a device may understand something by it.</summary>
+    public uint Request { get; private set; }
+
     /// <summary>Reads a list, and checks that all it names is guest memory.</summary>
     /// <param name="address">Its physical address.</param>
     /// <exception cref="GuestFaultException">Some of it, or of what it names, isn't.</exception>
@@ -38,6 +41,7 @@ public sealed class DmaList(GuestMemory memory)
     {
         Span<byte> structure = stackalloc byte[Size];
         memory.Read(address, structure, What);
+        Request = BinaryPrimitives.ReadUInt32LittleEndian(structure);
         _count = 0;
         Length = 0;
         for (int i = 0; i < Sections; i++)

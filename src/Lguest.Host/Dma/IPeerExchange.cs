@@ -20,6 +20,12 @@ public interface IPeerExchange
     /// <returns>Bytes that the other guest's buffer took: 0 when it has none free, even a little later, or nobody receives there.</returns>
     int Send(int offset, DmaList message);
 
+    /// <summary>As the other, with a message that isn't in guest memory.</summary>
+    int Send(int offset, ReadOnlySpan<byte> message);
+
+    /// <summary>How many bytes the buffers have that the first other guest receives in on a key, as far as is known: 0 until something was sent there.</summary>
+    int Capacity(int offset);
+
     /// <summary>Opens an inbox for a key.</summary>
     /// <returns>Its number, or -1 when it can't be had: nobody will find this guest on that key.</returns>
     int Open(int offset);

@@ -32,6 +32,15 @@ public sealed class SharedKeys : IDmaReceiver
         return (uint)_peers.Send((int)(key - _start), message);
     }
 
+    /// <summary>Sends what isn't in guest memory.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="message">At most <see cref="IPeerExchange.LongestMessage"/> bytes.</param>
+    /// <returns>Bytes that the receiver took.</returns>
+    public int Send(uint key, ReadOnlySpan<byte> message) => _peers.Send((int)(key - _start), message);
+
+    /// <summary>How long a message may be that is sent to a key, as far as is known; longer ones are cut off.</summary>
+    public int Capacity(uint key) => _peers.Capacity((int)(key - _start));
+
     /// <summary>Gives the guest what has arrived, and offers the buffers that it has freed.</summary>
     /// <param name="delivered">Sees each message that the guest got.</param>
     /// <returns>False when there is more: call again soon.</returns>

@@ -98,6 +98,9 @@ public sealed class Bench : IDisposable
 
     public void SetUsed(uint list, uint value) => Memory.WriteUInt32(list, value, "used_len");
 
+    /// <summary>Writes the status that a driver gives in the device's descriptor.</summary>
+    public void SetStatus(ushort value) => Memory.WriteUInt32(Ram + 4, value | (1u << 16), "the status, and one page");
+
     public void Dispose()
     {
         _device.Dispose();

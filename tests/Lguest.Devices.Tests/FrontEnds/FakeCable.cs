@@ -3,7 +3,7 @@ namespace Lguest.Devices.Tests.FrontEnds;
 /// <summary>The far end of a network cable in the test's hands.</summary>
 public sealed class FakeCable : IPacketPort
 {
-    private readonly Queue<byte[]> _arrived = new();
+    private readonly Queue<(byte[] Frame, int Largest)> _arrived = new();
     private byte[] _shown = [];
     private Action? _attention;
 
@@ -13,6 +13,9 @@ public sealed class FakeCable : IPacketPort
 
     /// <summary>What the guest has sent.</summary>
     public List<byte[]> Sent { get; } = [];
+
+    /// <summary>What was still to be done to each of those.</summary>
+    public List<int> SentLargest { get; } = [];
 
     /// <summary>Frames that have arrived and that nobody has removed.</summary>
     public int Waiting => _arrived.Count;
@@ -26,15 +29,17 @@ public sealed class FakeCable : IPacketPort
     {
         foreach (byte[] frame in frames)
         {
-            _arrived.Enqueue(frame);
+            _arrived.Enqueue((frame, 0));
         }
 
         _attention?.Invoke();
     }
 
+    public void ArriveUnfinished(byte[] frame, int largest) => _arrived.Enqueue((frame, largest));
+
     public void Start(Action attention) => _attention = attention;
 
-    public bool Send(ReadOnlySpan<byte> frame)
+    public bool Send(Span<byte> frame, int largest)
     {
         if (IsBlocked)
         {
@@ -42,14 +47,16 @@ public sealed class FakeCable : IPacketPort
         }
 
         Sent.Add(frame.ToArray());
+        SentLargest.Add(largest);
         return true;
     }
 
-    public bool TryPeek(out ReadOnlySpan<byte> frame)
+    public bool TryPeek(out ReadOnlySpan<byte> frame, out int largest)
     {
-        bool hasAny = _arrived.TryPeek(out byte[]? first);
-        _shown = first ?? [];
+        bool hasAny = _arrived.TryPeek(out (byte[] Frame, int Largest) first);
+        _shown = first.Frame ?? [];
         frame = _shown;
+        largest = first.Largest;
         return hasAny;
     }
 

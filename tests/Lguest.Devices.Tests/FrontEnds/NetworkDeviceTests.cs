@@ -1,3 +1,4 @@
+using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Host;
 using Lguest.Host.Bus;
 
@@ -16,11 +17,11 @@ public sealed class NetworkDeviceTests
     private const int Irq = 5;
 
     [Fact]
-    public void It_is_a_network_with_one_page_whose_second_slot_is_the_guests_and_whose_checksums_matter()
+    public void It_is_a_network_with_one_page_whose_second_slot_is_the_guests_and_which_takes_long_segments()
     {
         using var device = new NetworkDevice(new FakeCable());
 
-        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0x8001, 1), device.Identity);
+        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0xa001, 1), device.Identity);
     }
 
     [Fact]
@@ -258,6 +259,111 @@ public sealed class NetworkDeviceTests
     }
 
     [Fact]
+    public void What_a_driver_leaves_in_used_len_means_nothing_unless_it_says_so()
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out _);
+        bench.Memory.Write(Outgoing, Frame(100), "a frame");
+        bench.WriteList(SentList, (Outgoing, 100));
+        bench.SetUsed(SentList, 0xdead_beef);
+
+        bench.Router.Send(HostKey, SentList);
+
+        Assert.Equal(100u, bench.Used(SentList));
+        Assert.Equal([0], cable.SentLargest);
+    }
+
+    [Theory]
+    [InlineData(1514, 0u, true)]
+    [InlineData(1515, 0u, false)]
+    [InlineData(60, 0xffffu, true)]
+    [InlineData(40_000, 1448u, true)]
+    [InlineData(65_549, 1448u, true)]
+    [InlineData(65_550, 1448u, false)]
+    [InlineData(60, 0x1_0000u, false)]
+    public void A_driver_that_says_so_leaves_checksums_and_splitting_to_the_host(int length, uint request, bool isTaken)
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out _);
+        bench.SetStatus(0x000f);
+        bench.Memory.Write(Buffers, Frame(length), "a frame");
+        bench.WriteList(SentList, (Buffers, (ushort)Math.Min(length, 60_000)), (Buffers + 60_000, (ushort)Math.Max(0, length - 60_000)));
+        bench.SetUsed(SentList, request);
+
+        bench.Router.Send(HostKey, SentList);
+
+        Assert.Equal(isTaken ? (uint)length : 0, bench.Used(SentList));
+        Assert.Equal(isTaken ? [(int)request] : Array.Empty<int>(), cable.SentLargest);
+    }
+
+    [Fact]
+    public void A_long_segment_fills_one_buffer_if_there_is_room_for_it()
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out NetworkDevice device, buffers: 1);
+        bench.WriteList(List(0), (Buffer(0), 0x8000), (Buffer(20), 0x8000));
+        byte[] segment = TestFrame.Unfinished(40_000);
+        cable.ArriveUnfinished(segment, 1448);
+
+        bench.Service();
+
+        Assert.Equal((uint)segment.Length, bench.Used(List(0)));
+        Assert.Equal(segment[..0x8000], bench.Read(Buffer(0), 0x8000));
+        Assert.Equal((0, 1ul), (cable.Waiting, device.Statistics.FramesReceived));
+    }
+
+    [Fact]
+    public void Buffers_without_room_for_a_long_segment_get_frames_of_it_as_they_become_free()
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out NetworkDevice device, buffers: 2);
+        byte[] segment = TestFrame.Unfinished(3500);
+        cable.ArriveUnfinished(segment, 1000);
+        cable.Arrive(Frame(60));
+        var received = new List<byte>();
+
+        for (uint i = 0; i < 4; i++)
+        {
+            bench.Service();
+            int length = (int)bench.Used(List(i % 2));
+            byte[] frame = bench.Read(Buffer(i % 2), length);
+            TestFrame.AssertRight(frame);
+            received.AddRange(TestFrame.Payload(frame));
+            bench.SetUsed(List(i % 2), 0);
+        }
+
+        bench.Service();
+        Assert.Equal(TestFrame.Payload(segment), received);
+        Assert.Equal(60u, bench.Used(List(0)));
+        Assert.Equal((0, 5ul, 0ul), (cable.Waiting, device.Statistics.FramesReceived, device.Statistics.ReceivingDropped));
+    }
+
+    [Fact]
+    public void A_short_segment_that_is_to_be_split_is_even_where_a_long_one_has_room()
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out _, buffers: 2);
+        cable.ArriveUnfinished(TestFrame.Unfinished(600), 400);
+
+        bench.Service();
+
+        Assert.Equal((466u, 266u), (bench.Used(List(0)), bench.Used(List(1))));
+    }
+
+    [Fact]
+    public void What_cannot_be_split_is_dropped()
+    {
+        var cable = new FakeCable();
+        using Bench bench = Bound(cable, out NetworkDevice device);
+        cable.ArriveUnfinished(Frame(3000), 1448);
+        cable.Arrive(Frame(60));
+
+        bench.Service();
+
+        Assert.Equal((60u, 1ul), (bench.Used(List(0)), device.Statistics.ReceivingDropped));
+    }
+
+    [Fact]
     public void A_frame_costs_no_allocation()
     {
         var cable = new SilentCable();
@@ -344,11 +450,12 @@ public sealed class NetworkDeviceTests
         {
         }
 
-        public bool Send(ReadOnlySpan<byte> frame) => true;
+        public bool Send(Span<byte> frame, int largest) => true;
 
-        public bool TryPeek(out ReadOnlySpan<byte> frame)
+        public bool TryPeek(out ReadOnlySpan<byte> frame, out int largest)
         {
             frame = _frame;
+            largest = 0;
             return true;
         }
 

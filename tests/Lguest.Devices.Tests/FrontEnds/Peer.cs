@@ -33,7 +33,7 @@ public sealed class Peer : IDisposable
 
     public static uint List(int number) => Lists + ((uint)number * DmaList.Size);
 
-    public static uint Buffer(int number) => Buffers + ((uint)number * BufferSize);
+    public static uint Buffer(int number, uint size = BufferSize) => Buffers + ((uint)number * size);
 
     /// <summary>Binds buffers to the key of the own slot, as a driver does at ifup.</summary>
     public void Bind(int buffers = 8) => BindTo(Slot * 4, buffers);
@@ -42,7 +42,7 @@ public sealed class Peer : IDisposable
     {
         for (int i = 0; i < buffers; i++)
         {
-            Bench.WriteList(List(i), (Buffer(i), (ushort)size));
+            Bench.WriteList(List(i), (Buffer(i, Math.Max(size, BufferSize)), (ushort)size));
         }
 
         Assert.True(Bench.Router.Bind(Bench.Page + (uint)key, Lists, (uint)buffers, Irq));
@@ -57,13 +57,14 @@ public sealed class Peer : IDisposable
 
     /// <summary>Sends a frame to another's key; the other's buffer may take less.</summary>
     /// <returns>The used_len.</returns>
-    public uint Send(Peer to, byte[] frame) => SendTo(to.Slot * 4, frame);
+    public uint Send(Peer to, byte[] frame, uint request = 0) => SendTo(to.Slot * 4, frame, request);
 
-    public uint SendTo(int key, byte[] frame)
+    public uint SendTo(int key, byte[] frame, uint request = 0)
     {
         Bench.Memory.Write(Outgoing, frame, "a frame");
         int first = Math.Min(frame.Length, 1000);
         Bench.WriteList(SentList, [(Outgoing, (ushort)first), .. frame.Length > first ? [(Outgoing + 1000, (ushort)(frame.Length - first))] : Array.Empty<(uint, ushort)>()]);
+        Bench.SetUsed(SentList, request);
         Bench.Router.Send(Bench.Page + (uint)key, SentList);
         return Bench.Used(SentList);
     }

@@ -1,3 +1,4 @@
+using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Host;
 using Lguest.Host.Bus;
 
@@ -32,8 +33,8 @@ public sealed class SharedNetworkDeviceTests : IDisposable
     [Fact]
     public void Each_guest_has_a_slot_of_its_own_and_all_share_the_page()
     {
-        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0x4000, 1), _first.Device.Identity);
-        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0x4001, 1), _second.Device.Identity);
+        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0x6000, 1), _first.Device.Identity);
+        Assert.Equal(new DeviceIdentity(DeviceType.Network, 0x6001, 1), _second.Device.Identity);
 
         _first.Bench.Memory.WriteUInt32(Bench.Page, 0x0000_1202, "a slot");
 
@@ -72,6 +73,58 @@ public sealed class SharedNetworkDeviceTests : IDisposable
         Assert.Equal(100u, _second.Used(0));
         Assert.Equal(Peer.Frame(100), _second.Received(0));
         Assert.Equal(new byte[8], _second.Bench.Read(Peer.Buffer(0) + 100, 8));
+    }
+
+    [Fact]
+    public void A_long_segment_is_split_for_a_guest_that_has_no_room_for_it()
+    {
+        _second.Bind();
+        _first.Bench.SetStatus(0x000f);
+        byte[] segment = TestFrame.Unfinished(3500);
+
+        Assert.Equal((uint)segment.Length, _first.Send(_second, segment, request: 1000));
+        _second.Bench.Service();
+
+        byte[][] received = [.. Enumerable.Range(0, 4).Select(_second.Received)];
+        Assert.All(received, frame => TestFrame.AssertRight(frame));
+        Assert.Equal(TestFrame.Payload(segment), received.SelectMany(frame => TestFrame.Payload(frame)));
+        Assert.Equal(1ul, _first.Device.Statistics.FramesSent);
+    }
+
+    [Fact]
+    public void A_long_segment_goes_whole_to_a_guest_that_is_known_to_have_room()
+    {
+        _second.BindTo(_second.Slot * 4, buffers: 4, size: 4096);
+        _first.Bench.SetStatus(0x000f);
+        byte[] segment = TestFrame.Unfinished(3500);
+
+        _first.Send(_second, Peer.Frame(60));
+        Assert.Equal((uint)segment.Length, _first.Send(_second, segment, request: 1000));
+        _second.Bench.Service();
+
+        Assert.Equal((60u, (uint)segment.Length, 0u), (_second.Used(0), _second.Used(1), _second.Used(2)));
+        Assert.Equal(segment, _second.Bench.Read(Peer.Buffer(1, 4096), segment.Length));
+    }
+
+    [Fact]
+    public void A_segment_that_not_all_of_can_be_sent_is_an_error()
+    {
+        _second.Bind(buffers: 2);
+        _first.Bench.SetStatus(0x000f);
+
+        Assert.Equal(0u, _first.Send(_second, TestFrame.Unfinished(3500), request: 1000));
+        Assert.Equal(1ul, _first.Device.Statistics.SendingDropped);
+    }
+
+    [Fact]
+    public void A_segment_with_a_piece_that_crosses_a_page_ends_its_sender_too()
+    {
+        _second.Bind();
+        _first.Bench.SetStatus(0x000f);
+        _first.Bench.WriteList(List, (0x1f00, 0x800));
+        _first.Bench.SetUsed(List, 1000);
+
+        Assert.Throws<GuestFaultException>(() => _first.SendList(_second.Slot * 4, List));
     }
 
     [Fact]

@@ -32,7 +32,7 @@ public sealed class PcapngFileTests : IDisposable
         [
             .. Words(0x0a0d0d0a, 44, 0x1a2b3c4d, 0x00000001, uint.MaxValue, uint.MaxValue),
             4, 0, 6, 0, .. "lguest\0\0"u8, .. Words(0, 44),
-            .. Words(1, 40, 1, 1514), 2, 0, 4, 0, .. "eth0"u8, 9, 0, 1, 0, 7, 0, 0, 0, .. Words(0, 40),
+            .. Words(1, 40, 1, 65549), 2, 0, 4, 0, .. "eth0"u8, 9, 0, 1, 0, 7, 0, 0, 0, .. Words(0, 40),
             .. Words(6, 52, 0, (uint)(ticks >> 32), (uint)ticks, 5, 5), 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0, 0, 0,
             2, 0, 4, 0, .. Words(2, 0, 52),
         ];

@@ -21,6 +21,9 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
     // How much each inbox had ever been offered when its owner last kept us waiting in vain, plus 1.
     private readonly ulong[] _missed = new ulong[SharedLayout.Slots * SharedLayout.Inboxes];
 
+    // The room in the entry of each inbox that was last filled.
+    private readonly int[] _capacity = new int[SharedLayout.Slots * SharedLayout.Inboxes];
+
     private enum Result
     {
         NoOffer,
@@ -30,32 +33,41 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
 
     /// <summary>Sends to the first other guest that receives on a key.</summary>
     /// <returns>Bytes that it took.</returns>
-    public int Send(int key, DmaList message)
+    public int Send(int key, OutgoingMessage message) =>
+        TryFindReceiver(key, out int slot, out int inbox) ? SendTo(slot, inbox, message) : 0;
+
+    /// <summary>The room in the entries of who is the first other guest that receives on a key, if something was sent there.</summary>
+    public int Capacity(int key) => TryFindReceiver(key, out int slot, out int inbox) ? _capacity[Number(slot, inbox)] : 0;
+
+    private static int Number(int slot, int inbox) => (slot * SharedLayout.Inboxes) + inbox;
+
+    private bool TryFindReceiver(int key, out int slot, out int inbox)
     {
+        (slot, inbox) = (0, 0);
         ulong receivers = Volatile.Read(ref memory.Receivers(key)) & ~SlotTable.Bit(slots.Own);
         while (receivers != 0)
         {
-            int slot = BitOperations.TrailingZeroCount(receivers);
-            for (int inbox = 0; inbox < SharedLayout.Inboxes; inbox++)
+            slot = BitOperations.TrailingZeroCount(receivers);
+            for (inbox = 0; inbox < SharedLayout.Inboxes; inbox++)
             {
                 if (Volatile.Read(ref memory.Key(slot, inbox)) == (uint)key + 1)
                 {
-                    return SendTo(slot, inbox, message);
+                    return true;
                 }
             }
 
             receivers &= receivers - 1;
         }
 
-        return 0;
+        return false;
     }
 
-    private int SendTo(int slot, int inbox, DmaList message)
+    private int SendTo(int slot, int inbox, OutgoingMessage message)
     {
         uint* offers = memory.Offers(slot, inbox);
         uint seen = Volatile.Read(ref *offers);
         Result result = TryFill(slot, inbox, message, out int length);
-        ref ulong missed = ref _missed[(slot * SharedLayout.Inboxes) + inbox];
+        ref ulong missed = ref _missed[Number(slot, inbox)];
         if (result != Result.NoOffer || missed == seen + 1ul)
         {
             return length;
@@ -78,7 +90,7 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
     }
 
     /// <summary>Fills the oldest offer of an inbox.</summary>
-    private Result TryFill(int slot, int inbox, DmaList message, out int length)
+    private Result TryFill(int slot, int inbox, OutgoingMessage message, out int length)
     {
         length = 0;
         for (int i = 0; i < MostAttempts; i++)
@@ -100,6 +112,7 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
             EntryState claim = offer.Claim(slots.Own, slots.OwnIncarnation);
             if (Interlocked.CompareExchange(ref state, claim.Word, offer.Word) == offer.Word)
             {
+                _capacity[Number(slot, inbox)] = offer.Length;
                 length = message.CopyTo(memory.Data(slot, inbox, entry, offer.Length));
                 return Finish(ref state, claim, slot, ref length);
             }

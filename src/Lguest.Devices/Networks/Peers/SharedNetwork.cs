@@ -84,7 +84,13 @@ public sealed unsafe class SharedNetwork : IPeerExchange, IDisposable
     }
 
     /// <inheritdoc />
-    public int Send(int offset, DmaList message) => _sender.Send(offset, message);
+    public int Send(int offset, DmaList message) => _sender.Send(offset, new OutgoingMessage(message));
+
+    /// <inheritdoc />
+    public int Send(int offset, ReadOnlySpan<byte> message) => _sender.Send(offset, new OutgoingMessage(message));
+
+    /// <inheritdoc />
+    public int Capacity(int offset) => _sender.Capacity(offset);
 
     /// <inheritdoc />
     public int Open(int offset)
