@@ -9,19 +9,29 @@
 #include <linux/etherdevice.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
 
 #include <asm/lguest.h>
+#include <net/ip.h>
 
 #include "bus.h"
 
 #define LGUEST_NET_SLOT		0x0fff	/* feature bits: our slot */
+#define LGUEST_NET_SEGMENTS	0x2000	/* feature: large segments */
 #define LGUEST_NET_NO_CHECKSUM	0x4000	/* feature: peers trust each other */
 
+#define LGUEST_NET_STATUS	0x0008	/* status: we know of segments */
+
 #define LGUEST_NET_BUFFERS	8
-#define LGUEST_NET_BUFFER	(PAGE_SIZE / 2)	/* takes any frame */
-#define LGUEST_NET_ORDER	get_order(LGUEST_NET_BUFFERS * LGUEST_NET_BUFFER)
+#define LGUEST_NET_PAGES	LGUEST_DMA_SECTIONS	/* of a buffer */
+#define LGUEST_NET_BUFFER	(LGUEST_NET_PAGES * PAGE_SIZE)
+#define LGUEST_NET_HEADERS	192	/* no less than Ethernet, IP and TCP */
+
+/* What usually fits into the sections of a DMA, wherever its pages begin. */
+#define LGUEST_NET_LARGEST	((LGUEST_DMA_SECTIONS - 3) * PAGE_SIZE)
 
 /*
  * @mac[0] is 0 in an empty slot. A peer that wants every frame sets its bit 0,
@@ -40,8 +50,9 @@ struct lguest_net {
 	struct lguest_net_slot *slots;	/* shared by all peers */
 	unsigned int count;		/* of slots */
 	unsigned int me;		/* our slot */
+	bool segments;			/* the host splits large ones */
 	unsigned int next;		/* the next frame's buffer */
-	void *buffers;			/* memory of the receive DMAs */
+	struct page *pages[LGUEST_NET_BUFFERS][LGUEST_NET_PAGES];
 	struct lguest_dma receive[LGUEST_NET_BUFFERS];
 	struct lguest_dma send;
 };
@@ -51,26 +62,54 @@ static u32 lguest_net_key(struct lguest_net *net, unsigned int slot)
 	return lguest_key(net->ldev) + 4 * slot;
 }
 
-static void *lguest_net_buffer(struct lguest_net *net, unsigned int i)
+/*
+ * Sending. No section of a DMA that another guest receives may cross a page.
+ * Counts on beyond the sections that there are, which is then too many.
+ */
+static unsigned int lguest_net_add(struct lguest_dma *dma, unsigned int count,
+				   phys_addr_t addr, unsigned int len)
 {
-	return net->buffers + i * LGUEST_NET_BUFFER;
+	while (len) {
+		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(addr));
+
+		if (count < LGUEST_DMA_SECTIONS) {
+			dma->addr[count] = addr;
+			dma->len[count] = n;
+		}
+		count++;
+		addr += n;
+		len -= n;
+	}
+	return count;
 }
 
-/*
- * Sending.
- */
-
-/* No section of a DMA that another guest receives may cross a page. */
-static void lguest_net_map(struct lguest_dma *dma, struct sk_buff *skb)
+static bool lguest_net_map(struct lguest_dma *dma, const struct sk_buff *skb)
 {
-	unsigned int len = skb_headlen(skb);
-	unsigned int first = min_t(unsigned int, len,
-				   PAGE_SIZE - offset_in_page(skb->data));
+	unsigned int count, i;
 
-	dma->addr[0] = __pa(skb->data);
-	dma->len[0] = first;
-	dma->addr[1] = __pa(skb->data) + first;
-	dma->len[1] = len - first;
+	count = lguest_net_add(dma, 0, __pa(skb->data), skb_headlen(skb));
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		count = lguest_net_add(dma, count,
+				       page_to_phys(skb_frag_page(frag)) +
+				       skb_frag_off(frag), skb_frag_size(frag));
+	}
+	if (count < LGUEST_DMA_SECTIONS)
+		dma->len[count] = 0;
+	return count <= LGUEST_DMA_SECTIONS;
+}
+
+/* A large segment in too many pieces is split by Linux. */
+static netdev_features_t lguest_net_features(struct sk_buff *skb,
+					     struct net_device *dev,
+					     netdev_features_t features)
+{
+	struct lguest_net *net = netdev_priv(dev);
+
+	if (skb_is_gso(skb) && !lguest_net_map(&net->send, skb))
+		features &= ~NETIF_F_GSO_MASK;
+	return features;
 }
 
 static bool lguest_net_wants(const struct lguest_net_slot *slot, const u8 *mac)
@@ -85,16 +124,24 @@ static bool lguest_net_wants(const struct lguest_net_slot *slot, const u8 *mac)
 }
 
 static void lguest_net_send(struct lguest_net *net, unsigned int slot,
-			    unsigned int len)
+			    const struct sk_buff *skb)
 {
 	struct net_device_stats *stats = &net->dev->stats;
 
+	/*
+	 * What is left to the host: nothing, or to compute the checksum and
+	 * to split what has more payload than that.
+	 */
 	net->send.used_len = 0;
+	if (skb_is_gso(skb))
+		net->send.used_len = skb_shinfo(skb)->gso_size;
+	else if (net->segments && skb->ip_summed == CHECKSUM_PARTIAL)
+		net->send.used_len = U16_MAX;
 	lguest_send_dma(lguest_net_key(net, slot), &net->send);
 
-	if (net->send.used_len == len) {
+	if (net->send.used_len == skb->len) {
 		stats->tx_packets++;
-		stats->tx_bytes += len;
+		stats->tx_bytes += skb->len;
 	} else {
 		stats->tx_errors++;
 		net->ldev->errors++;
@@ -104,13 +151,18 @@ static void lguest_net_send(struct lguest_net *net, unsigned int slot,
 static netdev_tx_t lguest_net_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct lguest_net *net = netdev_priv(dev);
-	const struct ethhdr *eth = (struct ethhdr *)skb->data;
 	unsigned int i;
 
-	lguest_net_map(&net->send, skb);
+	if (!lguest_net_map(&net->send, skb) &&
+	    (skb_linearize(skb) || !lguest_net_map(&net->send, skb))) {
+		dev->stats.tx_dropped++;
+		dev_kfree_skb_any(skb);
+		return NETDEV_TX_OK;
+	}
 	for (i = 0; i < net->count; i++) {
-		if (i != net->me && lguest_net_wants(&net->slots[i], eth->h_dest))
-			lguest_net_send(net, i, skb->len);
+		/* The first that a frame says is who it is for. */
+		if (i != net->me && lguest_net_wants(&net->slots[i], skb->data))
+			lguest_net_send(net, i, skb);
 	}
 	dev_consume_skb_any(skb);
 	return NETDEV_TX_OK;
@@ -132,7 +184,7 @@ static irqreturn_t lguest_net_interrupt(int irq, void *dev)
 }
 
 /* Hosts fill the buffers in turn, or always the first that is free. */
-static struct lguest_dma *lguest_net_filled(struct lguest_net *net)
+static int lguest_net_filled(struct lguest_net *net)
 {
 	unsigned int i;
 
@@ -142,38 +194,98 @@ static struct lguest_dma *lguest_net_filled(struct lguest_net *net)
 		/* The frame was there before its length. */
 		if (smp_load_acquire(&net->receive[n].used_len)) {
 			net->next = (n + 1) % LGUEST_NET_BUFFERS;
-			return &net->receive[n];
+			return n;
 		}
 	}
-	return NULL;
+	return -1;
 }
 
-static void lguest_net_receive(struct lguest_net *net, struct lguest_dma *dma)
+/* Puts a fresh page into a buffer. The old one, if any, is the caller's. */
+static struct page *lguest_net_renew(struct lguest_net *net, unsigned int n,
+				     unsigned int i, gfp_t gfp)
+{
+	struct page *new = alloc_page(gfp), *old = net->pages[n][i];
+
+	if (!new)
+		return NULL;
+	net->pages[n][i] = new;
+	net->receive[n].addr[i] = page_to_phys(new);
+	net->receive[n].len[i] = PAGE_SIZE;
+	return old ?: new;
+}
+
+/* A large segment keeps its pages: only its headers are copied. */
+static struct sk_buff *lguest_net_take(struct lguest_net *net, unsigned int n,
+				       unsigned int len)
+{
+	unsigned int i, off = len > ETH_FRAME_LEN ? LGUEST_NET_HEADERS : len;
+	struct sk_buff *skb = napi_alloc_skb(&net->napi, off);
+	struct page *page;
+
+	if (!skb)
+		return NULL;
+	skb_put_data(skb, page_address(net->pages[n][0]), off);
+	for (i = 0; off < len; i++, off = i * PAGE_SIZE) {
+		page = lguest_net_renew(net, n, i, GFP_ATOMIC);
+		if (!page) {
+			dev_kfree_skb_any(skb);
+			return NULL;
+		}
+		skb_add_rx_frag(skb, i, page, offset_in_page(off),
+				min_t(unsigned int, len, (i + 1) * PAGE_SIZE) - off,
+				PAGE_SIZE);
+	}
+	return skb;
+}
+
+/* Says of what a large segment is made: TCP, and not yet with a checksum. */
+static bool lguest_net_describe(struct sk_buff *skb, unsigned int mtu)
+{
+	struct skb_shared_info *info = skb_shinfo(skb);
+	bool v4 = skb->protocol == htons(ETH_P_IP);
+	unsigned int start = v4 ? ip_hdrlen(skb) : sizeof(struct ipv6hdr);
+	u8 protocol = v4 ? ip_hdr(skb)->protocol : ipv6_hdr(skb)->nexthdr;
+
+	if ((!v4 && skb->protocol != htons(ETH_P_IPV6)) ||
+	    protocol != IPPROTO_TCP ||
+	    !skb_partial_csum_set(skb, start, offsetof(struct tcphdr, check)))
+		return false;
+	info->gso_type = (v4 ? SKB_GSO_TCPV4 : SKB_GSO_TCPV6) | SKB_GSO_DODGY;
+	info->gso_size = mtu - start - tcp_hdrlen(skb);
+	return true;
+}
+
+static void lguest_net_receive(struct lguest_net *net, unsigned int n)
 {
 	struct net_device *dev = net->dev;
-	u32 len = dma->used_len;
+	u32 len = net->receive[n].used_len;
 	struct sk_buff *skb = NULL;
 
 	if (len < ETH_HLEN || len > LGUEST_NET_BUFFER) {
 		dev->stats.rx_errors++;
 		dev->stats.rx_length_errors++;
 	} else {
-		skb = napi_alloc_skb(&net->napi, len);
-		if (skb)
-			skb_put_data(skb, __va(dma->addr[0]), len);
-		else
-			dev->stats.rx_dropped++;
+		skb = lguest_net_take(net, n, len);
+		dev->stats.rx_dropped += !skb;
 	}
 
 	/* The buffer is the sender's again. */
-	smp_store_release(&dma->used_len, 0);
+	smp_store_release(&net->receive[n].used_len, 0);
 	if (!skb)
 		return;
 
+	skb->protocol = eth_type_trans(skb, dev);
+	skb_reset_network_header(skb);
+	if (len > ETH_FRAME_LEN && !lguest_net_describe(skb, dev->mtu)) {
+		dev->stats.rx_errors++;
+		dev->stats.rx_frame_errors++;
+		dev_kfree_skb_any(skb);
+		return;
+	}
+
 	dev->stats.rx_packets++;
 	dev->stats.rx_bytes += len;
-	skb->protocol = eth_type_trans(skb, dev);
-	if (dev->features & NETIF_F_RXCSUM)
+	if (len <= ETH_FRAME_LEN && (dev->features & NETIF_F_RXCSUM))
 		skb->ip_summed = CHECKSUM_UNNECESSARY;
 	napi_gro_receive(&net->napi, skb);
 }
@@ -181,11 +293,10 @@ static void lguest_net_receive(struct lguest_net *net, struct lguest_dma *dma)
 static int lguest_net_poll(struct napi_struct *napi, int budget)
 {
 	struct lguest_net *net = container_of(napi, struct lguest_net, napi);
-	struct lguest_dma *dma;
-	int work = 0;
+	int work = 0, n;
 
-	while (work < budget && (dma = lguest_net_filled(net))) {
-		lguest_net_receive(net, dma);
+	while (work < budget && (n = lguest_net_filled(net)) >= 0) {
+		lguest_net_receive(net, n);
 		work++;
 	}
 	/* Interrupts since we looked last have been kept for us. */
@@ -216,18 +327,32 @@ static int lguest_net_set_mac_address(struct net_device *dev, void *address)
 	return eth_mac_addr(dev, address);
 }
 
+static void lguest_net_free(struct lguest_net *net)
+{
+	struct page **page = net->pages[0];
+	unsigned int i;
+
+	for (i = 0; i < LGUEST_NET_BUFFERS * LGUEST_NET_PAGES; i++, page++) {
+		if (*page)
+			__free_page(*page);
+		*page = NULL;
+	}
+}
+
 static int lguest_net_open(struct net_device *dev)
 {
 	struct lguest_net *net = netdev_priv(dev);
 	unsigned int irq = lguest_irq(net->ldev);
 	unsigned int i;
-	int err;
+	int err = -ENOMEM;
 
-	for (i = 0; i < LGUEST_NET_BUFFERS; i++) {
-		net->receive[i].used_len = 0;
-		net->receive[i].addr[0] = __pa(lguest_net_buffer(net, i));
-		net->receive[i].len[0] = LGUEST_NET_BUFFER;
+	for (i = 0; i < LGUEST_NET_BUFFERS * LGUEST_NET_PAGES; i++) {
+		if (!lguest_net_renew(net, i / LGUEST_NET_PAGES,
+				      i % LGUEST_NET_PAGES, GFP_KERNEL))
+			goto free_buffers;
 	}
+	for (i = 0; i < LGUEST_NET_BUFFERS; i++)
+		net->receive[i].used_len = 0;
 	net->next = 0;
 
 	napi_enable(&net->napi);
@@ -252,6 +377,8 @@ clear_slot:
 	free_irq(irq, net);
 disable_napi:
 	napi_disable(&net->napi);
+free_buffers:
+	lguest_net_free(net);
 	return err;
 }
 
@@ -264,6 +391,7 @@ static int lguest_net_stop(struct net_device *dev)
 	lguest_unbind_dma(lguest_net_key(net, net->me), net->receive);
 	napi_disable(&net->napi);
 	free_irq(lguest_irq(net->ldev), net);
+	lguest_net_free(net);
 	return 0;
 }
 
@@ -271,6 +399,7 @@ static const struct net_device_ops lguest_net_ops = {
 	.ndo_open		= lguest_net_open,
 	.ndo_stop		= lguest_net_stop,
 	.ndo_start_xmit		= lguest_net_xmit,
+	.ndo_features_check	= lguest_net_features,
 	.ndo_set_rx_mode	= lguest_net_set_rx_mode,
 	.ndo_set_mac_address	= lguest_net_set_mac_address,
 	.ndo_validate_addr	= eth_validate_addr,
@@ -292,6 +421,9 @@ static int lguest_net_probe(struct lguest_device *ldev)
 	net->ldev = ldev;
 	net->dev = dev;
 	net->me = features & LGUEST_NET_SLOT;
+	net->segments = features & LGUEST_NET_SEGMENTS;
+	if (net->segments)
+		ldev->desc->status |= LGUEST_NET_STATUS;
 	net->count = (ldev->desc->num_pages << PAGE_SHIFT) /
 		     sizeof(*net->slots);
 	if (net->me >= net->count)
@@ -301,18 +433,18 @@ static int lguest_net_probe(struct lguest_device *ldev)
 	if (IS_ERR(net->slots))
 		return PTR_ERR(net->slots);
 
-	net->buffers = (void *)devm_get_free_pages(&ldev->dev, GFP_KERNEL,
-						   LGUEST_NET_ORDER);
-	if (!net->buffers)
-		return -ENOMEM;
-
 	SET_NETDEV_DEV(dev, &ldev->dev);
 	eth_hw_addr_set(dev, mac);
 	dev->netdev_ops = &lguest_net_ops;
-	if (features & LGUEST_NET_NO_CHECKSUM) {
+	if (features & LGUEST_NET_NO_CHECKSUM)
 		dev->hw_features = NETIF_F_HW_CSUM | NETIF_F_RXCSUM;
-		dev->features |= dev->hw_features;
+	else if (net->segments)
+		dev->hw_features = NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM;
+	if (net->segments) {
+		dev->hw_features |= NETIF_F_SG | NETIF_F_TSO | NETIF_F_TSO6;
+		netif_set_tso_max_size(dev, LGUEST_NET_LARGEST);
 	}
+	dev->features |= dev->hw_features;
 	netif_napi_add(dev, &net->napi, lguest_net_poll);
 	return devm_register_netdev(&ldev->dev, dev);
 }
