@@ -26,7 +26,7 @@ public sealed class SharedNetworkTests : IDisposable
     [Fact]
     public void Two_guests_with_one_file_by_two_paths_ping_and_send_each_other_a_lot_at_the_same_time()
     {
-        (string data, string checksum) = MakeData(IsLongRun ? 100 : 16);
+        (string data, string checksum) = MakeData(100);
         using ControlledGuest first = Start(1, $"--block={data},ro");
         System.IO.File.CreateSymbolicLink(_folder.Path("link"), File);
         using ControlledGuest second = StartOn(_folder.Path("link"), 2, $"--block={data},ro");
@@ -74,7 +74,7 @@ public sealed class SharedNetworkTests : IDisposable
         (string data, string checksum) = MakeData(4);
         using ControlledGuest first = Start(1, $"--block={data},ro");
         using ControlledGuest second = Start(2);
-        for (int kill = 0; kill < (IsLongRun ? 1000 : 3); kill++)
+        for (int kill = 0; kill < (IsLongRun ? 1000 : 30); kill++)
         {
             string when = $"kill {kill} of seed {Seed}";
             using ControlledGuest third = Start(3);
@@ -104,7 +104,7 @@ public sealed class SharedNetworkTests : IDisposable
         using ControlledGuest third = Start(3);
         third.Do("ping -q -i 0.01 10.9.0.2 >/dev/null & ping -q -i 0.01 10.9.0.1 >/dev/null &");
         first.Do("ping -q -i 0.01 10.9.0.3 >/dev/null &");
-        for (int stop = 0; stop < (IsLongRun ? 1000 : 10); stop++)
+        for (int stop = 0; stop < (IsLongRun ? 1000 : 30); stop++)
         {
             second.Begin(ControlledGuest.Receive);
             Thread.Sleep(_random.Next(50));
