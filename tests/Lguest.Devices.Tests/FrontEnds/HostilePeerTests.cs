@@ -1,4 +1,5 @@
 using Lguest.Devices.Networks.Peers;
+using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Host;
 using Lguest.Host.Dma;
 
@@ -26,6 +27,7 @@ public sealed class HostilePeerTests : IDisposable
         using var honest = new Peer(Path);
         honest.Bind();
         using var hostile = new Peer(Path);
+        hostile.Bench.SetStatus(0x000f);
         int survived = 0;
         for (int i = 0; i < Attempts; i++)
         {
@@ -127,6 +129,12 @@ public sealed class HostilePeerTests : IDisposable
 
     private void WriteAnything(Bench bench)
     {
+        if (_random.Next(4) == 0)
+        {
+            WriteSegment(bench);
+            return;
+        }
+
         var pieces = new (uint, ushort)[_random.Next(1, DmaList.Sections + 1)];
         for (int i = 0; i < pieces.Length; i++)
         {
@@ -134,6 +142,27 @@ public sealed class HostilePeerTests : IDisposable
         }
 
         bench.WriteList(AnyList(), pieces);
+    }
+
+    /// <summary>Writes a segment that is to be split, with something wrong with it, or nothing.</summary>
+    private void WriteSegment(Bench bench)
+    {
+        byte[] segment = TestFrame.Unfinished(_random.Next(8000), _random.Next(2) == 0, extension: _random.Next(2) * 8);
+        for (int mistakes = _random.Next(3); mistakes > 0; mistakes--)
+        {
+            segment[_random.Next(_random.Next(2) == 0 ? 60 : segment.Length)] = (byte)_random.Next(256);
+        }
+
+        bench.Memory.Write(0x1_0000, segment, "a segment");
+        uint list = AnyList();
+        bench.WriteList(list, [.. segment.Chunk(4096).Select((piece, i) => (0x1_0000 + ((uint)i * 4096), (ushort)piece.Length))]);
+        bench.SetUsed(list, _random.Next(8) switch
+        {
+            0 => (uint)_random.NextInt64(),
+            1 => ushort.MaxValue,
+            2 => (uint)_random.Next(48),
+            _ => (uint)_random.Next(48, 1600),
+        });
     }
 
     private void DoAnything(Bench bench)
