@@ -117,7 +117,8 @@ public sealed partial class AcceptanceTests : IDisposable
     [GeneratedRegex(@"^1[0-9]{9}(?=\r?$)", RegexOptions.Multiline)]
     private static partial Regex Date();
 
-    private static string Variable(string name)
+    /// <summary>The file that the environment names; the test is skipped without one.</summary>
+    internal static string Variable(string name)
     {
         string variable = $"LGUEST_TEST_{name}";
         string? value = Environment.GetEnvironmentVariable(variable);
