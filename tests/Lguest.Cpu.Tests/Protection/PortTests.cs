@@ -57,6 +57,20 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal(allowed ? 1 : 0, _ports.Count);
     }
 
+    [Theory]
+    [InlineData(0x67, true)]
+    [InlineData(0x66, false)]
+    public void A_bitmap_counts_only_with_both_bytes_of_its_base(uint limit, bool allowed)
+    {
+        // The bitmap lies before its own base, so that the limit cuts nothing else.
+        _machine.Machine.WriteUInt32(Tss + 0x64, 0x0064_0000);
+        State.Tr.Limit = limit;
+        _machine.EnterRing(3);
+        State.Edx = 0;
+        Execute([0xec]);
+        Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+    }
+
     [Fact]
     public void Ports_see_their_number_size_and_value()
     {
