@@ -184,7 +184,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>A NaN made quiet.</summary>
     public Float80 Quiet() => new(SignExponent, Significand | QuietBit);
 
-    /// <inheritdoc />
+    /// <summary>The same with the other sign.</summary>
     public Float80 Negate() => new((ushort)(SignExponent ^ SignBit), Significand);
 
     /// <inheritdoc />

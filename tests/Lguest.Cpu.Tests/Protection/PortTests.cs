@@ -225,6 +225,28 @@ public sealed class PortTests : IPortHandler, IDisposable
     }
 
     [Fact]
+    public void Addresses_and_counts_of_port_strings_have_16_or_32_bits()
+    {
+        State.Edx = 0x42;
+        (State.Edi, State.Esi, State.Ecx) = (0x1_fffe, 0x1_fffe, 0x1_0003);
+        _machine.Memory.Write(0x1_fffe, [0, 0, 0]);
+        Execute([0x6c, 0x6e]);
+        Assert.Equal(0x42, _machine.Memory.Span(0x1_fffe, 1)[0]);
+        Assert.Equal((0x1_ffffu, 0x1_ffffu), (State.Edi, State.Esi + 1));
+
+        // With 16 bits, three elements from the end of 64 KiB to their beginning.
+        _ports.Clear();
+        (State.Edi, State.Ecx) = (0x1_fffe, 0x1_0003);
+        for (int i = 0; i < 3; i++)
+        {
+            Execute([0x67, 0xf3, 0x6c]);
+        }
+
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((0x1_0001u, 0x1_0000u, 3), (State.Edi, State.Ecx, _ports.Count));
+    }
+
+    [Fact]
     public void A_repeated_input_that_faults_keeps_what_it_has_done_and_reads_no_port_in_vain()
     {
         _machine.SetDescriptor(Free, TestDescriptor.Segment(0x2000, 0x1, TestDescriptor.Data, 0));
