@@ -214,6 +214,26 @@ public sealed class CodeCoherenceTests : IDisposable
         Assert.Equal(ExceptionVector.PageFault, Assert.Single(_machine.Exceptions).Vector);
     }
 
+    [Fact]
+    public void Only_pages_with_code_are_slow_to_write()
+    {
+        Action<Assembler> store = a => a.mov(__byte_ptr[FrameA + 1], 2);
+        _machine.Machine.Assemble(store, Machine.CodeBase);
+        Run(Machine.CodeBase, 1);
+        Assert.False(IsSlow(FrameA));
+
+        Place(FrameA, a => a.mov(eax, 1));
+        Run(FrameA, 1);
+        Assert.True(IsSlow(FrameA));
+
+        // The only code there is overwritten.
+        Run(Machine.CodeBase, 1);
+        Assert.False(IsSlow(FrameA));
+    }
+
+    private unsafe bool IsSlow(uint linear) =>
+        (TranslationBuffer.EntryOf(_machine.Cpu.StatePointer->Tlb, linear)->WriteTag & TlbEntry.CodePage) != 0;
+
     private void Place(uint address, Action<Assembler> program) => _machine.Machine.Assemble(program, address);
 
     private void Map(uint linear, uint frame) => _machine.SetPage(linear, frame | Flags);
