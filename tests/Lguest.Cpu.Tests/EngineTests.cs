@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Memory;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Lguest.Cpu.Tests;
@@ -90,6 +91,23 @@ public sealed class EngineTests : IDisposable
         _machine.Execute(a => a.mov(eax, 1));
         _machine.Execute(a => a.mov(eax, 2));
         Assert.Equal(2u, _machine.Cpu.State.Eax);
+    }
+
+    [Fact]
+    public void Code_may_lie_in_the_first_page_and_in_memory_that_was_added_since()
+    {
+        const byte increment = 0x40;
+        using var memory = new PhysicalMemory();
+        using Processor cpu = TestEngine.Create(memory);
+        for (uint page = 0; page < 4; page++)
+        {
+            uint address = page * PhysicalMemory.PageSize;
+            memory.AddRam(address, PhysicalMemory.PageSize);
+            memory.Write(address, [increment]);
+            cpu.State.Eip = address;
+            cpu.Run(1);
+            Assert.Equal(page + 1, cpu.State.Eax);
+        }
     }
 
     [Fact]

@@ -54,7 +54,7 @@ internal sealed class MutantTester : IDisposable
         return process.ExitCode == 0
             ? null
             : text.Split('\n').FirstOrDefault(line => line.Contains("[FAIL]", StringComparison.Ordinal))?.Trim()
-                ?? $"the process ended with code {process.ExitCode}";
+                ?? $"the process ended with code {process.ExitCode}, having said: {errors.Result.Split('\n')[0]}";
     }
 
     /// <inheritdoc />

@@ -105,9 +105,6 @@ internal readonly record struct Float32(uint Bits) : IBinaryFormat<Float32>
     public Float32 Quiet() => new(Bits | QuietBit);
 
     /// <inheritdoc />
-    public Float32 Negate() => new(Bits ^ SignBit);
-
-    /// <inheritdoc />
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Unpacked Unpack()
     {

@@ -105,9 +105,6 @@ internal readonly record struct Float64(ulong Bits) : IBinaryFormat<Float64>
     public Float64 Quiet() => new(Bits | QuietBit);
 
     /// <inheritdoc />
-    public Float64 Negate() => new(Bits ^ SignBit);
-
-    /// <inheritdoc />
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Unpacked Unpack()
     {

@@ -37,15 +37,18 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>The significand, integer bit included.</summary>
     public readonly ulong Significand;
 
-    /// <summary>Sign (bit 15) and biased exponent.</summary>
-    public readonly ushort SignExponent;
+    // Of 64 bits, so that a value travels in two registers. The lower 16 count.
+    private readonly ulong _signExponent;
 
     /// <summary>Makes a value of its two fields.</summary>
     public Float80(ushort signExponent, ulong significand)
     {
         Significand = significand;
-        SignExponent = signExponent;
+        _signExponent = signExponent;
     }
+
+    /// <summary>Sign (bit 15) and biased exponent.</summary>
+    public ushort SignExponent => (ushort)_signExponent;
 
     /// <summary>Plus zero.</summary>
     public static Float80 Zero => default;
@@ -181,7 +184,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>A NaN made quiet.</summary>
     public Float80 Quiet() => new(SignExponent, Significand | QuietBit);
 
-    /// <inheritdoc />
+    /// <summary>The same with the other sign.</summary>
     public Float80 Negate() => new((ushort)(SignExponent ^ SignBit), Significand);
 
     /// <inheritdoc />

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint;
 
 /// <summary>Rounding control as the x87 control word and MXCSR encode it (SDM 1, table 4-8).</summary>
@@ -99,6 +101,7 @@ internal struct FloatingPointContext
 
     /// <summary>The context of an x87 instruction.</summary>
     /// <param name="control">The x87 control word.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FloatingPointContext FromX87(ushort control) => new()
     {
         Rounding = (RoundingMode)((control >> X87RoundingShift) & 3),
@@ -108,6 +111,7 @@ internal struct FloatingPointContext
 
     /// <summary>The context of an SSE instruction.</summary>
     /// <param name="mxcsr">MXCSR.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FloatingPointContext FromMxcsr(uint mxcsr) => new()
     {
         Rounding = (RoundingMode)((mxcsr >> MxcsrRoundingShift) & 3),

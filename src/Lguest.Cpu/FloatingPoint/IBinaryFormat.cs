@@ -73,9 +73,6 @@ internal interface IBinaryFormat<TSelf>
     /// </summary>
     static abstract TSelf Pack(bool negative, int exponent, ulong significand);
 
-    /// <summary>The same with the other sign.</summary>
-    TSelf Negate();
-
     /// <summary>Takes a normal or denormal number apart.</summary>
     Unpacked Unpack();
 }

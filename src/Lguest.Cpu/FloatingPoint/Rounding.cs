@@ -46,7 +46,7 @@ internal static class Rounding
     {
         if (mode == RoundingMode.NearestEven)
         {
-            return rest > Half || (rest == Half && odd);
+            return rest > Half - (odd ? 1ul : 0);
         }
 
         return mode == (negative ? RoundingMode.Down : RoundingMode.Up);
@@ -67,14 +67,11 @@ internal static class Rounding
         bool up = Increments(context.Rounding, negative, (kept & unit) != 0, rest);
         context.Raise(FloatingPointExceptions.Precision);
         context.RoundedUp = up;
-        if (up)
+        kept += up ? unit : 0;
+        if (up && kept == 0)
         {
-            kept += unit;
-            if (kept == 0)
-            {
-                kept = Unpacked.IntegerBit;
-                exponent++;
-            }
+            kept = Unpacked.IntegerBit;
+            exponent++;
         }
 
         return kept;

@@ -8,6 +8,9 @@ namespace Lguest.Cpu.FloatingPoint;
 /// <summary>Integer arithmetic on 128 bits, for significands.</summary>
 internal static class WideArithmetic
 {
+    // Over a number of nine bits that is at least 256, this is 2^19 over it in eleven bits, rounded down enough.
+    private const uint FirstReciprocal = (1 << 19) - (3 << 8);
+
     // Square roots of 64 to 255, rounded down and times 16: the first eight bits of any root.
     private static ReadOnlySpan<byte> RootTable =>
     [
@@ -50,6 +53,18 @@ internal static class WideArithmetic
         return MultiplyHigh(a, b);
     }
 
+    /// <summary>The upper half of 128 bits, shifted left by less than 64.</summary>
+    /// <remarks>
+    /// A shift by 64 less the count would be one by 0 when the count is 0; in two steps it needs no branch, which for counts that
+    /// are as good as random would cost more than all the rest.
+    /// </remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong ShiftLeft(ulong high, ulong low, int count) => (high << count) | ((low >> 1) >> ~count);
+
+    /// <summary>The bits that a shift right by less than 64 moves on to the next lower word.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Spill(ulong value, int count) => (value << 1) << ~count;
+
     /// <summary>
     /// Shifts 128 bits right by any count, and sets the lowest bit if any bit that was set is lost.
     /// </summary>
@@ -84,12 +99,8 @@ internal static class WideArithmetic
         }
 
         int shift = BitOperations.LeadingZeroCount(high);
-        if (shift != 0)
-        {
-            high = (high << shift) | (low >> -shift);
-            low <<= shift;
-        }
-
+        high = ShiftLeft(high, low, shift);
+        low <<= shift;
         return moved + shift;
     }
 
@@ -98,12 +109,40 @@ internal static class WideArithmetic
     /// <param name="low">The dividend's lower half.</param>
     /// <param name="divisor">At least 2^63.</param>
     /// <param name="remainder">The remainder.</param>
+    /// <remarks>N. Moeller, T. Granlund, "Improved division by invariant integers", algorithm 4.</remarks>
     public static ulong Divide(ulong high, ulong low, ulong divisor, out ulong remainder)
     {
-        // Schoolbook division with digits of 32 bits (Knuth, volume 2, algorithm D).
-        ulong quotientHigh = DivideDigit(high, low >> 32, divisor, out ulong middle);
-        ulong quotientLow = DivideDigit(middle, low & uint.MaxValue, divisor, out remainder);
-        return (quotientHigh << 32) | quotientLow;
+        ulong estimate = Multiply(Reciprocal(divisor), high, out ulong fraction);
+        fraction += low;
+        ulong quotient = estimate + high + (fraction < low ? 1ul : 0) + 1;
+        ulong rest = low - (quotient * divisor);
+        bool isTooLarge = rest > fraction;
+        quotient -= isTooLarge ? 1ul : 0;
+        rest += isTooLarge ? divisor : 0;
+        if (rest >= divisor)
+        {
+            quotient++;
+            rest -= divisor;
+        }
+
+        remainder = rest;
+        return quotient;
+    }
+
+    /// <summary>2^128 / divisor - 2^64, rounded down a little more than to an integer: what divisions by it multiply with.</summary>
+    /// <param name="divisor">At least 2^63.</param>
+    /// <remarks>The same, algorithm 2: from 11 bits to 21, 34 and 64, by Newton's method.</remarks>
+    public static ulong Reciprocal(ulong divisor)
+    {
+        ulong odd = divisor & 1;
+        ulong rounded = (divisor >> 24) + 1;
+        ulong v = FirstReciprocal / (uint)(divisor >> 55);
+        v = (v << 11) - (v * v * rounded >> 40) - 1;
+        v = (v << 13) + (v * ((1ul << 60) - (v * rounded)) >> 47);
+        ulong error = ((v >> 1) & (0 - odd)) - (v * ((divisor >> 1) + odd));
+        v = (v << 31) + (MultiplyHigh(v, error) >> 1);
+        ulong high = Multiply(v, divisor, out ulong low);
+        return v - high - divisor - (low + divisor < divisor ? 1ul : 0);
     }
 
     /// <summary>The square root of 128 bits, rounded down.</summary>
@@ -159,27 +198,6 @@ internal static class WideArithmetic
 
         remainder = (ulong)over;
         return root;
-    }
-
-    // One digit of 32 bits: (remainder * 2^32 + digit) / divisor, the remainder being less than the divisor.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong DivideDigit(ulong dividend, ulong digit, ulong divisor, out ulong remainder)
-    {
-        ulong divisorHigh = divisor >> 32;
-        ulong divisorLow = (uint)divisor;
-        (ulong quotient, ulong rest) = Math.DivRem(dividend, divisorHigh);
-        while (quotient > uint.MaxValue || quotient * divisorLow > ((rest << 32) | digit))
-        {
-            quotient--;
-            rest += divisorHigh;
-            if (rest > uint.MaxValue)
-            {
-                break;
-            }
-        }
-
-        remainder = (dividend << 32) + digit - quotient * divisor;
-        return quotient;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -47,7 +47,7 @@ internal static class ImplementationChoices
             ],
             Always,
             "the last bit",
-            "the exact result, computed to 120 bits and more, rounded once; with pi as it is, not cut to 66 bits"),
+            "the exact result, computed to 100 bits and more, rounded once; with pi as it is, not cut to 66 bits"),
         new(
             [Mnemonic.F2xm1],
             "the operand is below -1 or above 1",

@@ -41,7 +41,8 @@ internal sealed unsafe class BlockBuilder
         {
             uint start = (uint)decoder.IP;
             decoder.Decode(out Instruction instruction);
-            if (decoder.LastError == DecoderError.NoMoreBytes)
+            uint length = instruction.IsInvalid ? UndefinedLength(start, mode) : (uint)instruction.Length;
+            if (start + length > inPage)
             {
                 if (count > 0)
                 {
@@ -51,9 +52,9 @@ internal sealed unsafe class BlockBuilder
                 return BuildSplit(block, decoder, host, inPage, mode, ref second);
             }
 
-            ended = Lower(instruction, decoder, start, mode, operations + count);
+            ended = Lower(instruction, start, mode, operations + count);
             count++;
-            block->Length = (uint)decoder.IP;
+            block->Length = start + length;
         }
 
         Finish(block, operations, count);
@@ -93,8 +94,8 @@ internal sealed unsafe class BlockBuilder
             _bytes.Reset(bytes, (int)inPage + tail);
             decoder.Decode(out Instruction instruction);
             Operation* operations = CodeBlock.Operations(block);
-            Lower(instruction, decoder, 0, mode, operations);
-            block->Length = Math.Max((uint)decoder.IP, inPage + 1);
+            Lower(instruction, 0, mode, operations);
+            block->Length = instruction.IsInvalid ? UndefinedLength(0, mode) : (uint)instruction.Length;
             block->SecondPage = page;
             Finish(block, operations, 1);
         }
@@ -112,35 +113,25 @@ internal sealed unsafe class BlockBuilder
     }
 
     /// <summary>Lowers one instruction; true when nothing can follow it in its block.</summary>
-    private bool Lower(in Instruction instruction, Decoder decoder, uint start, ExecutionMode mode, Operation* op)
+    private bool Lower(in Instruction instruction, uint start, ExecutionMode mode, Operation* op)
     {
         *op = default;
         op->EipOffset = (ushort)start;
         op->Base = op->Index = StateOffset.Zero;
         if (instruction.IsInvalid)
         {
-            // Iced gives up at the 15-byte limit as it does at an undefined opcode; the processor doesn't.
-            op->Handler = IsTooLong(start, mode) ? &Undefined.TooLong : &Undefined.InvalidOpcode;
+            op->Handler = Measure(start, mode) > MaxInstructionLength ? &Undefined.TooLong : &Undefined.InvalidOpcode;
             return true;
         }
 
         return InstructionTable.Lower(instruction, new LoweringContext(mode, start), op);
     }
 
-    private bool IsTooLong(uint start, ExecutionMode mode)
-    {
-        if (_bytes.Position - (int)start < MaxInstructionLength)
-        {
-            return false;
-        }
+    /// <summary>How much is fetched of what isn't an instruction, or is too long for one.</summary>
+    private uint UndefinedLength(uint start, ExecutionMode mode) => (uint)Math.Min(Measure(start, mode), MaxInstructionLength);
 
-        // Without a prefix that a later one overrides it means the same and is a byte shorter: an undefined opcode ends there,
-        // and what is too long still wants more. No opcode is so long that there would be no such prefix.
-        byte[] shorter = OverriddenPrefix.Remove(_bytes.Slice((int)start, MaxInstructionLength));
-        var decoder = Decoder.Create((mode & ExecutionMode.Code32) != 0 ? 32 : 16, shorter);
-        decoder.Decode(out Instruction _);
-        return decoder.LastError == DecoderError.NoMoreBytes;
-    }
+    private int Measure(uint start, ExecutionMode mode) =>
+        InstructionLength.Measure(_bytes.From((int)start, MaxInstructionLength), (mode & ExecutionMode.Code32) != 0);
 
     /// <summary>Feeds the decoder from memory.</summary>
     private sealed class ByteWindow : CodeReader
@@ -148,18 +139,19 @@ internal sealed unsafe class BlockBuilder
         private byte* _start;
         private int _length;
 
-        public int Position { get; private set; }
+        private int _position;
 
         public void Reset(byte* start, int length)
         {
             _start = start;
             _length = length;
-            Position = 0;
+            _position = 0;
         }
 
-        public ReadOnlySpan<byte> Slice(int position, int length) => new(_start + position, length);
+        /// <summary>The bytes from a position on, at most so many.</summary>
+        public ReadOnlySpan<byte> From(int position, int most) => new(_start + position, Math.Min(most, _length - position));
 
-        public override int ReadByte() => Position < _length ? _start[Position++] : -1;
+        public override int ReadByte() => _position < _length ? _start[_position++] : -1;
     }
 }
 

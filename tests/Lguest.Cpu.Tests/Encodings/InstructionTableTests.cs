@@ -39,6 +39,7 @@ public sealed class InstructionTableTests
         var start = new ProcessStartInfo(program, ["-noLogo", "-noColor", "-parallel", "none"])
         {
             RedirectStandardOutput = true,
+            RedirectStandardError = true,
             Environment =
             {
                 ["LGUEST_TEST_ENGINE"] = "traced",
@@ -51,9 +52,10 @@ public sealed class InstructionTableTests
         try
         {
             Task<string> output = process.StandardOutput.ReadToEndAsync();
+            Task<string> errors = process.StandardError.ReadToEndAsync();
             Assert.True(process.WaitForExit(Longest), $"The tests ran for {Longest} with the traced engine, and didn't end.");
-            string text = output.GetAwaiter().GetResult();
-            Assert.True(process.ExitCode == 0, $"With the traced engine:\n{text}");
+            string text = output.GetAwaiter().GetResult() + errors.GetAwaiter().GetResult();
+            Assert.True(process.ExitCode == 0, $"With the traced engine the tests end with code {process.ExitCode}:\n{text}");
         }
         finally
         {

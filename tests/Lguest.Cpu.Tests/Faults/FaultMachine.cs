@@ -35,8 +35,6 @@ internal sealed class FaultMachine : IDisposable
     {
         _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) | Cr0.Ne);
         _machine.Cpu.WriteControlRegister(4, Cr4.Osfxsr | Cr4.Osxmmexcpt);
-        ulong code = TestDescriptor.Flat(TestDescriptor.Code | TestDescriptor.Accessed, 0);
-        _machine.Machine.Memory.Write(Gdt + OpcodeSpace.FarSelector, BitConverter.GetBytes(code));
         _machine.Cpu.State.Gdtr = new DescriptorTableRegister { Base = Gdt, Limit = 0xF };
         for (int i = 0; i < 8; i++)
         {
@@ -71,8 +69,12 @@ internal sealed class FaultMachine : IDisposable
             case Obstacle.Supervisor: _machine.MapForSupervisor(badPage); break;
         }
 
+        // Far transfers stay in their ring.
+        bool isUser = obstacle == Obstacle.Supervisor;
+        ulong far = TestDescriptor.Flat(TestDescriptor.Code | TestDescriptor.Accessed, isUser ? 3 : 0);
+        _machine.Machine.Memory.Write(Gdt + OpcodeSpace.FarSelector, BitConverter.GetBytes(far));
         _machine.Cpu.Load(_fresh);
-        if (obstacle == Obstacle.Supervisor)
+        if (isUser)
         {
             _machine.EnterUserMode();
         }

@@ -38,6 +38,7 @@ public sealed class OperandFaultTests : IDisposable
         {
             if (obstacle == Obstacle.Supervisor && Decode(code).IsPrivileged)
             {
+                CheckPrivilege(bytes, code);
                 continue;
             }
 
@@ -154,6 +155,15 @@ public sealed class OperandFaultTests : IDisposable
             Assert.True(fault.Value.Address == lowest, $"{what}: {fault}, expected address {lowest:X}");
         }
 
+        _machine.AssertUnchanged(what);
+    }
+
+    /// <summary>What may not be executed doesn't look at its operand.</summary>
+    private void CheckPrivilege(byte[] bytes, Code code)
+    {
+        ExceptionInfo? fault = Execute(bytes, code, First, Obstacle.Supervisor, First);
+        string what = $"{Convert.ToHexString(bytes)} {Decode(code)} in ring 3";
+        Assert.True((fault?.Vector, fault?.ErrorCode) == (ExceptionVector.GeneralProtection, 0u), $"{what}: {fault}");
         _machine.AssertUnchanged(what);
     }
 

@@ -31,12 +31,6 @@ public sealed class StackFaultTests : IDisposable
         uint size = SizeOf(code);
         foreach (Obstacle obstacle in Enum.GetValues<Obstacle>())
         {
-            // A far call from an outer ring, POPs of inner rings' segments and IRET fail for other reasons first.
-            if (obstacle == Obstacle.Supervisor && IsFar(code))
-            {
-                continue;
-            }
-
             for (uint inFirst = 0; inFirst <= size; inFirst++)
             {
                 if (inFirst < size)
@@ -72,10 +66,6 @@ public sealed class StackFaultTests : IDisposable
     }
 
     private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithStack[code]).Decode();
-
-    private static bool IsFar(Code code) => Decode(code) is var instruction
-        && (instruction.IsCallFar || instruction.IsCallFarIndirect || instruction.Code.ToString().StartsWith("Retf", StringComparison.Ordinal)
-            || instruction.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd);
 
     private static bool IsPush(Code code) => Decode(code).StackPointerIncrement < 0;
 

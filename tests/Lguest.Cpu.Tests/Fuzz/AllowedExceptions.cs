@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Tests.Fuzz;
 
@@ -15,14 +16,14 @@ internal static class AllowedExceptions
     public static bool Contains(ReadOnlySpan<byte> code, bool is32, int vector, out Instruction instruction)
     {
         byte[] most = code[..Math.Min(code.Length, LongestInstruction)].ToArray();
-        var decoder = Decoder.Create(is32 ? 32 : 16, most);
-        decoder.Decode(out instruction);
+        instruction = Decoder.Create(is32 ? 32 : 16, most).Decode();
         if (instruction.IsInvalid)
         {
-            // What is longer than 15 bytes is #GP. Iced doesn't tell that from what is as long and no instruction.
-            return vector == ExceptionVector.InvalidOpcode
-                ? decoder.LastError != DecoderError.NoMoreBytes
-                : vector == ExceptionVector.GeneralProtection && instruction.Length == LongestInstruction;
+            // What is longer than 15 bytes is #GP, whatever it would be.
+            int length = InstructionLength.Measure(most, is32);
+            return length <= most.Length
+                ? vector == ExceptionVector.InvalidOpcode
+                : vector == ExceptionVector.GeneralProtection && most.Length == LongestInstruction;
         }
 
         if (instruction.Code == Code.Int_imm8)

@@ -25,6 +25,21 @@ public sealed class StringTests : IDisposable
         Assert.Equal(Machine.CodeBase + 2, _machine.Cpu.State.Eip);
     }
 
+    [Theory]
+    [InlineData(Stosb)]
+    [InlineData(Stosd)]
+    [InlineData(Movsb)]
+    public void A_repetition_writes_nothing_into_a_segment_for_reading(byte opcode)
+    {
+        Load(Source, Destination, 100);
+        SegmentRegister es = _machine.Cpu.State.Es;
+        _machine.Cpu.SetSegment(SegmentName.Es, es with { Access = es.Access & ~SegmentAccess.WritableOrReadable });
+        _machine.Execute([Rep, opcode]);
+        Assert.Equal(ExceptionVector.GeneralProtection, _machine.SingleException().Vector);
+        AssertRegisters(Source, Destination, 100);
+        Assert.False(_machine.Machine.Memory.Span(Destination, 400).ContainsAnyExcept((byte)0));
+    }
+
     [Fact]
     public void A_count_of_zero_touches_nothing()
     {

@@ -15,8 +15,10 @@ namespace Lguest.Cpu.Tests.Native;
 /// </remarks>
 internal sealed unsafe class NativeProcessor : IDisposable
 {
+    private const int MostBytes = 32;
+
     private readonly nint _page;
-    private readonly byte[] _current = new byte[16];
+    private readonly byte[] _current = new byte[MostBytes];
     private int _currentLength = -1;
     private int _entry;
 
@@ -47,7 +49,7 @@ internal sealed unsafe class NativeProcessor : IDisposable
         Assert.SkipUnless(IsSupported, "This host's processor isn't x86-64: there is nothing to compare with.");
 
     /// <summary>Executes one instruction.</summary>
-    /// <param name="instruction">Its bytes, at most 15.</param>
+    /// <param name="instruction">Its bytes: at most 15, or a few more to see them refused.</param>
     public void Execute(ReadOnlySpan<byte> instruction)
     {
         if (_currentLength != instruction.Length || !instruction.SequenceEqual(_current.AsSpan(0, _currentLength)))

@@ -99,6 +99,34 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(0x7A0)]
+    [InlineData(0xF00)]
+    public void A_store_to_any_of_a_blocks_instructions_is_seen(int offset)
+    {
+        // 30 moves of five bytes lie in three lines or four, wherever they begin.
+        const int moves = 30;
+        const int moveBytes = 5;
+        uint start = FrameA + (uint)offset;
+        for (int changed = 0; changed < moves; changed++)
+        {
+            Place(start, a =>
+            {
+                for (int i = 0; i < moves; i++)
+                {
+                    a.mov(eax, i);
+                }
+            });
+            Run(start, moves);
+            uint operand = start + (uint)((moveBytes * changed) + 1);
+            _machine.Machine.Assemble(a => a.mov(__dword_ptr[operand], 0x1234), Machine.CodeBase);
+            Run(Machine.CodeBase, 1);
+            Run(start, (ulong)changed + 1);
+            Assert.Equal(0x1234u, _machine.State.Eax);
+        }
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(4)]
@@ -185,6 +213,26 @@ public sealed class CodeCoherenceTests : IDisposable
         Run(start + 1, 1);
         Assert.Equal(ExceptionVector.PageFault, Assert.Single(_machine.Exceptions).Vector);
     }
+
+    [Fact]
+    public void Only_pages_with_code_are_slow_to_write()
+    {
+        Action<Assembler> store = a => a.mov(__byte_ptr[FrameA + 1], 2);
+        _machine.Machine.Assemble(store, Machine.CodeBase);
+        Run(Machine.CodeBase, 1);
+        Assert.False(IsSlow(FrameA));
+
+        Place(FrameA, a => a.mov(eax, 1));
+        Run(FrameA, 1);
+        Assert.True(IsSlow(FrameA));
+
+        // The only code there is overwritten.
+        Run(Machine.CodeBase, 1);
+        Assert.False(IsSlow(FrameA));
+    }
+
+    private unsafe bool IsSlow(uint linear) =>
+        (TranslationBuffer.EntryOf(_machine.Cpu.StatePointer->Tlb, linear)->WriteTag & TlbEntry.CodePage) != 0;
 
     private void Place(uint address, Action<Assembler> program) => _machine.Machine.Assemble(program, address);
 

@@ -303,6 +303,21 @@ public sealed class GateTests : IDisposable
         Assert.Equal(before, _machine.Machine.ReadUInt32(PageAfterMissing));
     }
 
+    [Fact]
+    public void A_frame_goes_around_the_end_of_a_16_bit_stack()
+    {
+        _machine.Load(SegmentName.Ss, Data16);
+        _machine.State.Esp = 0x1234_0004;
+        _machine.Cpu.Eflags = Eflags.Cf | Eflags.Fixed;
+        uint stack = _machine.State.Ss.Base;
+        _machine.Step(a => a.int3());
+        Assert.Equal(HandlerOf(ExceptionVector.Breakpoint), _machine.State.Eip);
+        Assert.Equal(0x1234_fff8u, _machine.State.Esp);
+        Assert.Equal(Eflags.Cf | Eflags.Fixed, _machine.Machine.ReadUInt32(stack));
+        Assert.Equal(Code0, _machine.Machine.ReadUInt32(stack + 0xfffc));
+        Assert.Equal(Machine.CodeBase + 1, _machine.Machine.ReadUInt32(stack + 0xfff8));
+    }
+
     public void Dispose() => _machine.Dispose();
 
     private void Break(string what)

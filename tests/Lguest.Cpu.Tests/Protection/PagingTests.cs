@@ -107,6 +107,34 @@ public sealed class PagingTests : IDisposable
         Assert.Equal(Frame | All | Accessed | Dirty, TableEntry);
     }
 
+    [Theory]
+    [InlineData(Present, Present, true)]
+    [InlineData(Present, 0, false)]
+    [InlineData(0, Present, false)]
+    public void A_debugger_can_translate_and_leaves_no_trace(uint directoryFlags, uint tableFlags, bool isMapped)
+    {
+        SetEntries(Table | directoryFlags, Frame | tableFlags);
+        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out uint physical));
+        Assert.Equal(isMapped ? Frame + 0x123 : physical, physical);
+        Assert.Equal(Frame | tableFlags, TableEntry);
+    }
+
+    [Fact]
+    public void A_debugger_sees_through_large_pages_and_where_there_are_none()
+    {
+        const uint within = 0x12_3456;
+        const uint largeFrame = 0x1240_0000;
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
+        SetEntries(largeFrame | Large | Present, 0);
+        uint address = (Page & ~0x3f_ffffu) + within;
+        Assert.True(_machine.Cpu.TryTranslate(address, out uint physical));
+        Assert.Equal(largeFrame + within, physical);
+
+        _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) & ~Cr0.Pg);
+        Assert.True(_machine.Cpu.TryTranslate(address, out physical));
+        Assert.Equal(address, physical);
+    }
+
     [Fact]
     public void A_page_that_is_not_present_is_never_remembered()
     {

@@ -57,6 +57,20 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal(allowed ? 1 : 0, _ports.Count);
     }
 
+    [Theory]
+    [InlineData(0x67, true)]
+    [InlineData(0x66, false)]
+    public void A_bitmap_counts_only_with_both_bytes_of_its_base(uint limit, bool allowed)
+    {
+        // The bitmap lies before its own base, so that the limit cuts nothing else.
+        _machine.Machine.WriteUInt32(Tss + 0x64, 0x0064_0000);
+        State.Tr.Limit = limit;
+        _machine.EnterRing(3);
+        State.Edx = 0;
+        Execute([0xec]);
+        Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+    }
+
     [Fact]
     public void Ports_see_their_number_size_and_value()
     {
@@ -208,6 +222,28 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal(expected | (uint)kept, _machine.Machine.ReadUInt32(0x2000));
         Assert.Equal([("in", (ushort)0x42, size, 0u), ("out", (ushort)0x42, size, expected)], _ports);
         Assert.Equal((0x2000u + (uint)size, 0x2000u + (uint)size), (State.Edi, State.Esi));
+    }
+
+    [Fact]
+    public void Addresses_and_counts_of_port_strings_have_16_or_32_bits()
+    {
+        State.Edx = 0x42;
+        (State.Edi, State.Esi, State.Ecx) = (0x1_fffe, 0x1_fffe, 0x1_0003);
+        _machine.Memory.Write(0x1_fffe, [0, 0, 0]);
+        Execute([0x6c, 0x6e]);
+        Assert.Equal(0x42, _machine.Memory.Span(0x1_fffe, 1)[0]);
+        Assert.Equal((0x1_ffffu, 0x1_ffffu), (State.Edi, State.Esi + 1));
+
+        // With 16 bits, three elements from the end of 64 KiB to their beginning.
+        _ports.Clear();
+        (State.Edi, State.Ecx) = (0x1_fffe, 0x1_0003);
+        for (int i = 0; i < 3; i++)
+        {
+            Execute([0x67, 0xf3, 0x6c]);
+        }
+
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((0x1_0001u, 0x1_0000u, 3), (State.Edi, State.Ecx, _ports.Count));
     }
 
     [Fact]

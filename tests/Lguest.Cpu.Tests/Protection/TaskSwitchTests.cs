@@ -335,6 +335,37 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal(TssSelector, Read(OtherTss) & 0xffff);
     }
 
+    [Fact]
+    public void A_16_bit_task_is_saved_as_words()
+    {
+        Define(TestDescriptor.Tss16 | (int)Busy, 0x2b);
+
+        // What tells a task of 32 bits from one of 16 is the bit that in other descriptors means code.
+        SegmentAccess access = State.Tr.Access & ~SegmentAccess.Code;
+        State.Tr = State.Tr with { Selector = OtherTssSelector, Base = OtherTss, Limit = 0x2b, Access = access };
+        _machine.SetDescriptor(TssSelector, _machine.GetDescriptor(TssSelector) & ~((ulong)Busy << 40));
+        WriteTask(Tss);
+        byte[] untouched = [.. Enumerable.Repeat((byte)0xaa, 0x68)];
+        _machine.Memory.Write(OtherTss, untouched);
+        for (int i = 0; i < 8; i++)
+        {
+            State.SetGeneral(i, 0x5555_1000u + (uint)i);
+        }
+
+        State.Esp = Machine.StackTop;
+        _machine.Cpu.Eflags = Eflags.Cf | Eflags.Fixed;
+        _machine.Run(a => a.jmp(TssSelector, 0), 10);
+
+        Assert.Equal(TssSelector, State.Tr.Selector);
+        ushort[] saved = [.. Enumerable.Range(0, 0x34).Select(i => (ushort)Read(OtherTss + (2 * (uint)i)))];
+        Assert.Equal((ushort)(Machine.CodeBase + 7), saved[0x0e / 2]);
+        Assert.Equal((ushort)(Eflags.Cf | Eflags.Fixed), saved[0x10 / 2]);
+        Assert.Equal(
+            [0x1000, 0x1001, 0x1002, 0x1003, (ushort)Machine.StackTop, 0x1005, 0x1006, 0x1007, Data0, Code0, Data0, Data0],
+            saved[(0x12 / 2)..(0x2a / 2)]);
+        Assert.All([.. saved[..(0x0e / 2)], .. saved[(0x2a / 2)..]], word => Assert.Equal(0xaaaa, word));
+    }
+
     public void Dispose() => _machine.Dispose();
 
     private uint Read(uint address) => _machine.Machine.ReadUInt32(address);

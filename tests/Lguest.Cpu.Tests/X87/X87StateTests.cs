@@ -170,6 +170,36 @@ public sealed class X87StateTests : IDisposable
         }
     }
 
+    /// <summary>SDM 1, figures 8-9 and 8-11: the formats of protected mode.</summary>
+    [Theory]
+    [InlineData(
+        new byte[] { 0xD9, 0x36 }, "7F0BFFFF 207DFFFF D3BBFFFF EFCDAB89 6100 2301 78563412 6900FFFF")]
+    [InlineData(new byte[] { 0x66, 0xD9, 0x36 }, "7F0B 207D D3BB EFCD 6100 7856 6900")]
+    public void An_environment_lies_in_memory_as_the_manual_draws_it(byte[] store, string expected)
+    {
+        ref X87State x87 = ref _machine.Cpu.State.X87;
+        x87.Control = 0x0B7F;
+        x87.Status = 0x7D20;
+        x87.Valid = 0b1010_0110;
+        x87.LastOpcode = 0x123;
+        x87.InstructionPointer = 0x89AB_CDEF;
+        x87.InstructionSelector = 0x61;
+        x87.DataPointer = 0x1234_5678;
+        x87.DataSelector = 0x69;
+
+        // Of those that hold something, one is a number, one zero and the others special: an unnormal and a denormal.
+        x87.Registers[1] = new X87Register { Significand = 1ul << 63, SignExponent = 0x3FFF };
+        x87.Registers[2] = default;
+        x87.Registers[5] = new X87Register { Significand = 1ul << 62, SignExponent = 0x3FFF };
+        x87.Registers[7] = new X87Register { Significand = 1, SignExponent = 0 };
+        byte[] bytes = Convert.FromHexString(expected.Replace(" ", "", StringComparison.Ordinal));
+        _machine.Memory.Write(Machine.DataBase, Enumerable.Repeat(Untouched, 32).ToArray());
+        _machine.Cpu.State.Esi = Machine.DataBase;
+        _machine.Execute(store);
+        Assert.Equal(
+            [.. bytes, .. Enumerable.Repeat(Untouched, 32 - bytes.Length)], _machine.Memory.Span(Machine.DataBase, 32).ToArray());
+    }
+
     [Fact]
     public void An_operand_beyond_its_segment_faults_and_changes_nothing()
     {

@@ -62,13 +62,13 @@ internal readonly struct Fraction
             return count >= 128 ? default : new Fraction(0, a.High >> (count - 64));
         }
 
-        return count == 0 ? a : new Fraction(a.High >> count, (a.High << -count) | (a.Low >> count));
+        return new Fraction(a.High >> count, WideArithmetic.Spill(a.High, count) | (a.Low >> count));
     }
 
     /// <summary>Shifted left by less than 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Fraction operator <<(Fraction a, int count) =>
-        count == 0 ? a : new Fraction((a.High << count) | (a.Low >> -count), a.Low << count);
+        new(WideArithmetic.ShiftLeft(a.High, a.Low, count), a.Low << count);
 
     /// <summary>
     /// The first less a product, but at least one unit less: for a result that is known to be a little below a
@@ -87,7 +87,7 @@ internal readonly struct Fraction
     /// The value of a power series, with all plus signs or alternating ones: c[0] - x c[1] + x^2 c[2] - ...
     /// The coefficients must fall so fast that no sum goes below zero or above 1.
     /// </summary>
-    /// <param name="coefficients">Pairs of halves, that of the lowest power first; an even number of pairs.</param>
+    /// <param name="coefficients">Pairs of halves, that of the lowest power first; two, four or six pairs.</param>
     /// <param name="tail">The coefficients that follow, for which 64 bits are enough, times 2^tailScale.</param>
     /// <param name="tailScale">See there.</param>
     /// <param name="x">The variable.</param>
@@ -110,13 +110,27 @@ internal readonly struct Fraction
 
         Fraction even = new Fraction(evenTail, 0) >> tailScale;
         Fraction odd = new Fraction(oddTail, 0) >> tailScale;
-        for (int index = coefficients.Length / 2 - 2; index >= 0; index -= 2)
+        // The table's length is known where this is inlined, so each of these is decided at compile time.
+        const int numbers = 2 * 2;
+        if (coefficients.Length > 2 * numbers)
         {
-            even = FromTable(coefficients, index) + square * even;
-            odd = FromTable(coefficients, index + 1) + square * odd;
+            Step(coefficients[(2 * numbers)..], square, ref even, ref odd);
         }
 
+        if (coefficients.Length > numbers)
+        {
+            Step(coefficients[numbers..], square, ref even, ref odd);
+        }
+
+        Step(coefficients, square, ref even, ref odd);
         odd = x * odd;
         return adds ? even + odd : even - odd;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step(ReadOnlySpan<ulong> coefficients, Fraction square, ref Fraction even, ref Fraction odd)
+    {
+        even = FromTable(coefficients, 0) + square * even;
+        odd = FromTable(coefficients, 1) + square * odd;
     }
 }

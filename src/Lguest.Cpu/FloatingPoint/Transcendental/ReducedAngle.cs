@@ -15,6 +15,9 @@ internal readonly struct ReducedAngle
     // pi/4 to 64 bits, rounded down: angles up to here need no reduction.
     private const ulong QuarterPi = 0xC90FDAA22168C234;
 
+    /// <summary>What is left; never zero.</summary>
+    public readonly Unrounded Rest;
+
     private ReducedAngle(int quadrant, in Unrounded rest)
     {
         Quadrant = quadrant;
@@ -24,8 +27,6 @@ internal readonly struct ReducedAngle
     /// <summary>Quarter turns, modulo 4.</summary>
     public int Quadrant { get; }
 
-    /// <summary>What is left; never zero.</summary>
-    public Unrounded Rest { get; }
 
     /// <summary>
     /// Reduces an angle below 2^63 by as many quarter turns as it holds, with pi as exact as the
@@ -56,22 +57,20 @@ internal readonly struct ReducedAngle
 
         // Divided by 2^(63 - exponent), a shift by 1 to 64; the lowest word has no more to say.
         int shift = 63 - angle.Exponent;
-        ulong turns = shift == 64 ? 0 : w4 >> shift;
+        ulong turns = (w4 >> 1) >> (shift - 1);
         ulong f2 = Join(w4, w3, shift);
         ulong f1 = Join(w3, w2, shift);
         ulong f0 = Join(w2, w1, shift);
         ulong last = Join(w1, w0, shift);
 
-        // To the nearest quarter turn, so that the fraction is at most a half.
-        bool past = (long)f2 < 0;
-        if (past)
-        {
-            turns++;
-            last = 0 - last;
-            f0 = ~f0 + (last == 0 ? 1ul : 0);
-            f1 = ~f1 + (last == 0 && f0 == 0 ? 1ul : 0);
-            f2 = ~f2 + (last == 0 && f0 == 0 && f1 == 0 ? 1ul : 0);
-        }
+        // To the nearest quarter turn, so that the fraction is at most a half. Whether that is the next one is anybody's guess, so
+        // it isn't left to a branch. The complement differs from the negative by one unit of the last word.
+        ulong past = (ulong)((long)f2 >> 63);
+        turns -= past;
+        f2 ^= past;
+        f1 ^= past;
+        f0 ^= past;
+        last ^= past;
 
         int zeros = 0;
         if (f2 == 0)
@@ -82,20 +81,19 @@ internal readonly struct ReducedAngle
 
         int leading = BitOperations.LeadingZeroCount(f2);
         zeros += leading;
-        Fraction fraction = leading == 0
-            ? new Fraction(f2, f1)
-            : new Fraction((f2 << leading) | (f1 >> -leading), (f1 << leading) | (f0 >> -leading));
+        Fraction fraction = new(
+            WideArithmetic.ShiftLeft(f2, f1, leading), WideArithmetic.ShiftLeft(f1, f0, leading));
 
         // Quarter turns to radians.
         Fraction radians = fraction * TrigonometryTables.HalfPi;
-        Unrounded rest = WideNumber.FromFraction(angle.Negative ^ past, 1 - zeros, radians);
         int quadrant = (int)(angle.Negative ? 0 - turns : turns) & 3;
-        return new ReducedAngle(quadrant, WideNumber.MarkInexact(rest));
+        return new ReducedAngle(
+            quadrant, WideNumber.MarkInexact(WideNumber.FromFraction(angle.Negative ^ (past != 0), 1 - zeros, radians)));
     }
 
     // 64 bits of the two words, from bit `shift` of the lower one up; a shift from 1 to 64.
     private static ulong Join(ulong upper, ulong lower, int shift) =>
-        shift == 64 ? upper : (upper << -shift) | (lower >> shift);
+        (upper << -shift) | ((lower >> 1) >> (shift - 1));
 
     private static void Carry(bool carry, ref ulong low, ref ulong high)
     {

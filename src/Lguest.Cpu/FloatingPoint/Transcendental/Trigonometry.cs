@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint;
 
 /// <summary>FSIN, FCOS, FSINCOS and FPTAN (SDM 2A).</summary>
@@ -58,8 +60,13 @@ internal static class Trigonometry
             return special;
         }
 
-        cosine = Rounding.Round<Float80>(Cosine(angle), ref context);
-        return Rounding.Round<Float80>(Sine(angle), ref context);
+        ref readonly Unrounded f = ref angle.Rest;
+        Fraction square = WideNumber.Square(f);
+        Unrounded upright = CosineSeries(square);
+        Unrounded level = SineSeries(f, square);
+        bool odd = (angle.Quadrant & 1) != 0;
+        cosine = Rounding.Round<Float80>(WithCosineSign(angle, odd ? ref level : ref upright), ref context);
+        return Rounding.Round<Float80>(WithSineSign(angle, odd ? ref upright : ref level), ref context);
     }
 
     /// <summary>FPTAN, without the 1 that it pushes.</summary>
@@ -73,7 +80,7 @@ internal static class Trigonometry
             return special;
         }
 
-        Unrounded f = angle.Rest;
+        ref readonly Unrounded f = ref angle.Rest;
         bool odd = (angle.Quadrant & 1) != 0;
         if (f.Exponent < TinyExponent && !odd)
         {
@@ -82,13 +89,15 @@ internal static class Trigonometry
 
         Fraction square = WideNumber.Square(f);
         Unrounded sine = SineSeries(f, square);
-        Unrounded cosine = CosineSeries(square, negative: false);
-        Unrounded tangent = odd
-            ? Negate(WideNumber.Divide(cosine, sine))
-            : WideNumber.Divide(sine, cosine);
-        return Rounding.Round<Float80>(WideNumber.MarkInexact(tangent), ref context);
+        Unrounded cosine = CosineSeries(square);
+        Unrounded tangent = WideNumber.Divide(odd ? ref cosine : ref sine, odd ? ref sine : ref cosine);
+        bool negative = tangent.Negative ^ odd;
+        return Rounding.Round<Float80>(
+            new Unrounded(negative, tangent.Exponent, tangent.High, tangent.Low | 1), ref context);
     }
 
+    // A structure that was just written piece by piece is slow to copy, so this is where it is used.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryReduce(
         Float80 value,
         out ReducedAngle angle,
@@ -126,23 +135,27 @@ internal static class Trigonometry
 
     private static Unrounded Sine(in ReducedAngle angle)
     {
-        Unrounded f = angle.Rest;
+        ref readonly Unrounded f = ref angle.Rest;
         Fraction square = WideNumber.Square(f);
-        Unrounded result = (angle.Quadrant & 1) == 0
-            ? SineSeries(f, square)
-            : CosineSeries(square, negative: false);
-        return (angle.Quadrant & 2) == 0 ? result : Negate(result);
+        return WithSineSign(angle, (angle.Quadrant & 1) == 0 ? SineSeries(f, square) : CosineSeries(square));
     }
 
     private static Unrounded Cosine(in ReducedAngle angle)
     {
-        Unrounded f = angle.Rest;
+        ref readonly Unrounded f = ref angle.Rest;
         Fraction square = WideNumber.Square(f);
-        Unrounded result = (angle.Quadrant & 1) == 0
-            ? CosineSeries(square, negative: false)
-            : Negate(SineSeries(f, square));
-        return (angle.Quadrant & 2) == 0 ? result : Negate(result);
+        return WithCosineSign(angle, (angle.Quadrant & 1) == 0 ? CosineSeries(square) : SineSeries(f, square));
     }
+
+    // Sines are negative in the third and the fourth quarter turn.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Unrounded WithSineSign(in ReducedAngle angle, in Unrounded value) =>
+        new(value.Negative ^ ((angle.Quadrant & 2) != 0), value.Exponent, value.High, value.Low);
+
+    // Cosines are in the second and the third.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Unrounded WithCosineSign(in ReducedAngle angle, in Unrounded value) =>
+        new(value.Negative ^ (((angle.Quadrant + 1) & 2) != 0), value.Exponent, value.High, value.Low);
 
     // f - f (z/3! - z^2/5! + ...), with z the square of f.
     private static Unrounded SineSeries(in Unrounded f, Fraction square)
@@ -155,14 +168,11 @@ internal static class Trigonometry
     }
 
     // 1 - (z/2! - z^2/4! + ...).
-    private static Unrounded CosineSeries(Fraction square, bool negative)
+    private static Unrounded CosineSeries(Fraction square)
     {
         Fraction series = Fraction.Evaluate(
             TrigonometryTables.Cosine, TrigonometryTables.CosineTail, TailScale, square, adds: false);
         Fraction sum = Fraction.SubtractSomething(default, square * series);
-        return WideNumber.MarkInexact(WideNumber.FromFraction(negative, 0, sum));
+        return WideNumber.MarkInexact(WideNumber.FromFraction(negative: false, 0, sum));
     }
-
-    private static Unrounded Negate(in Unrounded value) =>
-        new(!value.Negative, value.Exponent, value.High, value.Low);
 }

@@ -56,8 +56,9 @@ internal static class WideNumber
             exponent--;
         }
 
-        ulong high = DivideDigit(ref dividend, divisor);
-        ulong low = DivideDigit(ref dividend, divisor);
+        ulong reciprocal = Reciprocal(divisor);
+        ulong high = DivideDigit(ref dividend, divisor, reciprocal);
+        ulong low = DivideDigit(ref dividend, divisor, reciprocal);
         return new Unrounded(
             first.Negative ^ second.Negative, exponent, high, low | (dividend.IsZero ? 0 : 1ul));
     }
@@ -67,44 +68,57 @@ internal static class WideNumber
     public static Unrounded MarkInexact(in Unrounded value) =>
         new(value.Negative, value.Exponent, value.High, value.Low | 1);
 
-    // The next 64 bits of the quotient; the remainder, which must be less than the divisor, moves on by as many.
-    private static ulong DivideDigit(ref Fraction remainder, Fraction divisor)
+    // 2^192 over the divisor, less 2^64 (N. Moeller, T. Granlund, "Improved division by invariant integers", algorithm 6).
+    private static ulong Reciprocal(Fraction divisor)
     {
-        ulong rest;
-        ulong digit;
-        if (remainder.High < divisor.High)
+        ulong v = WideArithmetic.Reciprocal(divisor.High);
+        ulong p = (divisor.High * v) + divisor.Low;
+        if (p < divisor.Low)
         {
-            digit = WideArithmetic.Divide(remainder.High, remainder.Low, divisor.High, out rest);
-        }
-        else
-        {
-            digit = ulong.MaxValue;
-            rest = remainder.Low + divisor.High;
-            if (rest < divisor.High)
+            v--;
+            if (p >= divisor.High)
             {
-                // The rest has 65 bits, and the digit is right as it is.
-                remainder = new Fraction(rest, 0) - Product(digit, divisor.Low);
-                return digit;
+                v--;
+                p -= divisor.High;
             }
+
+            p -= divisor.High;
         }
 
-        Fraction taken = Product(digit, divisor.Low);
-        while (taken.High > rest || (taken.High == rest && taken.Low != 0))
+        ulong high = WideArithmetic.Multiply(v, divisor.Low, out ulong low);
+        p += high;
+        if (p < high)
         {
-            digit--;
-            taken -= new Fraction(0, divisor.Low);
-            ulong before = rest;
-            rest += divisor.High;
-            if (rest < before)
-            {
-                break;
-            }
+            v -= IsLess(new Fraction(p, low), divisor) ? 1ul : 2;
         }
 
-        remainder = new Fraction(rest, 0) - taken;
+        return v;
+    }
+
+    // The next 64 bits of the quotient; the remainder, which must be less than the divisor, moves on by as many (the same, algorithm 5).
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong DivideDigit(ref Fraction remainder, Fraction divisor, ulong reciprocal)
+    {
+        Fraction estimate = Product(reciprocal, remainder.High) + remainder;
+        ulong digit = estimate.High;
+        Fraction rest = new Fraction(remainder.Low - (digit * divisor.High), 0) - Product(digit, divisor.Low) - divisor;
+        digit++;
+        ulong isTooLarge = rest.High >= estimate.Low ? ulong.MaxValue : 0;
+        digit += isTooLarge;
+        rest += new Fraction(divisor.High & isTooLarge, divisor.Low & isTooLarge);
+        if (!IsLess(rest, divisor))
+        {
+            digit++;
+            rest -= divisor;
+        }
+
+        remainder = rest;
         return digit;
     }
 
+    private static bool IsLess(Fraction a, Fraction b) => a.High < b.High || (a.High == b.High && a.Low < b.Low);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Fraction Product(ulong a, ulong b)
     {
         ulong high = WideArithmetic.Multiply(a, b, out ulong low);
