@@ -15,11 +15,14 @@ public sealed partial class DiskFaultTests : IDisposable
 
     private readonly TestFolder _folder = new();
 
+    /// <summary>About 90 faults each.</summary>
+    public static TheoryData<int> Seeds =>
+        [.. Enumerable.Range(1, Environment.GetEnvironmentVariable("LGUEST_LONG_TESTS") == "1" ? 20 : 2)];
+
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
+    [MemberData(nameof(Seeds))]
     public void Every_fault_is_an_error_in_the_guest_and_everything_else_is_done(int seed)
     {
         const int Rounds = 200;
