@@ -12,7 +12,7 @@ public sealed class SegmentMergerTests
         (byte[] segment, int largest, int used) = Merge(frames);
 
         Assert.Equal((1448, 4), (largest, used));
-        Assert.Equal(frames, Split(segment, largest));
+        Assert.Equal(frames, TestFrame.Split(segment, largest));
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class SegmentMergerTests
         (byte[] segment, int largest, int used) = Merge(frames);
 
         Assert.Equal(2, used);
-        Assert.Equal(frames[..2], Split(segment, largest));
+        Assert.Equal(frames[..2], TestFrame.Split(segment, largest));
     }
 
     [Fact]
@@ -109,18 +109,5 @@ public sealed class SegmentMergerTests
         merger.End(room);
         Assert.False(merger.HasSegment);
         return (room[..length], merger.Largest, used);
-    }
-
-    private static List<byte[]> Split(byte[] segment, int largest)
-    {
-        var frames = new List<byte[]>();
-        var room = new byte[IPacketPort.LongestFrame];
-        Assert.True(SegmentSplitter.TryBegin(segment, largest, out SegmentSplitter splitter));
-        while (!splitter.IsAtEnd)
-        {
-            frames.Add(room[..splitter.Next(segment, room)]);
-        }
-
-        return frames;
     }
 }

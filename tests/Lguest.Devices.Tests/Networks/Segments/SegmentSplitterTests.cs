@@ -13,7 +13,7 @@ public sealed class SegmentSplitterTests
     {
         byte[] segment = TestFrame.Unfinished(10_001, isVersion6, flags: TestFrame.FinPushAckCwr, extension: extension);
 
-        List<byte[]> frames = Split(segment, largest);
+        List<byte[]> frames = TestFrame.Split(segment, largest);
 
         Assert.Equal((10_001 + largest - 1) / largest, frames.Count);
         Assert.All(frames, frame => TestFrame.AssertRight(frame));
@@ -25,7 +25,7 @@ public sealed class SegmentSplitterTests
     [Fact]
     public void Numbers_count_on_and_the_end_is_said_with_the_last_and_a_smaller_window_with_the_first()
     {
-        List<byte[]> frames = Split(TestFrame.Unfinished(3000, flags: TestFrame.FinPushAckCwr, id: 0xffff), 1000);
+        List<byte[]> frames = TestFrame.Split(TestFrame.Unfinished(3000, flags: TestFrame.FinPushAckCwr, id: 0xffff), 1000);
 
         Assert.Equal([0xffff, 0, 1], frames.Select(frame => TestFrame.Identification(frame)));
         Assert.Equal([0x90, 0x10, 0x19], frames.Select(frame => (int)TestFrame.Flags(frame)));
@@ -123,18 +123,5 @@ public sealed class SegmentSplitterTests
 
             SegmentSplitter.TryFinish(frame);
         }
-    }
-
-    private static List<byte[]> Split(byte[] segment, int largest)
-    {
-        var frames = new List<byte[]>();
-        var room = new byte[IPacketPort.LongestFrame];
-        Assert.True(SegmentSplitter.TryBegin(segment, largest, out SegmentSplitter splitter));
-        while (!splitter.IsAtEnd)
-        {
-            frames.Add(room[..splitter.Next(segment, room)]);
-        }
-
-        return frames;
     }
 }

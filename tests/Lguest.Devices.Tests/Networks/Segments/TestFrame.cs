@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Lguest.Devices.Networks.Segments;
 
 namespace Lguest.Devices.Tests.Networks.Segments;
 
@@ -47,6 +48,20 @@ internal static class TestFrame
         }
 
         Assert.Equal(0, Checksum([.. PseudoHeader(frame), .. frame[Transport(frame)..]]));
+    }
+
+    /// <summary>Has the splitter make all frames of a segment.</summary>
+    public static List<byte[]> Split(byte[] segment, int largest)
+    {
+        var frames = new List<byte[]>();
+        var room = new byte[IPacketPort.LongestFrame];
+        Assert.True(SegmentSplitter.TryBegin(segment, largest, out SegmentSplitter splitter));
+        while (!splitter.IsAtEnd)
+        {
+            frames.Add(room[..splitter.Next(segment, room)]);
+        }
+
+        return frames;
     }
 
     public static uint Sequence(ReadOnlySpan<byte> frame) => BinaryPrimitives.ReadUInt32BigEndian(frame[(Transport(frame) + 4)..]);
