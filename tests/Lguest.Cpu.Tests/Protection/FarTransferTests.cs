@@ -91,6 +91,21 @@ public sealed class FarTransferTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(Target, false, None)]
+    [InlineData(Target, true, None)]
+    [InlineData(Target - 1, false, ExceptionVector.GeneralProtection)]
+    [InlineData(Target - 1, true, ExceptionVector.GeneralProtection)]
+    public void A_transfer_may_lead_to_a_segments_last_byte_and_not_behind_it(uint limit, bool isCall, int vector)
+    {
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, limit, TestDescriptor.Code, 0));
+
+        _machine.Step(a => Transfer(a, isCall, isIndirect: false, Free));
+
+        Assert.Equal(vector == None ? [] : [vector], _machine.Exceptions.Select(exception => (int)exception.Vector));
+        Assert.Equal(vector == None ? Target : Machine.CodeBase, State.Eip);
+    }
+
     [Fact]
     public void Sixteen_bit_transfers_use_words()
     {
