@@ -15,7 +15,7 @@ public sealed partial class DiskFaultTests : IDisposable
 
     private readonly TestFolder _folder = new();
 
-    /// <summary>About 90 faults each.</summary>
+    /// <summary>One request in five fails, of some 460 for each.</summary>
     public static TheoryData<int> Seeds =>
         [.. Enumerable.Range(1, Environment.GetEnvironmentVariable("LGUEST_LONG_TESTS") == "1" ? 20 : 2)];
 

@@ -60,6 +60,7 @@ public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
     /// <inheritdoc />
     public uint Send(uint key, DmaList message)
     {
+        // A frame that lacks nothing but its checksum goes as it is: nobody here looks at that.
         bool isSegment = SegmentOffload.TryJudge(_slot!, message, out int largest) && largest is > 0 and < ushort.MaxValue;
         bool staysWhole = message.Length > IPacketPort.LongestFrame && message.Length <= _keys!.Capacity(key);
         uint taken = isSegment && !staysWhole ? SendParts(key, message, largest) : _keys!.Send(key, message);

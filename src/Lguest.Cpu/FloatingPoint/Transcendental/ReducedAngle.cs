@@ -27,7 +27,6 @@ internal readonly struct ReducedAngle
     /// <summary>Quarter turns, modulo 4.</summary>
     public int Quadrant { get; }
 
-
     /// <summary>
     /// Reduces an angle below 2^63 by as many quarter turns as it holds, with pi as exact as the
     /// result can show. (The 8087's pi had 66 bits; there the sine of numbers near pi isn't that of pi.)
