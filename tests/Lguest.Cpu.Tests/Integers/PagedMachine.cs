@@ -32,6 +32,9 @@ internal sealed class PagedMachine : IDisposable
 
     public Machine Machine => _machine;
 
+    /// <summary>Where a page's table entry lies.</summary>
+    public static uint EntryAddress(uint linear) => Table + linear / PageSize * sizeof(uint);
+
     /// <summary>Maps a page, with all rights.</summary>
     public void Map(uint linear, uint physical) => SetEntry(linear, physical | Present | Writable | User);
 
@@ -71,7 +74,7 @@ internal sealed class PagedMachine : IDisposable
 
     private void SetEntry(uint linear, uint entry)
     {
-        WriteEntry(Table + linear / PageSize * sizeof(uint), entry);
+        WriteEntry(EntryAddress(linear), entry);
         Cpu.FlushTlbPage(linear);
     }
 

@@ -199,6 +199,22 @@ public sealed class DebugTests : IDisposable
     }
 
     [Fact]
+    public void A_data_breakpoint_of_an_instruction_that_faults_is_forgotten()
+    {
+        _machine.Machine.WriteUInt32(0x2000, 0);
+        _machine.Machine.Assemble(a =>
+        {
+            a.mov(edx, 0x0003_0001);
+            a.mov(dr7, edx);
+            a.div(__dword_ptr[0x2000]);
+        });
+        State.SetDebug(0, 0x2000);
+        _machine.Cpu.Run(3);
+        Assert.Equal(ExceptionVector.DivideError, Assert.Single(_machine.Exceptions).Vector);
+        Assert.Equal(0xffff_0ff0u, State.GetDebug(6));
+    }
+
+    [Fact]
     public void Debug_registers_keep_what_exists_and_4_and_5_are_6_and_7()
     {
         _machine.Step(

@@ -175,6 +175,25 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal((0u, 1ul), (State.Ecx, _machine.Cpu.Retired));
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(1)]
+    public void A_port_handler_can_end_the_run_within_a_repetition_and_after_its_last_element(uint count)
+    {
+        State.Edx = 0x1ff;
+        State.Ecx = count;
+        State.Esi = 0x2000;
+        StopReason reason = _machine.Run(a =>
+        {
+            a.rep.outsb();
+            a.inc(ebx);
+        });
+        Assert.Equal(StopReason.Requested, reason);
+        Assert.Equal((count - 1, 0x2001u, 0u), (State.Ecx, State.Esi, State.Ebx));
+        Assert.Equal(count == 1 ? Machine.CodeBase + 2 : Machine.CodeBase, State.Eip);
+        Assert.Single(_ports);
+    }
+
     [Fact]
     public void Repeated_port_instructions_move_ecx_elements_and_count_a_step_a_page()
     {
