@@ -120,18 +120,8 @@ public sealed unsafe partial class Processor
         UpdateMode();
     }
 
-    /// <summary>Drops cached translations: all, or all but the global ones.</summary>
-    public void FlushTlb(bool keepGlobal)
-    {
-        if (keepGlobal)
-        {
-            Translation.FlushNonGlobal();
-        }
-        else
-        {
-            Translation.FlushAll();
-        }
-    }
+    /// <summary>Drops all cached translations, the global ones too.</summary>
+    public void FlushTlb() => Translation.FlushAll();
 
     /// <summary>Drops the cached translation of one page.</summary>
     public void FlushTlbPage(uint linear) => Translation.FlushPage(linear);
@@ -169,40 +159,6 @@ public sealed unsafe partial class Processor
             }
 
             destination = destination[length..];
-            linear += (uint)length;
-        }
-
-        fault = default;
-        return true;
-    }
-
-    /// <summary>Writes linear memory as the processor does for itself; on a fault nothing has been written.</summary>
-    /// <param name="linear">The first byte.</param>
-    /// <param name="source">The bytes, all of them written or none.</param>
-    /// <param name="fault">The page fault, when the answer is false.</param>
-    public bool TryWriteLinear(uint linear, ReadOnlySpan<byte> source, out ExceptionInfo fault)
-    {
-        for (int offset = 0; offset < source.Length; offset += ChunkLength(linear + (uint)offset, source.Length - offset))
-        {
-            if (MemoryAccess.Translate(
-                _state, linear + (uint)offset, AccessKind.Write, user: false, out _, out PendingException pending) == null)
-            {
-                fault = Describe(pending);
-                return false;
-            }
-        }
-
-        while (!source.IsEmpty)
-        {
-            int length = ChunkLength(linear, source.Length);
-            byte* host = MemoryAccess.Translate(_state, linear, AccessKind.Write, user: false, out uint physical, out _);
-            if (host != MemoryAccess.NoMemory)
-            {
-                source[..length].CopyTo(new Span<byte>(host, length));
-                Memory.NotifyWrite(physical, (uint)length);
-            }
-
-            source = source[length..];
             linear += (uint)length;
         }
 

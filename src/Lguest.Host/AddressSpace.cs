@@ -49,7 +49,7 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     public void FlushUser() => processor.FlushTlbBelow(PageOffset);
 
     /// <summary>Forgets all translations.</summary>
-    public void FlushAll() => processor.FlushTlb(keepGlobal: false);
+    public void FlushAll() => processor.FlushTlb();
 
     /// <summary>One page's entry changed. Kernel addresses are the same in every space.</summary>
     public void FlushPage(uint directory, uint linear)

@@ -135,10 +135,8 @@ internal static class FloatArithmetic
         }
 
         ulong quotient = WideArithmetic.Divide(high, low, divisor, out ulong remainder);
-        ulong rest = remainder == 0 ? 0
-            : remainder > divisor - remainder ? Unpacked.IntegerBit | 1
-            : remainder == divisor - remainder ? Unpacked.IntegerBit
-            : 1;
+        // Never exactly a half: such a quotient would have 65 bits, and times its divisor no fewer, but a dividend has 64.
+        ulong rest = remainder == 0 ? 0 : remainder > divisor - remainder ? Unpacked.IntegerBit | 1 : 1;
         return new Unrounded(first.Negative ^ second.Negative, exponent, quotient, rest);
     }
 

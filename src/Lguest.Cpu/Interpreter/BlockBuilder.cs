@@ -75,23 +75,21 @@ internal sealed unsafe class BlockBuilder
             return false;
         }
 
-        int tail = 0;
+        Span<byte> tail = _split.AsSpan((int)inPage, MaxInstructionLength);
         if (next != MemoryAccess.NoMemory)
         {
-            tail = MaxInstructionLength;
-            new ReadOnlySpan<byte>(next, tail).CopyTo(_split.AsSpan((int)inPage));
+            new ReadOnlySpan<byte>(next, MaxInstructionLength).CopyTo(tail);
         }
         else
         {
-            tail = MaxInstructionLength;
-            _split.AsSpan((int)inPage, tail).Fill(byte.MaxValue);
+            tail.Fill(byte.MaxValue);
         }
 
         new ReadOnlySpan<byte>(host, (int)inPage).CopyTo(_split);
         fixed (byte* bytes = _split)
         {
             decoder.IP = 0;
-            _bytes.Reset(bytes, (int)inPage + tail);
+            _bytes.Reset(bytes, (int)inPage + MaxInstructionLength);
             decoder.Decode(out Instruction instruction);
             Operation* operations = CodeBlock.Operations(block);
             Lower(instruction, 0, mode, operations);

@@ -78,7 +78,9 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         built->NextInPage = first.Blocks;
         first.Blocks = built;
         first.Lines |= LinesOf(built, physical >> PhysicalMemory.PageShift);
-        if (built->SecondPage != CodeBlock.NoPage)
+
+        // Neither NoPage nor a page beyond all memory can be written.
+        if (built->SecondPage < _processor.Memory.Top >> PhysicalMemory.PageShift)
         {
             CodePage next = Page(built->SecondPage);
             built->NextInSecondPage = next.Tails;
@@ -115,7 +117,8 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     public void OnCodeWritten(uint physical, uint length)
     {
         uint number = physical >> PhysicalMemory.PageShift;
-        if (number >= _pages.Length || _pages[number] is not { } page || (page.Lines & LineMask(physical, length)) == 0)
+        CodePage page = _pages[number]!;
+        if ((page.Lines & LineMask(physical, length)) == 0)
         {
             return;
         }

@@ -7,15 +7,9 @@ namespace Lguest.Cpu.Interpreter;
 /// <summary>From Iced's operands to an operation's.</summary>
 internal static unsafe class Operands
 {
-    /// <summary>8, 16 or 32: the size of a register, memory or immediate operand.</summary>
-    public static int Bits(in Instruction instruction, int operand) => instruction.GetOpKind(operand) switch
-    {
-        OpKind.Register => instruction.GetOpRegister(operand).GetSize() * 8,
-        OpKind.Memory => instruction.MemorySize.GetSize() * 8,
-        OpKind.Immediate8 => 8,
-        OpKind.Immediate16 or OpKind.Immediate8to16 => 16,
-        _ => 32,
-    };
+    /// <summary>8, 16 or 32: the size of a register or memory operand.</summary>
+    public static int Bits(in Instruction instruction, int operand) =>
+        (IsMemory(instruction, operand) ? instruction.MemorySize.GetSize() : instruction.GetOpRegister(operand).GetSize()) * 8;
 
     /// <summary>Whether the memory operand can go without its segment.</summary>
     public static bool IsFlat(in Instruction instruction, in LoweringContext context) =>

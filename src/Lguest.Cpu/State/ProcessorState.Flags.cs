@@ -129,13 +129,6 @@ public unsafe partial struct ProcessorState
     internal void SetRotateFlags(uint carries) =>
         FlagsCarries = (FlagsCarries & ~(CarryOut | CarryIntoTop)) | (carries & (CarryOut | CarryIntoTop));
 
-    /// <summary>Replaces CF and OF, keeping the other four.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void SetCarryAndOverflow(bool carry, bool overflow) =>
-        FlagsCarries = (FlagsCarries & ~(CarryOut | CarryIntoTop))
-            | (carry ? CarryOut : 0)
-            | (carry != overflow ? CarryIntoTop : 0);
-
     /// <summary>Replaces CF, keeping the other five.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void SetCarry(bool carry) => SetCarry(carry ? CarryOut : 0);

@@ -109,6 +109,74 @@ public sealed unsafe class TranscendentalTests
         mismatches.AssertNone();
     }
 
+    [Fact]
+    public void F2XM1_is_correctly_rounded_at_all_entries_of_its_table_and_halfway_between()
+    {
+        var mismatches = new Mismatches("F2XM1");
+        for (int half = 1; half <= 2 * 64; half++)
+        {
+            // Multiples of 1/128, and the numbers next to them.
+            Unpacked number = Unpacked.Normalize(negative: false, 63 - 7, (ulong)half);
+            foreach (int distance in (int[])[-2, -1, 0, 1, 2])
+            {
+                ulong significand = number.Significand + (ulong)distance;
+                int exponent = number.Exponent - ((significand & Unpacked.IntegerBit) == 0 ? 1 : 0);
+                significand |= Unpacked.IntegerBit;
+                foreach (bool negative in (bool[])[false, true])
+                {
+                    Float80 x = Float80.Pack(negative, exponent, significand);
+                    if (exponent < 0)
+                    {
+                        Compare("F2XM1", default, x, 0x37F, mismatches);
+                    }
+                }
+            }
+        }
+
+        mismatches.AssertNone();
+    }
+
+    [Fact]
+    public void F2XM1_at_and_beyond_the_ends_of_its_range_is_exact()
+    {
+        // The manual ends at -1 and 1; beyond, it is the operand itself, and at minus infinity the limit.
+        Float80 infinity = Float80.SignedInfinity(negative: false);
+        (Float80 X, Float80 Result)[] answers =
+        [
+            (Float80.One, Float80.One),
+            (Float80.One.Negate(), Float80.Pack(negative: true, -1, Unpacked.IntegerBit)),
+            (Float80.Pack(negative: true, 0, Unpacked.IntegerBit | 1), Float80.Pack(negative: true, 0, Unpacked.IntegerBit | 1)),
+            (Float80.Pack(negative: true, 1, Unpacked.IntegerBit), Float80.Pack(negative: true, 1, Unpacked.IntegerBit)),
+            (Float80.Pack(negative: false, 1, Unpacked.IntegerBit), Float80.Pack(negative: false, 1, Unpacked.IntegerBit)),
+            (infinity, infinity),
+            (infinity.Negate(), Float80.One.Negate()),
+        ];
+        foreach ((Float80 x, Float80 result) in answers)
+        {
+            FloatingPointContext context = FloatingPointContext.FromX87(0x37F);
+            Assert.Equal(result, Exponential.TwoToXMinusOne(x, ref context));
+            Assert.Equal(FloatingPointExceptions.None, context.Raised);
+        }
+    }
+
+    [Fact]
+    public void FYL2XP1_is_invalid_where_it_has_no_value()
+    {
+        Float80 infinity = Float80.SignedInfinity(negative: false);
+        Float80 two = Float80.Pack(negative: true, 1, Unpacked.IntegerBit);
+        (Float80 Y, Float80 X)[] operands =
+        [
+            (infinity, default), (infinity.Negate(), default), (default, Float80.One.Negate()), (default, infinity),
+            (Float80.One, two), (Float80.One, infinity.Negate()), (default, two),
+        ];
+        foreach ((Float80 y, Float80 x) in operands)
+        {
+            FloatingPointContext context = FloatingPointContext.FromX87(0x37F);
+            Assert.True(Logarithm.YLog2XPlus1(y, x, ref context).IsNan, $"{y}, {x}");
+            Assert.Equal(FloatingPointExceptions.Invalid, context.Raised);
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Special_operands_have_the_processor_s_answers(string name)

@@ -215,6 +215,104 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Fact]
+    public void An_instruction_across_two_pages_is_still_seen_after_its_neighbour_was_overwritten()
+    {
+        // Its end and the neighbour lie in one cache line; a store to the one must not make the other be forgotten.
+        uint second = Here + PageSize;
+        uint start = second - 1;
+        uint neighbour = second + 8;
+        _machine.Memory.Write(start, [0xB8, 1, 0, 0, 0]);
+        _machine.Memory.Write(neighbour, [0x41]);
+        Run(start, 1);
+        Run(neighbour, 1);
+        StoreByte(neighbour, 0x42);
+        Run(neighbour, 1);
+        StoreByte(second, 7);
+        Run(start, 1);
+        Assert.Equal((7u, 1u, 1u), (_machine.State.Eax, _machine.State.Ecx, _machine.State.Edx));
+    }
+
+    [Fact]
+    public void An_undefined_instruction_across_two_pages_can_become_a_defined_one()
+    {
+        // 0F FF has a ModRM, 0F 40 is CMOVO; the first byte of a page decides.
+        uint second = Here + PageSize;
+        _machine.Memory.Write(second - 1, [0x0F, 0xFF, 0xC1]);
+        _machine.Machine.StopAtExceptions = true;
+        Run(second - 1, 1);
+        Assert.Equal(ExceptionVector.InvalidOpcode, Assert.Single(_machine.Exceptions).Vector);
+        StoreByte(second + 1, 0xC3);
+        StoreByte(second, 0x40);
+        _machine.Cpu.Eflags = Eflags.Of;
+        _machine.State.Ebx = 77;
+        Run(second - 1, 1);
+        Assert.Single(_machine.Exceptions);
+        Assert.Equal(77u, _machine.State.Eax);
+    }
+
+    [Fact]
+    public void Ten_thousand_pieces_of_code_are_all_found_and_all_replaced()
+    {
+        const uint start = 0x10_0000;
+        const int pieces = 10_000;
+        byte[] piece = [0x40, 0xEB, 0x00];
+        foreach (byte increment in (byte[])[0x40, 0x43])
+        {
+            piece[0] = increment;
+            for (int i = 0; i < pieces; i++)
+            {
+                _machine.Memory.Write(start + (uint)(i * piece.Length), piece);
+            }
+
+            // Twice, so that the second time goes by what was remembered.
+            Run(start, 2 * pieces);
+            Run(start, 2 * pieces);
+        }
+
+        Assert.Equal((2u * pieces, 2u * pieces), (_machine.State.Eax, _machine.State.Ebx));
+    }
+
+    [Fact]
+    public void Straight_code_of_many_pages_executes_each_time_as_often_as_it_is_long()
+    {
+        const uint start = 0x10_0000;
+        const int length = 3 * (int)PageSize;
+        byte[] code = [.. Enumerable.Repeat((byte)0x40, length), 0xE9, .. BitConverter.GetBytes(-length - 5)];
+        _machine.Memory.Write(start, code);
+        Run(start, 3 * (length + 1));
+        Assert.Equal((3u * length, start), (_machine.State.Eax, _machine.State.Eip));
+    }
+
+    [Fact]
+    public void Where_there_is_no_memory_all_ones_are_fetched_and_are_undefined()
+    {
+        _machine.Machine.StopAtExceptions = true;
+        Map(There, 0x9000_0000);
+        Run(There, 1);
+        Assert.Equal((ExceptionVector.InvalidOpcode, There), (_machine.Exceptions[^1].Vector, _machine.State.Eip));
+
+        // A MOV EAX whose immediate isn't there.
+        _machine.Memory.Write(There - 2, [0xB8, 0x12]);
+        Run(There - 2, 1);
+        Assert.Equal((0xffff_ff12u, There + 3), (_machine.State.Eax, _machine.State.Eip));
+        Assert.Single(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void Code_ends_at_its_segments_limit()
+    {
+        _machine.SetDescriptor(
+            ProtectedMachine.Free, TestDescriptor.Segment(0, Machine.CodeBase, TestDescriptor.Code, 0));
+        _machine.Load(SegmentName.Cs, ProtectedMachine.Free);
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Memory.Write(Machine.CodeBase, [0x40, 0x40]);
+        Run(Machine.CodeBase, 2);
+        ExceptionInfo fault = Assert.Single(_machine.Exceptions);
+        Assert.Equal((ExceptionVector.GeneralProtection, 0u), (fault.Vector, fault.ErrorCode));
+        Assert.Equal((1u, Machine.CodeBase + 1), (_machine.State.Eax, _machine.State.Eip));
+    }
+
+    [Fact]
     public void Only_pages_with_code_are_slow_to_write()
     {
         Action<Assembler> store = a => a.mov(__byte_ptr[FrameA + 1], 2);
@@ -233,6 +331,12 @@ public sealed class CodeCoherenceTests : IDisposable
 
     private unsafe bool IsSlow(uint linear) =>
         (TranslationBuffer.EntryOf(_machine.Cpu.StatePointer->Tlb, linear)->WriteTag & TlbEntry.CodePage) != 0;
+
+    private void StoreByte(uint address, byte value)
+    {
+        _machine.Machine.Assemble(a => a.mov(__byte_ptr[address], value), Machine.CodeBase);
+        _machine.Cpu.Run(1);
+    }
 
     private void Place(uint address, Action<Assembler> program) => _machine.Machine.Assemble(program, address);
 

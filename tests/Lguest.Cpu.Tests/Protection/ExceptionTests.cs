@@ -120,6 +120,97 @@ public sealed class ExceptionTests : IDisposable
     }
 
     /// <summary>A first fault, a second while delivering it, and what the guest gets (SDM 3A, table 6-5).</summary>
+    [Fact]
+    public void An_int_14_is_no_page_fault()
+    {
+        State.Cr2 = 0x1234;
+        _machine.Run(a => a.@int(ExceptionVector.PageFault));
+        Assert.Equal(ExceptionVector.PageFault, _machine.EnteredVector);
+        Assert.Equal((0x1234u, 0ul, 1ul), (State.Cr2, _machine.Cpu.Statistics.PageFaults, _machine.Cpu.Statistics.Exceptions));
+    }
+
+    [Fact]
+    public void Without_a_hook_the_guest_gets_all_exceptions()
+    {
+        _machine.Cpu.ExceptionHook = null;
+        _machine.Run(a => a.ud2());
+        Assert.Equal(ExceptionVector.InvalidOpcode, _machine.EnteredVector);
+        Assert.Empty(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void Seven_exceptions_have_error_codes() =>
+        Assert.Equal([8, 10, 11, 12, 13, 14, 17], Enumerable.Range(0, 32).Where(ExceptionVector.HasErrorCode));
+
+    /// <summary>
+    /// A frame of an exception that lies across the end of a page, on code that has been executed: its first dword is EIP, its
+    /// last EFLAGS, so that their low bytes are the next instructions there.
+    /// </summary>
+    [Fact]
+    public void A_frame_that_is_pushed_over_code_is_what_executes_then()
+    {
+        const uint frame = 0x5ff8;
+        const byte incrementEbx = 0x43;
+        const uint last = frame + 8;
+        uint fault = (Machine.CodeBase & ~0xffu) | incrementEbx;
+        foreach (uint address in (uint[])[frame, last])
+        {
+            _machine.Machine.Assemble(a => a.nop(), address);
+            _machine.Cpu.Run(1);
+        }
+
+        const uint incrementEsi = Eflags.Fixed | Eflags.Zf | Eflags.Pf;
+        _machine.Cpu.Eflags = incrementEsi;
+        State.Esp = frame + 12;
+        _machine.Machine.Assemble(a => a.ud2(), fault);
+        _machine.Cpu.Run(1);
+        Assert.Equal((fault, frame), (_machine.StackDword(0), State.Esp));
+        foreach (uint address in (uint[])[frame, last])
+        {
+            State.Halted = 0;
+            State.Eip = address;
+            _machine.Cpu.Run(1);
+        }
+
+        Assert.Equal((1u, 1u), (State.Ebx, State.Esi));
+    }
+
+    [Theory]
+    [InlineData(Machine.MemorySize + 12, 0)]
+    [InlineData(Machine.MemorySize + 8, 1)]
+    [InlineData(Machine.MemorySize + 4, 2)]
+    public void A_frame_goes_nowhere_where_there_is_no_memory(uint esp, int present)
+    {
+        State.Esp = esp;
+        _machine.Run(a => a.ud2());
+        Assert.Equal(ExceptionVector.InvalidOpcode, _machine.EnteredVector);
+        Assert.Equal(esp - 12, State.Esp);
+        uint[] frame = [Machine.CodeBase, Code0];
+        for (int i = 0; i < present; i++)
+        {
+            Assert.Equal(frame[i], _machine.StackDword(i));
+        }
+
+        // What isn't there reads as ones, so a return would go to 0xFFFFFFFF.
+        State.Halted = 0;
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Run(a => a.pop(eax), 1);
+        Assert.Equal(present > 0 ? Machine.CodeBase : uint.MaxValue, State.Eax);
+    }
+
+    [Fact]
+    public void Descriptors_where_there_is_no_memory_are_all_ones()
+    {
+        // Of the first descriptor half is there. All ones are present, readable conforming code of ring 3.
+        State.Gdtr = new DescriptorTableRegister { Base = Machine.MemorySize - 12, Limit = 0xffff };
+        _machine.Machine.WriteUInt32(Machine.MemorySize - 4, 0x1234_5678);
+        _machine.Step(a => a.mov(es, eax), eax: 8);
+        Assert.Equal((8, 0xffff_1234u, 0xf567_8fffu), (State.Es.Selector, State.Es.Base, State.Es.Limit));
+        _machine.Step(a => a.mov(es, eax), eax: 16);
+        Assert.Equal((16, uint.MaxValue, uint.MaxValue), (State.Es.Selector, State.Es.Base, State.Es.Limit));
+        Assert.Empty(_machine.Exceptions);
+    }
+
     public static TheoryData<string, string, int> Pairs => new()
     {
         { "ud2", "gate", ExceptionVector.SegmentNotPresent },

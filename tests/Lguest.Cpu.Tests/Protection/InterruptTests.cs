@@ -98,6 +98,23 @@ public sealed class InterruptTests : IDisposable
     }
 
     [Fact]
+    public void A_run_that_begins_with_an_interrupt_that_could_come_in_goes_on_without_it()
+    {
+        _machine.Cpu.InterruptLine = true;
+        _machine.Cpu.Eflags = Eflags.If;
+        StopReason reason = _machine.Step(
+            a =>
+            {
+                a.nop();
+                a.nop();
+                a.nop();
+            },
+            3);
+        Assert.True(_machine.Cpu.InterruptLine);
+        Assert.Equal((StopReason.InstructionLimit, 3ul), (reason, _machine.Cpu.Retired));
+    }
+
+    [Fact]
     public void A_halt_in_the_shadow_of_sti_halts_and_can_be_interrupted_at_once()
     {
         _machine.Cpu.InterruptLine = true;

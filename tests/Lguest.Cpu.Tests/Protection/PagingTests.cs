@@ -162,6 +162,7 @@ public sealed class PagingTests : IDisposable
         { "mov cr3", false },
         { "mov cr4 pge", true },
         { "mov cr0 wp", true },
+        { "below the next page", true },
     };
 
     [Theory]
@@ -179,8 +180,70 @@ public sealed class PagingTests : IDisposable
             SetEntries(Table | All, OtherFrame | flags);
             Invalidate(how);
             Assert.Equal(globalToo || !isGlobal ? 2u : 1u, Read(Page));
-            _machine.Cpu.FlushTlb(keepGlobal: false);
+            _machine.Cpu.FlushTlb();
         }
+    }
+
+    [Fact]
+    public void What_lies_at_the_limit_of_a_flush_or_above_is_kept()
+    {
+        _machine.Machine.WriteUInt32(Frame, 1);
+        _machine.Machine.WriteUInt32(OtherFrame, 2);
+        SetEntries(Table | All, Frame | All);
+        Assert.Equal(1u, Read(Page));
+        SetEntries(Table | All, OtherFrame | All);
+        _machine.Cpu.FlushTlbBelow(Page);
+        Assert.Equal(1u, Read(Page));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    public void Code_below_the_limit_of_a_flush_is_found_anew(int ring)
+    {
+        const byte incrementEax = 0x40;
+        const byte incrementEcx = 0x41;
+        _machine.Memory.Write(Frame, [incrementEax]);
+        _machine.Memory.Write(OtherFrame, [incrementEcx]);
+        SetEntries(Table | All, Frame | All);
+        _machine.EnterRing(ring);
+        for (int i = 0; i < 2; i++)
+        {
+            State.Eip = Page;
+            _machine.Cpu.Run(1);
+        }
+
+        SetEntries(Table | All, OtherFrame | All);
+        _machine.Cpu.FlushTlbBelow(Page + 1);
+        State.Eip = Page;
+        _machine.Cpu.Run(1);
+        Assert.Equal((2u, 1u), (State.Eax, State.Ecx));
+    }
+
+    [Fact]
+    public void A_large_page_can_be_global()
+    {
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pge | Cr4.Pse);
+        foreach (uint flag in (uint[])[0, Global])
+        {
+            _machine.Machine.WriteUInt32(0x3000, 1);
+            _machine.Machine.WriteUInt32(OtherFrame, 2);
+            SetEntries(Large | All | flag, OtherFrame | All);
+            Assert.Equal(1u, Read(Page));
+            SetEntries(Table | All, OtherFrame | All);
+            Invalidate("mov cr3");
+            Assert.Equal(flag == 0 ? 2u : 1u, Read(Page));
+            _machine.Cpu.FlushTlb();
+        }
+    }
+
+    [Fact]
+    public void A_directory_where_there_is_no_memory_maps_nothing()
+    {
+        _machine.Cpu.WriteControlRegister(3, 0x8000_0000);
+        Assert.False(_machine.Cpu.TryTranslate(Page, out _));
+        Assert.False(_machine.Cpu.TryReadLinear(Page, new byte[1], out ExceptionInfo fault));
+        Assert.Equal((ExceptionVector.PageFault, 0u, Page), (fault.Vector, fault.ErrorCode, fault.Address));
     }
 
     [Fact]
@@ -324,6 +387,33 @@ public sealed class PagingTests : IDisposable
         Assert.Equal(0ul, _machine.Cpu.Retired);
     }
 
+    [Theory]
+    [InlineData(0x9000_0000 | Large | All, 0u, true)]
+    [InlineData(Table | All, 0x9000_0000 | All, false)]
+    public void Code_in_frames_that_the_policy_rejects_ends_the_run(uint directoryEntry, uint tableEntry, bool isDirectory)
+    {
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
+        _machine.Cpu.PageTablePolicy = PageTablePolicy.RejectFramesOutsideMemory;
+        SetEntries(directoryEntry, tableEntry);
+        State.Eip = Page;
+        Assert.Equal(StopReason.PageTableViolation, _machine.Cpu.Run(1));
+        Assert.Equal(
+            new PageTableViolation(Page, isDirectory ? directoryEntry : tableEntry, isDirectory ? DirectoryEntryAddress : TableEntryAddress, isDirectory),
+            _machine.Cpu.PageTableViolation);
+        Assert.Empty(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void An_interrupt_table_in_a_frame_that_the_policy_rejects_ends_the_run()
+    {
+        uint idtPage = ProtectedMachine.Idt >> 12;
+        _machine.Machine.WriteUInt32(LowTable + (4 * idtPage), 0x9000_0000 | All);
+        _machine.Machine.StopAtExceptions = false;
+        _machine.Cpu.PageTablePolicy = PageTablePolicy.RejectFramesOutsideMemory;
+        Assert.Equal(StopReason.PageTableViolation, _machine.Run(a => a.ud2()));
+        Assert.Equal(Machine.CodeBase, State.Eip);
+    }
+
     [Fact]
     public void Entries_that_are_not_present_may_hold_anything_whatever_the_policy()
     {
@@ -380,7 +470,7 @@ public sealed class PagingTests : IDisposable
         int cpl, bool writeProtect, uint directoryEntry, uint tableEntry, Access access, bool large)
     {
         SetEntries(directoryEntry, tableEntry);
-        _machine.Cpu.FlushTlb(keepGlobal: false);
+        _machine.Cpu.FlushTlb();
         string what = $"CPL {cpl}, WP {writeProtect}, PDE 0x{directoryEntry:x}, PTE 0x{tableEntry:x}, {access}";
 
         // The model: both levels must allow it, and only the supervisor without WP writes where it may not.
@@ -452,6 +542,9 @@ public sealed class PagingTests : IDisposable
                 break;
             case "mov cr4 pge":
                 _machine.Step(a => a.mov(cr4, eax), eax: 0);
+                break;
+            case "below the next page":
+                _machine.Cpu.FlushTlbBelow(Page + PhysicalMemory.PageSize);
                 break;
             default:
                 _machine.Step(a => a.mov(cr0, eax), eax: _machine.Cpu.ReadControlRegister(0) ^ Cr0.Wp);

@@ -27,6 +27,56 @@ public sealed unsafe class PhysicalMemoryTests
         Assert.Equal(0x1000, memory.HostPage(0x3000) - memory.HostPage(0x2000));
     }
 
+    /// <summary>Beside memory from 0x2000 up to 0x4000.</summary>
+    [Theory]
+    [InlineData(0x1800u, 0x1000u, "isn't made of whole pages")]
+    [InlineData(0x1000u, 0x800u, "isn't made of whole pages")]
+    [InlineData(0x1000u, 0u, "isn't made of whole pages")]
+    [InlineData(0xffff_f000u, 0x2000u, "ends past 4 GiB")]
+    [InlineData(0x3000u, 0x1000u, "overlaps another")]
+    [InlineData(0x1000u, 0x2000u, "overlaps another")]
+    [InlineData(0x3000u, 0x2000u, "overlaps another")]
+    public void A_region_that_cannot_be_is_refused_and_changes_nothing(uint address, uint length, string why)
+    {
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0x2000, 0x2000);
+        ArgumentException refusal = Assert.Throws<ArgumentException>(() => memory.AddRam(address, length));
+        Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(0x4000ul, memory.Top);
+    }
+
+    [Fact]
+    public void The_last_page_below_4_GiB_can_be_memory()
+    {
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0xffff_f000, 0x1000);
+        Assert.Equal(1ul << 32, memory.Top);
+        Assert.Equal(0, memory.Span(0xffff_ffff, 1)[0]);
+    }
+
+    [Theory]
+    [InlineData(0x2000u, 0x2000u, true)]
+    [InlineData(0x3fffu, 1u, true)]
+    [InlineData(0x2000u, 0x2001u, false)]
+    [InlineData(0x3fffu, 2u, false)]
+    [InlineData(0x1fffu, 1u, false)]
+    [InlineData(0x4000u, 1u, false)]
+    public void Only_a_range_within_one_region_can_be_seen(uint address, uint length, bool isMemory)
+    {
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0x2000, 0x2000);
+        memory.AddRam(0x5000, 0x1000);
+        Assert.Equal(isMemory, memory.Contains(address, length));
+        if (isMemory)
+        {
+            Assert.Equal((int)length, memory.Span(address, length).Length);
+        }
+        else
+        {
+            Assert.Throws<ArgumentOutOfRangeException>(() => memory.Span(address, length).Length);
+        }
+    }
+
     [Fact]
     public void Memory_is_given_back()
     {
