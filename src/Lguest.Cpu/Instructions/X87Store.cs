@@ -127,7 +127,7 @@ internal static unsafe class X87Store
 
         public static ulong Convert(Float80 value, out ushort high, ref FloatingPointContext context)
         {
-            high = 0;
+            high = default;
             return FormatConversion.ToFloat32(value, ref context).Bits;
         }
     }
@@ -138,7 +138,7 @@ internal static unsafe class X87Store
 
         public static ulong Convert(Float80 value, out ushort high, ref FloatingPointContext context)
         {
-            high = 0;
+            high = default;
             return FormatConversion.ToFloat64(value, ref context).Bits;
         }
     }
@@ -170,7 +170,7 @@ internal static unsafe class X87Store
 
         public static ulong Convert(Float80 value, out ushort high, ref FloatingPointContext context)
         {
-            high = 0;
+            high = default;
             RoundingMode rounding = TRounding.Truncates ? RoundingMode.TowardZero : context.Rounding;
             return (ulong)IntegerConversion.ToInteger(value, TBits.Count, rounding, ref context);
         }
