@@ -329,6 +329,18 @@ public sealed class CodeCoherenceTests : IDisposable
         Assert.False(IsSlow(FrameA));
     }
 
+    [Fact]
+    public void A_page_with_the_end_of_what_is_no_instruction_any_more_is_fast_to_write_after_one_store()
+    {
+        uint second = Here + PageSize;
+        _machine.Memory.Write(second - 1, [0xB8, 1, 0, 0, 0]);
+        Run(second - 1, 1);
+        StoreByte(second - 1, 0x90);
+        StoreByte(second + 1, 1);
+        StoreByte(second + 2, 1);
+        Assert.False(IsSlow(second));
+    }
+
     private unsafe bool IsSlow(uint linear) =>
         (TranslationBuffer.EntryOf(_machine.Cpu.StatePointer->Tlb, linear)->WriteTag & TlbEntry.CodePage) != 0;
 
