@@ -264,6 +264,58 @@ public sealed class StringTests : IDisposable
         Assert.True(_machine.Machine.Memory.Span(0x8000, 4).SequenceEqual(data));
     }
 
+    // The address size, which operand goes around its end, and the direction.
+    [Theory]
+    [InlineData(16, true, false)]
+    [InlineData(16, false, false)]
+    [InlineData(16, true, true)]
+    [InlineData(16, false, true)]
+    [InlineData(32, true, false)]
+    [InlineData(32, false, false)]
+    [InlineData(32, true, true)]
+    [InlineData(32, false, true)]
+    public void Addresses_go_around_the_end_of_their_size_within_a_page(int bits, bool isSource, bool backward)
+    {
+        // The segment begins in the middle of a page, so that offset 0 and the last one are neighbours nowhere but in the offsets.
+        const uint start = 0x10_0800;
+        const int count = 8;
+        uint last = bits == 16 ? ushort.MaxValue : uint.MaxValue;
+        uint first = backward ? 3 : last - 3;
+        SegmentName moved = isSource ? SegmentName.Ds : SegmentName.Es;
+        ref SegmentRegister segment = ref _machine.Cpu.State.Ds;
+        _machine.Cpu.SetSegment(moved, segment with { Base = start });
+        byte[] data = [.. Enumerable.Range(1, count).Select(i => (byte)i)];
+        uint[] offsets = [.. Enumerable.Range(0, count).Select(i => (first + (uint)(backward ? -i : i)) & last)];
+        uint other = Destination + 0x100;
+        for (int i = 0; i < count; i++)
+        {
+            _machine.Machine.Memory.Write(isSource ? start + offsets[i] : other + (uint)(backward ? -i : i), [data[i]]);
+        }
+
+        uint otherOffset = bits == 16 ? 0x100u : other;
+        if (bits == 16)
+        {
+            _machine.Cpu.SetSegment(isSource ? SegmentName.Es : SegmentName.Ds, segment with { Base = Destination });
+        }
+
+        Load(isSource ? first : otherOffset, isSource ? otherOffset : first, count);
+        _machine.Cpu.Eflags = backward ? Eflags.Df : 0;
+        byte[] code = bits == 16 ? [0x67, Rep, Movsb] : [Rep, Movsb];
+        _machine.Machine.Memory.Write(Machine.CodeBase, code);
+        _machine.Cpu.State.Eip = Machine.CodeBase;
+        while (_machine.Cpu.State.Ecx != 0)
+        {
+            _machine.Cpu.Run(1);
+            Assert.Empty(_machine.Machine.Exceptions);
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            uint to = isSource ? other + (uint)(backward ? -i : i) : start + offsets[i];
+            Assert.Equal(data[i], _machine.Machine.Memory.Span(to, 1)[0]);
+        }
+    }
+
     [Fact]
     public void An_override_moves_the_source_but_not_the_destination()
     {

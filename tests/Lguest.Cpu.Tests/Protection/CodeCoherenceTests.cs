@@ -235,9 +235,9 @@ public sealed class CodeCoherenceTests : IDisposable
     [Fact]
     public void An_undefined_instruction_across_two_pages_can_become_a_defined_one()
     {
-        // 0F FF has a ModRM, 0F 40 is CMOVO; the first byte of a page decides.
+        // 0F 04 is undefined, 0F 40 is CMOVO; the first byte of a page decides.
         uint second = Here + PageSize;
-        _machine.Memory.Write(second - 1, [0x0F, 0xFF, 0xC1]);
+        _machine.Memory.Write(second - 1, [0x0F, 0x04, 0xC1]);
         _machine.Machine.StopAtExceptions = true;
         Run(second - 1, 1);
         Assert.Equal(ExceptionVector.InvalidOpcode, Assert.Single(_machine.Exceptions).Vector);

@@ -162,6 +162,18 @@ public sealed class SegmentationTests : IDisposable
         Assert.Equal(ExceptionVector.GeneralProtection, _machine.EnteredVector);
     }
 
+    [Fact]
+    public void Code_that_may_only_be_executed_cannot_be_read_through_CS()
+    {
+        foreach (ushort selector in (ushort[])[Code0, ExecuteOnly0])
+        {
+            _machine.EnterRing(0);
+            _machine.Load(SegmentName.Cs, selector);
+            _machine.Step(a => a.mov(eax, __dword_ptr.cs[0x2000]));
+            AssertRaised(selector == Code0 ? None : ExceptionVector.GeneralProtection, 0);
+        }
+    }
+
     /// <summary>What is done through a segment, and whether it faults.</summary>
     public static TheoryData<string, ushort, uint, int> Accesses => new()
     {
@@ -329,18 +341,20 @@ public sealed class SegmentationTests : IDisposable
     [InlineData(Beyond, ExceptionVector.GeneralProtection, Beyond)]
     [InlineData(Free, ExceptionVector.SegmentNotPresent, Free)]
     [InlineData(Free2, ExceptionVector.GeneralProtection, Free2)]
+    [InlineData(Free3, None, 0)]
     [InlineData(OtherTssSelector, None, 0)]
     public void Ltr_takes_only_present_available_tasks_and_marks_them_busy(ushort selector, int vector, uint errorCode)
     {
         // But for bit 4, accessed code that can't be read has the type of an available task.
         _machine.SetDescriptor(Free2, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.ExecuteOnlyCode | TestDescriptor.Accessed, 0));
+        _machine.SetDescriptor(Free3, TestDescriptor.Segment(Tss, 0x2b, TestDescriptor.Tss16, 0, is32: false));
         _machine.SetDescriptor(Free, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.Tss32, 0, present: false));
         _machine.Step(a => a.ltr(ax), eax: selector);
         AssertRaised(vector, errorCode);
         if (vector == None)
         {
             Assert.Equal(selector, _machine.State.Tr.Selector);
-            Assert.Equal(0x0bu, (uint)(_machine.GetDescriptor(selector) >> 40) & 0xf);
+            Assert.Equal(selector == Free3 ? 3u : 0x0bu, (uint)(_machine.GetDescriptor(selector) >> 40) & 0xf);
         }
     }
 

@@ -245,6 +245,42 @@ public sealed class TaskSwitchTests : IDisposable
         { 0x58, AbsentData0, ExceptionVector.SegmentNotPresent, AbsentData0 },
     };
 
+    [Fact]
+    public void A_task_that_an_int_leads_to_keeps_its_own_faults()
+    {
+        // The INT has happened, unlike one whose gate is refused.
+        _machine.Machine.WriteUInt32(OtherTss + 0x54, ExecuteOnly0);
+        Switch("int");
+        Assert.Equal([Vector, ExceptionVector.InvalidTss], _machine.Exceptions.Select(e => e.Vector));
+        Assert.Equal(NewCode, _machine.Exceptions[1].InstructionEip);
+        Assert.Equal(Machine.CodeBase + 2, Read(Tss + 0x20));
+        Assert.Equal((ExceptionVector.InvalidTss, OtherTssSelector), (_machine.EnteredVector, State.Tr.Selector));
+        Assert.Equal(2ul, _machine.Cpu.Retired);
+    }
+
+    [Fact]
+    public void The_old_task_needs_its_descriptor_when_it_is_left_for_good()
+    {
+        State.Tr.Selector = Beyond;
+        Switch("jmp tss");
+        Assert.Equal((ExceptionVector.InvalidTss, Beyond), (_machine.EnteredVector, (ushort)_machine.StackDword(0)));
+        Assert.False(IsBusy(OtherTssSelector));
+    }
+
+    [Fact]
+    public void A_nested_task_returns_to_one_of_16_bits()
+    {
+        Define(TestDescriptor.BusyTss16, 0x2b);
+        WriteTask16();
+        _machine.Machine.WriteUInt32(Tss, OtherTssSelector);
+        _machine.Cpu.Eflags = Eflags.Nt | Eflags.Fixed;
+        _machine.Run(a => a.iretd(), 10);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((OtherTssSelector, NewCode + 1, 0xffff_0010u), (State.Tr.Selector, State.Eip, State.Eax));
+        Assert.False(IsBusy(TssSelector));
+        Assert.True(IsBusy(OtherTssSelector));
+    }
+
     [Theory]
     [MemberData(nameof(BadStates))]
     public void A_fault_over_the_new_tasks_segments_belongs_to_the_new_task(
