@@ -143,6 +143,45 @@ public sealed class StringTests : IDisposable
         }
     }
 
+    // Opcode, and whether it uses a source, a destination, and writes that.
+    [Theory]
+    [InlineData(Movsb, true, true, true)]
+    [InlineData(Movsd, true, true, true)]
+    [InlineData(Stosb, false, true, true)]
+    [InlineData(Stosd, false, true, true)]
+    [InlineData(0xAC, true, false, false)]
+    [InlineData(0xA6, true, true, false)]
+    [InlineData(0xAE, false, true, false)]
+    public void A_programs_repetition_does_not_reach_the_supervisors_pages(
+        byte opcode, bool usesSource, bool usesDestination, bool writes)
+    {
+        foreach (bool isSource in (bool[])[true, false])
+        {
+            if (!(isSource ? usesSource : usesDestination))
+            {
+                continue;
+            }
+
+            // Straight away, and after a page that is the program's.
+            foreach (uint before in (uint[])[0, 0x40])
+            {
+                using var machine = new PagedMachine();
+                uint forbidden = isSource ? Source : Destination;
+                machine.MapForSupervisor(forbidden);
+                machine.EnterUserMode();
+                machine.Cpu.State.Esi = Source - (isSource ? before : 0);
+                machine.Cpu.State.Edi = Destination - (isSource ? 0 : before);
+                machine.Cpu.State.Ecx = 0x100;
+                machine.Execute([Rep, opcode], 3);
+                ExceptionInfo fault = machine.SingleException();
+                uint error = PageFaultError.User | PageFaultError.Protection | (writes && !isSource ? PageFaultError.Write : 0);
+                Assert.Equal((ExceptionVector.PageFault, error, forbidden), (fault.Vector, fault.ErrorCode, fault.Address));
+                Assert.Equal(0x100 - before / (opcode is Movsd or Stosd ? 4u : 1), machine.Cpu.State.Ecx);
+                Assert.Equal(forbidden, isSource ? machine.Cpu.State.Esi : machine.Cpu.State.Edi);
+            }
+        }
+    }
+
     [Fact]
     public void A_repetition_goes_on_where_it_faulted()
     {
