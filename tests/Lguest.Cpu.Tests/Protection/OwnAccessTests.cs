@@ -106,6 +106,10 @@ public sealed class OwnAccessTests : IDisposable
     [InlineData("66CF", 5, 2)]
     public void The_frame_of_a_return_to_an_outer_ring(string code, int words, uint size)
     {
+        // An inner ring's stack is the supervisor's.
+        const uint supervisors = 3;
+        const uint lastPage = MissingPage - 0x1000;
+        _machine.SetPage(lastPage, lastPage | supervisors);
         uint length = (uint)words * size;
         uint[] frame = words == 4
             ? [NewCode, Code3, Machine.StackTop, Data3]
@@ -286,6 +290,45 @@ public sealed class OwnAccessTests : IDisposable
             ExpectPageFault(MissingPage, 0);
             Assert.Equal((0x5555_5555u, Eflags.Zf | Eflags.Fixed), (State.Eax, _machine.Cpu.Eflags));
         }
+    }
+
+    [Fact]
+    public void The_stack_of_a_handler_in_the_programs_own_ring_is_the_programs()
+    {
+        const uint supervisors = 3;
+        _machine.SetGate(Vector, TestDescriptor.Gate(TestDescriptor.InterruptGate32, Code3, NewCode, 3));
+        _machine.SetPage(Machine.StackTop, Machine.StackTop | supervisors);
+        _machine.EnterRing(3);
+        State.Esp = Machine.StackTop + 0x800;
+        Interrupt();
+        Assert.Equal((Code3, Machine.StackTop + 0x800), (State.Cs.Selector, State.Esp));
+        ExpectPageFault(Machine.StackTop + 0x800 - 4, PageFaultError.User | PageFaultError.Write | PageFaultError.Protection);
+    }
+
+    [Fact]
+    public void The_stack_of_a_task_in_ring_3_is_the_programs()
+    {
+        const uint supervisors = 3;
+        _machine.SetPage(Machine.StackTop, Machine.StackTop | supervisors);
+        uint[] segments = [Data3, Code3, Data3, Data3, Data3, Data3];
+        for (uint i = 0; i < segments.Length; i++)
+        {
+            _machine.Machine.WriteUInt32(OtherTss + 0x48 + (4 * i), segments[i]);
+        }
+
+        _machine.Machine.WriteUInt32(OtherTss + 0x1c, _machine.Cpu.ReadControlRegister(3));
+        _machine.Machine.WriteUInt32(OtherTss + 0x20, Machine.CodeBase);
+        _machine.Machine.WriteUInt32(OtherTss + 0x38, Machine.StackTop + 0x800);
+        _machine.SetGate(ExceptionVector.InvalidTss, TestDescriptor.Gate(TestDescriptor.TaskGate, OtherTssSelector, 0, 0));
+
+        // An invalid TSS has an error code, and the first fault's hook mustn't stop it.
+        _machine.Machine.StopAtExceptions = false;
+        _machine.SetDescriptor(Free3, TestDescriptor.Segment(Tss, 0x66, TestDescriptor.Tss32, 0, is32: false));
+        _machine.Step(a => a.jmp(Free3, 0));
+        ExceptionInfo fault = _machine.Exceptions[1];
+        const uint error = PageFaultError.User | PageFaultError.Write | PageFaultError.Protection;
+        Assert.Equal((ExceptionVector.PageFault, error, Machine.StackTop + 0x800 - 4), (fault.Vector, fault.ErrorCode, fault.Address));
+        Assert.Equal(OtherTssSelector, State.Tr.Selector);
     }
 
     /// <summary>Whatever needs the page, an entry that the policy rejects ends the run before the instruction.</summary>
