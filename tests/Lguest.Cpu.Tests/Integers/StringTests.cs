@@ -143,6 +143,53 @@ public sealed class StringTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("A4", 1)]
+    [InlineData("66A5", 2)]
+    [InlineData("A5", 4)]
+    public void Pages_that_follow_each_other_need_not_be_neighbours(string opcode, int size)
+    {
+        const uint count = 8;
+        byte[] code = Convert.FromHexString(opcode);
+        code = code.Length == 1 ? [Rep, code[0]] : [code[0], Rep, code[1]];
+        var random = new Random(3);
+        using var machine = new PagedMachine();
+        machine.Map(Source + Page, 0x30_0000);
+        machine.Map(Destination + Page, 0x31_0000);
+        byte[] expected = new byte[count * size];
+        byte[] actual = new byte[count * size];
+        byte[] data = new byte[2 * Page];
+        for (int distance = -40; distance <= 40; distance++)
+        {
+            foreach (bool backward in (bool[])[false, true])
+            {
+                foreach (uint frame in (uint[])[Source, 0x30_0000, Destination, 0x31_0000])
+                {
+                    random.NextBytes(data.AsSpan(0, (int)Page));
+                    machine.Machine.Memory.Write(frame, data.AsSpan(0, (int)Page));
+                }
+
+                uint offset = (uint)(Page + distance + (backward ? 40 : 0));
+                machine.Cpu.State.Esi = Source + offset;
+                machine.Cpu.State.Edi = Destination + (uint)(Page - distance);
+                machine.Cpu.State.Ecx = count;
+                machine.Cpu.Eflags = backward ? Eflags.Df : 0u;
+                uint before = backward ? (count - 1) * (uint)size : 0;
+                uint to = machine.Cpu.State.Edi - before;
+                Assert.True(machine.Cpu.TryReadLinear(machine.Cpu.State.Esi - before, expected, out _));
+                machine.Machine.Memory.Write(Machine.CodeBase, code);
+                machine.Cpu.State.Eip = Machine.CodeBase;
+                while (machine.Cpu.State.Ecx != 0)
+                {
+                    machine.Cpu.Run(1);
+                }
+
+                Assert.True(machine.Cpu.TryReadLinear(to, actual, out _));
+                Assert.Equal(expected, actual);
+            }
+        }
+    }
+
     // Opcode, and whether it uses a source, a destination, and writes that.
     [Theory]
     [InlineData(Movsb, true, true, true)]
