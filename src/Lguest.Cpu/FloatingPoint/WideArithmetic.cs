@@ -11,8 +11,8 @@ internal static class WideArithmetic
     // Over a number of nine bits that is at least 256, this is 2^19 over it in eleven bits, rounded down enough.
     private const uint FirstReciprocal = (1 << 19) - (3 << 8);
 
-    // Square roots of 64 to 255, rounded down and times 16: the first eight bits of any root.
-    private static ReadOnlySpan<byte> RootTable =>
+    /// <summary>Square roots of 64 to 255, times 16 and rounded down: the first eight bits of any root.</summary>
+    internal static ReadOnlySpan<byte> RootTable =>
     [
         128, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142,
         143, 144, 144, 145, 146, 147, 148, 149, 150, 150, 151, 152, 153, 154, 155, 155,

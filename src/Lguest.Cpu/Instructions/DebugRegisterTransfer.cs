@@ -18,7 +18,7 @@ internal static unsafe class DebugRegisterTransfer
         if (IsDebug(instruction, 0))
         {
             op->Register = Operands.RegisterOffset(instruction, 1);
-            op->Immediate = (uint)(instruction.Op0Register - Register.DR0);
+            op->Immediate = Number(instruction.Op0Register);
             op->Handler = &MoveTo;
             return Lowered.EndsBlock;
         }
@@ -26,7 +26,7 @@ internal static unsafe class DebugRegisterTransfer
         if (IsDebug(instruction, 1))
         {
             op->Register = Operands.RegisterOffset(instruction, 0);
-            op->Immediate = (uint)(instruction.Op1Register - Register.DR0);
+            op->Immediate = Number(instruction.Op1Register);
             op->Handler = &MoveFrom;
             return Lowered.EndsBlock;
         }
@@ -37,48 +37,40 @@ internal static unsafe class DebugRegisterTransfer
     private static bool IsDebug(in Instruction instruction, int operand) =>
         Operands.IsRegister(instruction, operand) && instruction.GetOpRegister(operand).IsDR();
 
+    /// <summary>DR4 and DR5 are DR6 and DR7, as there is no CR4.DE that would take them away (SDM 3B, 17.2.2).</summary>
+    private static uint Number(Register register)
+    {
+        uint number = (uint)(register - Register.DR0);
+        return number is 4 or 5 ? number + 2 : number;
+    }
+
     private static Operation* MoveFrom(ProcessorState* s, Operation* op)
     {
-        int number = Number(s, op);
-        if (!IsAllowed(s, op, number, Processor.From(s).DebugReadPrivilege))
+        if (!IsAllowed(s, op, Processor.From(s).DebugReadPrivilege))
         {
             return null;
         }
 
-        Size32.Store(Operands.Register(s, op->Register), s->GetDebug(number));
+        Size32.Store(Operands.Register(s, op->Register), s->GetDebug((int)op->Immediate));
         return BlockExit.Leave(s, op);
     }
 
     private static Operation* MoveTo(ProcessorState* s, Operation* op)
     {
-        int number = Number(s, op);
-        if (!IsAllowed(s, op, number, 0))
+        if (!IsAllowed(s, op, 0))
         {
             return null;
         }
 
+        int number = (int)op->Immediate;
         s->SetDebug(number, Debug.Normalize(number, Size32.Load(Operands.Register(s, op->Register))));
         Processor.From(s).UpdateMode();
         return BlockExit.Leave(s, op);
     }
 
-    /// <summary>DR4 and DR5 are DR6 and DR7, unless CR4.DE is set; then they don't exist.</summary>
-    private static int Number(ProcessorState* s, Operation* op)
-    {
-        int number = (int)op->Immediate;
-        bool isAlias = number is 4 or 5;
-        return !isAlias ? number : (s->Cr4 & Cr4.De) != 0 ? -1 : number + 2;
-    }
-
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool IsAllowed(ProcessorState* s, Operation* op, int number, int privilege)
+    private static bool IsAllowed(ProcessorState* s, Operation* op, int privilege)
     {
-        if (number is < 0 or > 7)
-        {
-            Fault.Raise(s, op, ExceptionVector.InvalidOpcode);
-            return false;
-        }
-
         if (s->Cpl > privilege)
         {
             Fault.Raise(s, op, ExceptionVector.GeneralProtection);

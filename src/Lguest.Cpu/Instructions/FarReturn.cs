@@ -94,9 +94,8 @@ internal unsafe ref struct FarReturn
         Processor processor, int privilege, uint distance, uint parameters, uint size, ref PendingException fault)
     {
         ProcessorState* s = processor.StatePointer;
-        bool user = s->Cpl == 3;
-        if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, distance, size, user, out uint esp, ref fault)
-            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, distance + size, size, user, out uint ss, ref fault)
+        if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, distance, size, user: false, out uint esp, ref fault)
+            || !SystemStack.TryPeek(processor, s->Ss, s->Esp, distance + size, size, user: false, out uint ss, ref fault)
             || !SegmentLoader.TryLoadStack(
                 processor, (ushort)ss, privilege, ExceptionVector.GeneralProtection, out _stack, ref fault))
         {

@@ -198,11 +198,9 @@ internal static unsafe class SseConversion
     {
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
-            Vector128.Create(
+            Vector64.Create(
                 ToInteger<Float32, TRounding>(SseElements.Single(source, 0), ref context),
-                ToInteger<Float32, TRounding>(SseElements.Single(source, 1), ref context),
-                0,
-                0).AsByte();
+                ToInteger<Float32, TRounding>(SseElements.Single(source, 1), ref context)).ToVector128().AsByte();
     }
 
     /// <summary>CVTPD2DQ, CVTTPD2DQ, CVTPD2PI, CVTTPD2PI: zeros in the high half, where there is one.</summary>
@@ -211,11 +209,9 @@ internal static unsafe class SseConversion
     {
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
-            Vector128.Create(
+            Vector64.Create(
                 ToInteger<Float64, TRounding>(SseElements.Double(source, 0), ref context),
-                ToInteger<Float64, TRounding>(SseElements.Double(source, 1), ref context),
-                0,
-                0).AsByte();
+                ToInteger<Float64, TRounding>(SseElements.Double(source, 1), ref context)).ToVector128().AsByte();
     }
 
     /// <summary>CVTSS2SI, CVTTSS2SI.</summary>

@@ -70,7 +70,7 @@ internal static unsafe class StackTransfer
         }
 
         Operands.SetMemory(instruction, op);
-        if (instruction.MemoryBase is Register.ESP or Register.SP)
+        if (instruction.MemoryBase == Register.ESP)
         {
             // "The effective address is computed after ESP is incremented" (SDM 2B, POP).
             op->Displacement += TSize.Bytes;

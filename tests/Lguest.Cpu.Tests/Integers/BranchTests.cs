@@ -189,6 +189,8 @@ public sealed class BranchTests : IDisposable
     [InlineData("7430")]
     [InlineData("E230")]
     [InlineData("C3")]
+    [InlineData("FF26")]
+    [InlineData("FF16")]
     public void A_branch_behind_the_code_segments_limit_faults_and_changes_nothing(string code)
     {
         SegmentRegister segment = _machine.Cpu.State.Cs with { Limit = Machine.CodeBase + 0x20 };
@@ -196,6 +198,7 @@ public sealed class BranchTests : IDisposable
         State.Ebx = Machine.CodeBase + 0x21;
         State.Ecx = 5;
         _machine.Cpu.Eflags = Eflags.Zf;
+        State.Esi = Machine.StackTop;
         _machine.WriteUInt32(Machine.StackTop, Machine.CodeBase + 0x21);
         Run(Convert.FromHexString(code), Machine.CodeBase);
         ExceptionInfo fault = _machine.SingleException();

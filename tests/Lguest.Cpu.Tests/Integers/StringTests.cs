@@ -143,6 +143,92 @@ public sealed class StringTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("A4", 1)]
+    [InlineData("66A5", 2)]
+    [InlineData("A5", 4)]
+    public void Pages_that_follow_each_other_need_not_be_neighbours(string opcode, int size)
+    {
+        const uint count = 8;
+        byte[] code = Convert.FromHexString(opcode);
+        code = code.Length == 1 ? [Rep, code[0]] : [code[0], Rep, code[1]];
+        var random = new Random(3);
+        using var machine = new PagedMachine();
+        machine.Map(Source + Page, 0x30_0000);
+        machine.Map(Destination + Page, 0x31_0000);
+        byte[] expected = new byte[count * size];
+        byte[] actual = new byte[count * size];
+        byte[] data = new byte[2 * Page];
+        for (int distance = -40; distance <= 40; distance++)
+        {
+            foreach (bool backward in (bool[])[false, true])
+            {
+                foreach (uint frame in (uint[])[Source, 0x30_0000, Destination, 0x31_0000])
+                {
+                    random.NextBytes(data.AsSpan(0, (int)Page));
+                    machine.Machine.Memory.Write(frame, data.AsSpan(0, (int)Page));
+                }
+
+                uint offset = (uint)(Page + distance + (backward ? 40 : 0));
+                machine.Cpu.State.Esi = Source + offset;
+                machine.Cpu.State.Edi = Destination + (uint)(Page - distance);
+                machine.Cpu.State.Ecx = count;
+                machine.Cpu.Eflags = backward ? Eflags.Df : 0u;
+                uint before = backward ? (count - 1) * (uint)size : 0;
+                uint to = machine.Cpu.State.Edi - before;
+                Assert.True(machine.Cpu.TryReadLinear(machine.Cpu.State.Esi - before, expected, out _));
+                machine.Machine.Memory.Write(Machine.CodeBase, code);
+                machine.Cpu.State.Eip = Machine.CodeBase;
+                while (machine.Cpu.State.Ecx != 0)
+                {
+                    machine.Cpu.Run(1);
+                }
+
+                Assert.True(machine.Cpu.TryReadLinear(to, actual, out _));
+                Assert.Equal(expected, actual);
+            }
+        }
+    }
+
+    // Opcode, and whether it uses a source, a destination, and writes that.
+    [Theory]
+    [InlineData(Movsb, true, true, true)]
+    [InlineData(Movsd, true, true, true)]
+    [InlineData(Stosb, false, true, true)]
+    [InlineData(Stosd, false, true, true)]
+    [InlineData(0xAC, true, false, false)]
+    [InlineData(0xA6, true, true, false)]
+    [InlineData(0xAE, false, true, false)]
+    public void A_programs_repetition_does_not_reach_the_supervisors_pages(
+        byte opcode, bool usesSource, bool usesDestination, bool writes)
+    {
+        foreach (bool isSource in (bool[])[true, false])
+        {
+            if (!(isSource ? usesSource : usesDestination))
+            {
+                continue;
+            }
+
+            // Straight away, and after a page that is the program's.
+            foreach (uint before in (uint[])[0, 0x40])
+            {
+                using var machine = new PagedMachine();
+                uint forbidden = isSource ? Source : Destination;
+                machine.MapForSupervisor(forbidden);
+                machine.EnterUserMode();
+                machine.Cpu.State.Esi = Source - (isSource ? before : 0);
+                machine.Cpu.State.Edi = Destination - (isSource ? 0 : before);
+                machine.Cpu.State.Ecx = 0x100;
+                machine.Execute([Rep, opcode], 3);
+                ExceptionInfo fault = machine.SingleException();
+                uint error = PageFaultError.User | PageFaultError.Protection | (writes && !isSource ? PageFaultError.Write : 0);
+                Assert.Equal((ExceptionVector.PageFault, error, forbidden), (fault.Vector, fault.ErrorCode, fault.Address));
+                Assert.Equal(0x100 - before / (opcode is Movsd or Stosd ? 4u : 1), machine.Cpu.State.Ecx);
+                Assert.Equal(forbidden, isSource ? machine.Cpu.State.Esi : machine.Cpu.State.Edi);
+            }
+        }
+    }
+
     [Fact]
     public void A_repetition_goes_on_where_it_faulted()
     {
@@ -262,6 +348,58 @@ public sealed class StringTests : IDisposable
         Assert.Equal(Machine.CodeBase + 3, _machine.Cpu.State.Eip);
         AssertRegisters(0xAAAA_0002, 0xBBBB_8004, 0xCCCC_0000);
         Assert.True(_machine.Machine.Memory.Span(0x8000, 4).SequenceEqual(data));
+    }
+
+    // The address size, which operand goes around its end, and the direction.
+    [Theory]
+    [InlineData(16, true, false)]
+    [InlineData(16, false, false)]
+    [InlineData(16, true, true)]
+    [InlineData(16, false, true)]
+    [InlineData(32, true, false)]
+    [InlineData(32, false, false)]
+    [InlineData(32, true, true)]
+    [InlineData(32, false, true)]
+    public void Addresses_go_around_the_end_of_their_size_within_a_page(int bits, bool isSource, bool backward)
+    {
+        // The segment begins in the middle of a page, so that offset 0 and the last one are neighbours nowhere but in the offsets.
+        const uint start = 0x10_0800;
+        const int count = 8;
+        uint last = bits == 16 ? ushort.MaxValue : uint.MaxValue;
+        uint first = backward ? 3 : last - 3;
+        SegmentName moved = isSource ? SegmentName.Ds : SegmentName.Es;
+        ref SegmentRegister segment = ref _machine.Cpu.State.Ds;
+        _machine.Cpu.SetSegment(moved, segment with { Base = start });
+        byte[] data = [.. Enumerable.Range(1, count).Select(i => (byte)i)];
+        uint[] offsets = [.. Enumerable.Range(0, count).Select(i => (first + (uint)(backward ? -i : i)) & last)];
+        uint other = Destination + 0x100;
+        for (int i = 0; i < count; i++)
+        {
+            _machine.Machine.Memory.Write(isSource ? start + offsets[i] : other + (uint)(backward ? -i : i), [data[i]]);
+        }
+
+        uint otherOffset = bits == 16 ? 0x100u : other;
+        if (bits == 16)
+        {
+            _machine.Cpu.SetSegment(isSource ? SegmentName.Es : SegmentName.Ds, segment with { Base = Destination });
+        }
+
+        Load(isSource ? first : otherOffset, isSource ? otherOffset : first, count);
+        _machine.Cpu.Eflags = backward ? Eflags.Df : 0;
+        byte[] code = bits == 16 ? [0x67, Rep, Movsb] : [Rep, Movsb];
+        _machine.Machine.Memory.Write(Machine.CodeBase, code);
+        _machine.Cpu.State.Eip = Machine.CodeBase;
+        while (_machine.Cpu.State.Ecx != 0)
+        {
+            _machine.Cpu.Run(1);
+            Assert.Empty(_machine.Machine.Exceptions);
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            uint to = isSource ? other + (uint)(backward ? -i : i) : start + offsets[i];
+            Assert.Equal(data[i], _machine.Machine.Memory.Span(to, 1)[0]);
+        }
     }
 
     [Fact]

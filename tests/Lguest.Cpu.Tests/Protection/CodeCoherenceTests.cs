@@ -235,9 +235,9 @@ public sealed class CodeCoherenceTests : IDisposable
     [Fact]
     public void An_undefined_instruction_across_two_pages_can_become_a_defined_one()
     {
-        // 0F FF has a ModRM, 0F 40 is CMOVO; the first byte of a page decides.
+        // 0F 04 is undefined, 0F 40 is CMOVO; the first byte of a page decides.
         uint second = Here + PageSize;
-        _machine.Memory.Write(second - 1, [0x0F, 0xFF, 0xC1]);
+        _machine.Memory.Write(second - 1, [0x0F, 0x04, 0xC1]);
         _machine.Machine.StopAtExceptions = true;
         Run(second - 1, 1);
         Assert.Equal(ExceptionVector.InvalidOpcode, Assert.Single(_machine.Exceptions).Vector);
@@ -327,6 +327,18 @@ public sealed class CodeCoherenceTests : IDisposable
         // The only code there is overwritten.
         Run(Machine.CodeBase, 1);
         Assert.False(IsSlow(FrameA));
+    }
+
+    [Fact]
+    public void A_page_with_the_end_of_what_is_no_instruction_any_more_is_fast_to_write_after_one_store()
+    {
+        uint second = Here + PageSize;
+        _machine.Memory.Write(second - 1, [0xB8, 1, 0, 0, 0]);
+        Run(second - 1, 1);
+        StoreByte(second - 1, 0x90);
+        StoreByte(second + 1, 1);
+        StoreByte(second + 2, 1);
+        Assert.False(IsSlow(second));
     }
 
     private unsafe bool IsSlow(uint linear) =>

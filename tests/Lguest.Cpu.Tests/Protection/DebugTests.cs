@@ -166,6 +166,8 @@ public sealed class DebugTests : IDisposable
         { 0x0003_0001, 0x2004, 0 },
         { 0x000f_0001, 0x1ffc, 0 },
         { 0x0003_0000, 0x2000, 0 },
+        { 0x0002_0001, 0x2000, 0 },
+        { 0x000e_0001, 0x2000, 0 },
     };
 
     [Theory]
@@ -248,6 +250,15 @@ public sealed class DebugTests : IDisposable
         Assert.Equal(0xffff_2ff0u, State.GetDebug(6));
         Assert.Equal(0x400u, State.GetDebug(7));
         Assert.Equal(Machine.CodeBase, _machine.StackDword(0));
+    }
+
+    [Fact]
+    public void An_int_1_leaves_general_detect_on_for_its_handler()
+    {
+        State.SetDebug(7, 0x2400);
+        _machine.Run(a => a.@int(1));
+        Assert.Equal(ExceptionVector.Debug, _machine.EnteredVector);
+        Assert.Equal((0x2400u, 0xffff_0ff0u), (State.GetDebug(7), State.GetDebug(6)));
     }
 
     [Fact]

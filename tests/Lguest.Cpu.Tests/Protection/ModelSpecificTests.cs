@@ -85,10 +85,20 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
     [Fact]
     public void A_page_attribute_table_with_types_that_do_not_exist_is_refused()
     {
-        State.Ecx = 0x277;
-        State.Eax = 0x0000_0200;
-        Execute([0x0f, 0x30]);
-        Assert.Single(_machine.Exceptions);
+        int[] exist = [0, 1, 4, 5, 6, 7];
+        for (int at = 0; at < 64; at += 8)
+        {
+            foreach (int type in (int[])[0, 1, 2, 3, 4, 5, 6, 7, 8, 0xff])
+            {
+                ulong value = (0x0007_0406_0007_0406ul & ~(0xfful << at)) | ((ulong)type << at);
+                State.Ecx = 0x277;
+                State.Eax = (uint)value;
+                State.Edx = (uint)(value >> 32);
+                _machine.Exceptions.Clear();
+                Execute([0x0f, 0x30]);
+                Assert.Equal(exist.Contains(type) ? 0 : 1, _machine.Exceptions.Count);
+            }
+        }
     }
 
     [Fact]

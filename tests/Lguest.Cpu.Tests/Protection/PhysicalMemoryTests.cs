@@ -78,6 +78,32 @@ public sealed unsafe class PhysicalMemoryTests
     }
 
     [Fact]
+    public void Writing_nothing_drops_no_code()
+    {
+        using var machine = new Machine();
+        machine.Execute(a => a.nop());
+        machine.Memory.Write(0, []);
+        machine.Memory.Write(Machine.CodeBase, []);
+        Assert.Equal(0ul, machine.Cpu.Statistics.BlocksInvalidated);
+    }
+
+    [Fact]
+    public void Memory_outlives_its_processor()
+    {
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0, 0x2000);
+        using (Processor cpu = TestEngine.Create(memory))
+        {
+            memory.Write(0x1000, [0x90]);
+            cpu.State.Eip = 0x1000;
+            cpu.Run(1);
+        }
+
+        memory.Write(0x1000, [0x91]);
+        Assert.Equal(0x91, memory.Span(0x1000, 1)[0]);
+    }
+
+    [Fact]
     public void Memory_is_given_back()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells what a process has mapped.");

@@ -265,6 +265,19 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal((0x1_0001u, 0x1_0000u, 3), (State.Edi, State.Ecx, _ports.Count));
     }
 
+    [Theory]
+    [InlineData(0xf36c)]
+    [InlineData(0xf36e)]
+    [InlineData(0xf26f)]
+    public void A_repetition_of_none_uses_no_port_and_no_memory(int code)
+    {
+        State.Esi = State.Edi = 0xffff_fff0;
+        Execute([(byte)(code >> 8), (byte)code]);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Empty(_ports);
+        Assert.Equal((0xffff_fff0u, 0xffff_fff0u, Machine.CodeBase + 2), (State.Esi, State.Edi, State.Eip));
+    }
+
     [Fact]
     public void A_repeated_input_that_faults_keeps_what_it_has_done_and_reads_no_port_in_vain()
     {

@@ -141,6 +141,11 @@ public sealed class SegmentationTests : IDisposable
         Assert.Equal(inMemory, _machine.GetDescriptor(Data0));
         Assert.False(_machine.Cpu.TryLoadSegment(SegmentName.Es, 0x18, out ExceptionInfo fault));
         Assert.Equal((ExceptionVector.GeneralProtection, 0x18u), (fault.Vector, fault.ErrorCode));
+
+        // The null selector is no entry of it either.
+        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Es, 3, out _));
+        Assert.False(_machine.State.Es.IsUsable);
+        Ask(a => a.lar(ecx, eax), NullSelector, expected: false);
     }
 
     [Fact]
@@ -155,6 +160,18 @@ public sealed class SegmentationTests : IDisposable
         Assert.Equal(0x1234_5678u, _machine.State.Ebx);
         _machine.Run(a => a.mov(fs, eax));
         Assert.Equal(ExceptionVector.GeneralProtection, _machine.EnteredVector);
+    }
+
+    [Fact]
+    public void Code_that_may_only_be_executed_cannot_be_read_through_CS()
+    {
+        foreach (ushort selector in (ushort[])[Code0, ExecuteOnly0])
+        {
+            _machine.EnterRing(0);
+            _machine.Load(SegmentName.Cs, selector);
+            _machine.Step(a => a.mov(eax, __dword_ptr.cs[0x2000]));
+            AssertRaised(selector == Code0 ? None : ExceptionVector.GeneralProtection, 0);
+        }
     }
 
     /// <summary>What is done through a segment, and whether it faults.</summary>
@@ -323,16 +340,21 @@ public sealed class SegmentationTests : IDisposable
     [InlineData(TssSelector, ExceptionVector.GeneralProtection, TssSelector)]
     [InlineData(Beyond, ExceptionVector.GeneralProtection, Beyond)]
     [InlineData(Free, ExceptionVector.SegmentNotPresent, Free)]
+    [InlineData(Free2, ExceptionVector.GeneralProtection, Free2)]
+    [InlineData(Free3, None, 0)]
     [InlineData(OtherTssSelector, None, 0)]
     public void Ltr_takes_only_present_available_tasks_and_marks_them_busy(ushort selector, int vector, uint errorCode)
     {
+        // But for bit 4, accessed code that can't be read has the type of an available task.
+        _machine.SetDescriptor(Free2, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.ExecuteOnlyCode | TestDescriptor.Accessed, 0));
+        _machine.SetDescriptor(Free3, TestDescriptor.Segment(Tss, 0x2b, TestDescriptor.Tss16, 0, is32: false));
         _machine.SetDescriptor(Free, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.Tss32, 0, present: false));
         _machine.Step(a => a.ltr(ax), eax: selector);
         AssertRaised(vector, errorCode);
         if (vector == None)
         {
             Assert.Equal(selector, _machine.State.Tr.Selector);
-            Assert.Equal(0x0bu, (uint)(_machine.GetDescriptor(selector) >> 40) & 0xf);
+            Assert.Equal(selector == Free3 ? 3u : 0x0bu, (uint)(_machine.GetDescriptor(selector) >> 40) & 0xf);
         }
     }
 
@@ -379,6 +401,24 @@ public sealed class SegmentationTests : IDisposable
         Ask(a => a.verr(ax), selector, verr);
         Ask(a => a.verw(ax), selector, verw);
         Assert.Empty(_machine.Exceptions);
+    }
+
+    [Fact]
+    public void Questions_about_selectors_depend_on_the_type_as_the_manual_says()
+    {
+        // SDM 2A, LAR, table 3-53; LSL, table 3-56: which types of system segments and gates they tell of.
+        int[] rights = [1, 2, 3, 4, 5, 9, 11, 12];
+        int[] limits = [1, 2, 3, 9, 11];
+        for (int type = 0; type < 32; type++)
+        {
+            bool isMemory = type >= 16;
+            bool isCode = type >= 24;
+            _machine.SetDescriptor(Free, TestDescriptor.Segment(0x1000, 0x123, type, 0));
+            Ask(a => a.lar(ecx, eax), Free, isMemory || rights.Contains(type));
+            Ask(a => a.lsl(ecx, eax), Free, isMemory || limits.Contains(type));
+            Ask(a => a.verr(ax), Free, isMemory && (!isCode || (type & 2) != 0));
+            Ask(a => a.verw(ax), Free, isMemory && !isCode && (type & 2) != 0);
+        }
     }
 
     [Fact]

@@ -38,6 +38,12 @@ public sealed class TaskSwitchTests : IDisposable
             }
         }
 
+        // The reserved halves beside selectors aren't the processor's to write.
+        for (uint at = 0x48; at < 0x60; at += sizeof(uint))
+        {
+            _machine.Machine.WriteUInt32(Tss + at, 0x5555_5555);
+        }
+
         State.SetDebug(7, 0x4ff);
         _machine.Cpu.Eflags = Eflags.If | Eflags.Cf | Eflags.Fixed;
         uint next = Switch(way);
@@ -53,7 +59,7 @@ public sealed class TaskSwitchTests : IDisposable
 
         Assert.Equal(
             [Data0, Code0, Data0, Data0, Data0, Data0],
-            Enumerable.Range(0, 6).Select(i => (ushort)Read(Tss + 0x48 + (4 * (uint)i))));
+            Enumerable.Range(0, 6).Select(i => Read(Tss + 0x48 + (4 * (uint)i)) - 0x5555_0000));
 
         // The new one's is in the registers.
         Assert.Equal((NewCode + 1, OtherTssSelector), (State.Eip, State.Tr.Selector));
@@ -149,6 +155,7 @@ public sealed class TaskSwitchTests : IDisposable
         { "call gate", "null", ExceptionVector.GeneralProtection, 0 },
         { "call gate", "beyond", ExceptionVector.GeneralProtection, Beyond },
         { "call gate", "code", ExceptionVector.GeneralProtection, Code0 },
+        { "call gate", "code like a task", ExceptionVector.GeneralProtection, Free2 },
         { "call gate", "absent gate", ExceptionVector.SegmentNotPresent, Free },
         { "jmp tss", "virtual 8086", ExceptionVector.InvalidTss, OtherTssSelector },
         { "jmp tss", "old too short", ExceptionVector.InvalidTss, TssSelector },
@@ -164,6 +171,7 @@ public sealed class TaskSwitchTests : IDisposable
             "null" => 0,
             "beyond" => Beyond,
             "code" => Code0,
+            "code like a task" => Free2,
             "absent gate" => OtherTssSelector,
             _ => null,
         };
@@ -175,6 +183,9 @@ public sealed class TaskSwitchTests : IDisposable
 
         switch (what)
         {
+            case "code like a task":
+                _machine.SetDescriptor(Free2, TestDescriptor.Flat(TestDescriptor.ExecuteOnlyCode | TestDescriptor.Accessed, 0));
+                break;
             case "busy":
                 Define(TestDescriptor.BusyTss32, 0x67);
                 break;
@@ -220,6 +231,8 @@ public sealed class TaskSwitchTests : IDisposable
     {
         { 0x60, 0x0c, ExceptionVector.InvalidTss, 0x0c },
         { 0x60, Data0, ExceptionVector.InvalidTss, Data0 },
+        { 0x60, Free2, ExceptionVector.InvalidTss, Free2 },
+        { 0x4c, Conforming3 & ~3, ExceptionVector.InvalidTss, Conforming3 & ~3u },
         { 0x4c, 0, ExceptionVector.InvalidTss, 0 },
         { 0x4c, Data0, ExceptionVector.InvalidTss, Data0 },
         { 0x4c, Code3 & ~3, ExceptionVector.InvalidTss, Code3 & ~3u },
@@ -232,11 +245,48 @@ public sealed class TaskSwitchTests : IDisposable
         { 0x58, AbsentData0, ExceptionVector.SegmentNotPresent, AbsentData0 },
     };
 
+    [Fact]
+    public void A_task_that_an_int_leads_to_keeps_its_own_faults()
+    {
+        // The INT has happened, unlike one whose gate is refused.
+        _machine.Machine.WriteUInt32(OtherTss + 0x54, ExecuteOnly0);
+        Switch("int");
+        Assert.Equal([Vector, ExceptionVector.InvalidTss], _machine.Exceptions.Select(e => e.Vector));
+        Assert.Equal(NewCode, _machine.Exceptions[1].InstructionEip);
+        Assert.Equal(Machine.CodeBase + 2, Read(Tss + 0x20));
+        Assert.Equal((ExceptionVector.InvalidTss, OtherTssSelector), (_machine.EnteredVector, State.Tr.Selector));
+        Assert.Equal(2ul, _machine.Cpu.Retired);
+    }
+
+    [Fact]
+    public void The_old_task_needs_its_descriptor_when_it_is_left_for_good()
+    {
+        State.Tr.Selector = Beyond;
+        Switch("jmp tss");
+        Assert.Equal((ExceptionVector.InvalidTss, Beyond), (_machine.EnteredVector, (ushort)_machine.StackDword(0)));
+        Assert.False(IsBusy(OtherTssSelector));
+    }
+
+    [Fact]
+    public void A_nested_task_returns_to_one_of_16_bits()
+    {
+        Define(TestDescriptor.BusyTss16, 0x2b);
+        WriteTask16();
+        _machine.Machine.WriteUInt32(Tss, OtherTssSelector);
+        _machine.Cpu.Eflags = Eflags.Nt | Eflags.Fixed;
+        _machine.Run(a => a.iretd(), 10);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((OtherTssSelector, NewCode + 1, 0xffff_0010u), (State.Tr.Selector, State.Eip, State.Eax));
+        Assert.False(IsBusy(TssSelector));
+        Assert.True(IsBusy(OtherTssSelector));
+    }
+
     [Theory]
     [MemberData(nameof(BadStates))]
     public void A_fault_over_the_new_tasks_segments_belongs_to_the_new_task(
         uint offset, ushort selector, int vector, uint errorCode)
     {
+        _machine.SetDescriptor(Free2, TestDescriptor.Segment(Ldt, 0x7f, TestDescriptor.Ldt, 0, present: false));
         _machine.Machine.StopAtExceptions = true;
         _machine.Machine.WriteUInt32(OtherTss + offset, selector);
         Switch("jmp tss");
@@ -260,14 +310,90 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal(OtherTssSelector, State.Tr.Selector);
     }
 
-    [Fact]
-    public void A_return_to_a_task_that_is_not_busy_is_refused()
+    [Theory]
+    [InlineData(OtherTssSelector)]
+    [InlineData(Code0)]
+    public void A_return_to_a_task_that_is_not_busy_is_refused(ushort selector)
     {
+        // But for bit 4, accessed code has the type of a busy task.
+        _machine.SetDescriptor(Code0, TestDescriptor.Flat(TestDescriptor.Code | TestDescriptor.Accessed, 0));
         _machine.Cpu.Eflags = Eflags.Nt;
-        _machine.Machine.WriteUInt32(Tss, OtherTssSelector);
+        _machine.Machine.WriteUInt32(Tss, selector);
         _machine.Run(a => a.iretd());
         Assert.Equal(ExceptionVector.InvalidTss, _machine.EnteredVector);
-        Assert.Equal(OtherTssSelector, _machine.StackDword(0));
+        Assert.Equal(selector, _machine.StackDword(0));
+    }
+
+    [Theory]
+    [InlineData("jmp tss")]
+    [InlineData("jmp gate")]
+    public void A_jump_from_a_task_whose_descriptor_is_not_busy_leaves_it_so(string way)
+    {
+        _machine.SetDescriptor(TssSelector, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.Tss32, 0, is32: false));
+        Switch(way);
+        Assert.Equal(OtherTssSelector, State.Tr.Selector);
+        Assert.False(IsBusy(TssSelector));
+        Assert.True(IsBusy(OtherTssSelector));
+    }
+
+    [Theory]
+    [InlineData(Conforming0, 0)]
+    [InlineData(Conforming0, 3)]
+    [InlineData(Conforming3, 3)]
+    public void A_new_task_may_run_conforming_code_of_its_level_or_an_inner_one(ushort code, int cpl)
+    {
+        _machine.Machine.WriteUInt32(OtherTss + 0x4c, (code & ~3u) | (uint)cpl);
+        _machine.Machine.WriteUInt32(OtherTss + 0x50, cpl == 0 ? Data0 : Data3);
+        _machine.Machine.WriteUInt32(OtherTss + 0x48, Data3);
+        _machine.Machine.WriteUInt32(OtherTss + 0x54, Data3);
+        _machine.Machine.WriteUInt32(OtherTss + 0x58, Data3);
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Run(a => a.jmp(OtherTssSelector, 0), 1);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((cpl, NewCode), (State.Cpl, State.Eip));
+    }
+
+    [Theory]
+    [InlineData(TestDescriptor.Tss32, 4u)]
+    [InlineData(TestDescriptor.Tss16, 2u)]
+    public void An_error_code_is_pushed_in_the_new_tasks_size_or_faults_there(int type, uint size)
+    {
+        foreach (uint room in (uint[])[size, size - 1])
+        {
+            Define(type, 0x67);
+            _machine.SetDescriptor(TssSelector, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.BusyTss32, 0, is32: false));
+            State.Tr = new SegmentRegister
+            {
+                Selector = TssSelector, Base = Tss, Limit = 0x67, Access = SegmentAccess.Present | (SegmentAccess)(TestDescriptor.BusyTss32 << 8),
+            };
+            if (type == TestDescriptor.Tss16)
+            {
+                WriteTask16();
+            }
+
+            bool is32 = type == TestDescriptor.Tss32;
+            uint limit = NewStack - room - 1;
+            _machine.SetDescriptor(Free2, TestDescriptor.Segment(0, limit, TestDescriptor.ExpandDownData, 0, is32: is32));
+            _machine.Memory.Write(OtherTss + (is32 ? 0x50u : 0x26), BitConverter.GetBytes(Free2));
+            _machine.Memory.Write(NewStack - 4, [0xaa, 0xaa, 0xaa, 0xaa]);
+            _machine.EnterRing(0);
+            State.Halted = 0;
+            _machine.Exceptions.Clear();
+            Switch("exception");
+            if (room == size)
+            {
+                Assert.Single(_machine.Exceptions);
+                Assert.Equal(NewStack - size, State.Esp & 0xffff);
+                Assert.Equal(size == 4 ? Beyond : ((uint)Beyond << 16) | 0xaaaa, Read(NewStack - 4));
+            }
+            else
+            {
+                // A stack fault while a general protection fault is delivered, though it be in another task.
+                Assert.Equal(
+                    [ExceptionVector.GeneralProtection, ExceptionVector.DoubleFault], _machine.Exceptions.Select(e => e.Vector));
+                Assert.Equal((OtherTssSelector, NewCode), (State.Tr.Selector, _machine.Exceptions[1].InstructionEip));
+            }
+        }
     }
 
     [Fact]
@@ -317,17 +443,7 @@ public sealed class TaskSwitchTests : IDisposable
     public void A_16_bit_task_has_16_bit_registers()
     {
         Define(TestDescriptor.Tss16, 0x2b);
-        _machine.Memory.Write(OtherTss, new byte[0x68]);
-        ushort[] words =
-        [
-            0, 0, 0, 0, 0, 0, 0, (ushort)NewCode, (ushort)Eflags.Df, 0x10, 0x11, 0x12, 0x13, (ushort)NewStack, 0x15, 0x16, 0x17,
-            Data3, Code0, Data0, Data0, LdtSelector,
-        ];
-        for (uint i = 0; i < words.Length; i++)
-        {
-            _machine.Memory.Write(OtherTss + (2 * i), BitConverter.GetBytes(words[i]));
-        }
-
+        WriteTask16();
         Switch("call tss");
         Assert.Equal((NewCode + 1, Eflags.Df | Eflags.Nt | Eflags.Fixed), (State.Eip, _machine.Cpu.Eflags));
         Assert.Equal((0xffff_0010u, 0xffff_0011u, 0xffff_7000u), (State.Eax, State.Ecx, State.Esp));
@@ -391,6 +507,20 @@ public sealed class TaskSwitchTests : IDisposable
         }
 
         _machine.Machine.WriteUInt32(tss + 0x64, 0x0068_0000);
+    }
+
+    private void WriteTask16()
+    {
+        _machine.Memory.Write(OtherTss, new byte[0x68]);
+        ushort[] words =
+        [
+            0, 0, 0, 0, 0, 0, 0, (ushort)NewCode, (ushort)Eflags.Df, 0x10, 0x11, 0x12, 0x13, (ushort)NewStack, 0x15, 0x16, 0x17,
+            Data3, Code0, Data0, Data0, LdtSelector,
+        ];
+        for (uint i = 0; i < words.Length; i++)
+        {
+            _machine.Memory.Write(OtherTss + (2 * i), BitConverter.GetBytes(words[i]));
+        }
     }
 
     /// <summary>Switches to the other task, and answers where the old one would go on.</summary>

@@ -112,24 +112,26 @@ public sealed class X87StateTests : IDisposable
         Assert.Equal(0x69, x87.DataSelector);
     }
 
-    [Fact]
-    public void The_recorded_opcode_has_zeros_where_its_code_can_no_longer_be_read()
+    [Theory]
+    [InlineData(1, 0x400)]
+    [InlineData(0, 0)]
+    public void The_recorded_opcode_has_zeros_where_its_code_can_no_longer_be_read(uint before, int opcode)
     {
-        // MOV EAX, [page], MOV dword [its entry], 0, and a division by zero whose ModRM lies on that page: it is in the TLB still,
-        // until the operand's page takes its place.
+        // MOV EAX, [page], MOV dword [its entry], 0, and a division by zero whose ModRM, or all of it, lies on that page: it is in the
+        // TLB still, until the operand's page takes its place.
         using var paged = new PagedMachine();
         const uint page = Machine.CodeBase + PagedMachine.PageSize;
         const uint operand = page + TranslationBuffer.Entries * PagedMachine.PageSize;
         byte[] code = [0xA1, .. Bytes(page), 0xC7, 0x05, .. Bytes(PagedMachine.EntryAddress(page)), .. Bytes(0), 0xDC, 0x35, .. Bytes(operand)];
-        uint start = page - (uint)code.Length + 5;
+        uint start = page - before - (uint)code.Length + 6;
         paged.Machine.Memory.Write(start, code);
         paged.Cpu.State.X87.Control = ZeroDivideUnmasked;
         paged.Machine.Execute(a => a.fld1());
         paged.Cpu.State.Eip = start;
         paged.Cpu.Run(3);
         Assert.Empty(paged.Machine.Exceptions);
-        Assert.Equal(page - 1, paged.Cpu.State.X87.InstructionPointer);
-        Assert.Equal(0x400, paged.Cpu.State.X87.LastOpcode);
+        Assert.Equal(page - before, paged.Cpu.State.X87.InstructionPointer);
+        Assert.Equal(opcode, paged.Cpu.State.X87.LastOpcode);
 
         static byte[] Bytes(uint value) => BitConverter.GetBytes(value);
     }

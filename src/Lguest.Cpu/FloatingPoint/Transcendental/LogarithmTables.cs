@@ -34,7 +34,7 @@ internal static class LogarithmTables
         545, 543, 541, 538, 536, 534, 532, 530, 527, 525, 523, 521, 519, 517, 515, 512,
     ];
 
-    /// <summary>The logarithms of 1024 over these, less 1 in the upper half, in 112 bits after the point.</summary>
+    /// <summary>The logarithms of 1024 over these, less 1 in the upper half, rounded to 112 bits after the point.</summary>
     public static ReadOnlySpan<ulong> Offsets =>
     [
         0x0000000000000000, 0x0000000000000000, 0x0000045A88788282, 0x9142F24D04E397BC,
