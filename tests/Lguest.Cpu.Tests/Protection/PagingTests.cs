@@ -397,9 +397,10 @@ public sealed class PagingTests : IDisposable
         SetEntries(directoryEntry, tableEntry);
         State.Eip = Page;
         Assert.Equal(StopReason.PageTableViolation, _machine.Cpu.Run(1));
-        Assert.Equal(
-            new PageTableViolation(Page, isDirectory ? directoryEntry : tableEntry, isDirectory ? DirectoryEntryAddress : TableEntryAddress, isDirectory),
-            _machine.Cpu.PageTableViolation);
+        PageTableViolation expected = isDirectory
+            ? new PageTableViolation(Page, directoryEntry, DirectoryEntryAddress, IsDirectory: true)
+            : new PageTableViolation(Page, tableEntry, TableEntryAddress, IsDirectory: false);
+        Assert.Equal(expected, _machine.Cpu.PageTableViolation);
         Assert.Empty(_machine.Exceptions);
     }
 

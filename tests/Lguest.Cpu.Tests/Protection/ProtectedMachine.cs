@@ -90,10 +90,7 @@ public sealed class ProtectedMachine : IDisposable
         ref ProcessorState state = ref Cpu.State;
         state.Gdtr = new DescriptorTableRegister { Base = Gdt, Limit = (GdtEntries * 8) - 1 };
         state.Idtr = new DescriptorTableRegister { Base = Idt, Limit = (256 * 8) - 1 };
-        state.Tr = new SegmentRegister
-        {
-            Selector = TssSelector, Base = Tss, Limit = 0x67, Access = SegmentAccess.Present | (SegmentAccess)(TestDescriptor.BusyTss32 << 8),
-        };
+        LoadTask();
         EnterRing(0);
     }
 
@@ -158,6 +155,15 @@ public sealed class ProtectedMachine : IDisposable
             Access = (SegmentAccess)(high & 0xf0_ff00),
         });
     }
+
+    /// <summary>Puts the TSS into TR.</summary>
+    public void LoadTask() => State.Tr = new SegmentRegister
+    {
+        Selector = TssSelector,
+        Base = Tss,
+        Limit = 0x67,
+        Access = SegmentAccess.Present | (SegmentAccess)(TestDescriptor.BusyTss32 << 8),
+    };
 
     /// <summary>Puts the LDT into LDTR.</summary>
     public void LoadLdt() => State.Ldtr = new SegmentRegister

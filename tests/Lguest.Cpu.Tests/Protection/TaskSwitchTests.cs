@@ -362,10 +362,7 @@ public sealed class TaskSwitchTests : IDisposable
         {
             Define(type, 0x67);
             _machine.SetDescriptor(TssSelector, TestDescriptor.Segment(Tss, 0x67, TestDescriptor.BusyTss32, 0, is32: false));
-            State.Tr = new SegmentRegister
-            {
-                Selector = TssSelector, Base = Tss, Limit = 0x67, Access = SegmentAccess.Present | (SegmentAccess)(TestDescriptor.BusyTss32 << 8),
-            };
+            _machine.LoadTask();
             if (type == TestDescriptor.Tss16)
             {
                 WriteTask16();

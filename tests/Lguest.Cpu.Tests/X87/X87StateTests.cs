@@ -122,7 +122,8 @@ public sealed class X87StateTests : IDisposable
         using var paged = new PagedMachine();
         const uint page = Machine.CodeBase + PagedMachine.PageSize;
         const uint operand = page + TranslationBuffer.Entries * PagedMachine.PageSize;
-        byte[] code = [0xA1, .. Bytes(page), 0xC7, 0x05, .. Bytes(PagedMachine.EntryAddress(page)), .. Bytes(0), 0xDC, 0x35, .. Bytes(operand)];
+        uint entry = PagedMachine.EntryAddress(page);
+        byte[] code = [0xA1, .. Bytes(page), 0xC7, 0x05, .. Bytes(entry), .. Bytes(0), 0xDC, 0x35, .. Bytes(operand)];
         uint start = page - before - (uint)code.Length + 6;
         paged.Machine.Memory.Write(start, code);
         paged.Cpu.State.X87.Control = ZeroDivideUnmasked;
