@@ -217,6 +217,25 @@ public sealed class DebugTests : IDisposable
     }
 
     [Fact]
+    public void There_are_four_breakpoints()
+    {
+        // With LE and GE, which would enable a fifth; it would be at DR4, which is 0.
+        State.SetDebug(0, 0x2000);
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Step(
+            a =>
+            {
+                a.mov(edx, 0x0001_0301);
+                a.mov(dr7, edx);
+                a.mov(__dword_ptr[0], eax);
+                a.mov(__dword_ptr[4], eax);
+            },
+            4);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal(0xffff_0ff0u, State.GetDebug(6));
+    }
+
+    [Fact]
     public void Debug_registers_keep_what_exists_and_4_and_5_are_6_and_7()
     {
         _machine.Step(

@@ -77,6 +77,28 @@ public sealed class OwnAccessTests : IDisposable
         Assert.Equal(InnerStack0 - (throughCallGate ? 16u : 20u), State.Esp);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_inner_stack_is_the_supervisors(bool throughCallGate)
+    {
+        const uint supervisors = 3;
+        const uint stackPage = InnerStack0 - 0x1000;
+        _machine.SetPage(stackPage, stackPage | supervisors);
+        _machine.EnterRing(3);
+        if (throughCallGate)
+        {
+            _machine.Step(a => a.call(Free2, 0));
+        }
+        else
+        {
+            Interrupt();
+        }
+
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((Code0, InnerStack0 - (throughCallGate ? 16u : 20u)), (State.Cs.Selector, State.Esp));
+    }
+
     [Fact]
     public void Parameters_of_a_call_gate_on_the_callers_stack()
     {

@@ -298,16 +298,26 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal(Machine.CodeBase + 7, Read(Tss + 0x20));
     }
 
-    [Fact]
-    public void An_entry_point_beyond_the_new_code_segment_is_the_new_tasks_fault()
+    [Theory]
+    [InlineData(NewCode - 1)]
+    [InlineData(NewCode)]
+    public void An_entry_point_beyond_the_new_code_segment_is_the_new_tasks_fault(uint limit)
     {
         _machine.Machine.StopAtExceptions = true;
-        _machine.SetDescriptor(Free2, TestDescriptor.Segment(0, 0xff, TestDescriptor.Code, 0));
+        _machine.SetDescriptor(Free2, TestDescriptor.Segment(0, limit, TestDescriptor.Code, 0));
         _machine.Machine.WriteUInt32(OtherTss + 0x4c, Free2);
         Switch("jmp tss");
-        ExceptionInfo exception = Assert.Single(_machine.Exceptions);
-        Assert.Equal((ExceptionVector.GeneralProtection, 0u), (exception.Vector, exception.ErrorCode));
         Assert.Equal(OtherTssSelector, State.Tr.Selector);
+        if (limit < NewCode)
+        {
+            ExceptionInfo exception = Assert.Single(_machine.Exceptions);
+            Assert.Equal((ExceptionVector.GeneralProtection, 0u), (exception.Vector, exception.ErrorCode));
+        }
+        else
+        {
+            Assert.Empty(_machine.Exceptions);
+            Assert.NotEqual(0u, State.Halted);
+        }
     }
 
     [Theory]
