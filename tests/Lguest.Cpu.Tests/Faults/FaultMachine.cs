@@ -27,6 +27,8 @@ internal sealed class FaultMachine : IDisposable
     private const uint Gdt = 0x30_0000;
     private const uint TwoPages = 2 * PagedMachine.PageSize;
 
+    private const byte IncrementEbx = 0x43;
+
     private readonly PagedMachine _machine = new();
     private readonly byte[] _fresh;
     private byte[] _before = [];
@@ -80,12 +82,13 @@ internal sealed class FaultMachine : IDisposable
         }
 
         _machine.Machine.Memory.Span(First, TwoPages).Clear();
-        _machine.Machine.Memory.Write(Machine.CodeBase, code);
+        // After a fault the next instruction mustn't execute.
+        _machine.Machine.Memory.Write(Machine.CodeBase, [.. code, IncrementEbx]);
         _machine.Machine.Exceptions.Clear();
         prepare();
         State.Eip = Machine.CodeBase;
         _before = _machine.Cpu.Save();
-        _machine.Cpu.Run(1);
+        _machine.Cpu.Run(2);
         return _machine.Machine.Exceptions.Count == 0 ? null : _machine.Machine.Exceptions[0];
     }
 

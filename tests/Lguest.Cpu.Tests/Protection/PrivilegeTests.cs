@@ -68,9 +68,12 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
             State.Ecx = 0x10;
             State.Edi = State.Esi = 0x2000;
             _machine.Exceptions.Clear();
-            Execute(code);
+            const byte incrementEbp = 0x45;
+            State.Ebp = 0x77;
+            Execute([.. code, incrementEbp], 2);
 
             ExceptionInfo exception = Assert.Single(_machine.Exceptions);
+            Assert.Equal(0x77u, State.Ebp);
             Assert.True(
                 exception is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0, InstructionEip: Machine.CodeBase },
                 $"{name} in ring {ring}: {exception}");
@@ -181,6 +184,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
                 uint image = set ? Free | Eflags.If | (~oldIopl & Eflags.Iopl) : ~oldIopl & Eflags.Iopl;
                 uint before = set ? oldIopl | Eflags.Fixed : oldIopl | Eflags.If | Eflags.Fixed;
                 before |= form == "popfw" && !set ? Eflags.Id : 0;
+                image |= form == "iretd" && set ? Eflags.Vif | Eflags.Vip : 0;
                 _machine.Cpu.Eflags = before;
                 State.Esp = 0x2000;
                 _machine.Machine.WriteUInt32(0x2000, form == "iretd" ? Machine.CodeBase : image);
@@ -194,6 +198,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
                 });
 
                 uint writable = Free | (changesIf ? Eflags.If : 0) | (changesIopl ? Eflags.Iopl : 0);
+                writable |= form == "iretd" && ring == 0 ? Eflags.Vif | Eflags.Vip : 0;
                 writable &= form == "popfw" ? ushort.MaxValue : uint.MaxValue;
                 uint expected = (before & ~writable) | (image & writable);
                 Assert.True(

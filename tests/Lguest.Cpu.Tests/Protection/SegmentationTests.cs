@@ -162,6 +162,24 @@ public sealed class SegmentationTests : IDisposable
         Assert.Equal(ExceptionVector.GeneralProtection, _machine.EnteredVector);
     }
 
+    [Theory]
+    [InlineData("8ED8", "8B1D")]
+    [InlineData("8EC0", "268B1D")]
+    [InlineData("8ED0", "368B1D")]
+    [InlineData("8EE0", "648B1D")]
+    [InlineData("8EE8", "658B1D")]
+    public void A_segment_counts_from_the_next_instruction_on(string load, string read)
+    {
+        // In one block, which was built for flat segments.
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0x2000, 0xfff, TestDescriptor.Data, 0));
+        _machine.Machine.WriteUInt32(0x2010, 0x1234_5678);
+        _machine.Memory.Write(Machine.CodeBase, Convert.FromHexString(load + read + "10000000"));
+        _machine.State.Eax = Free;
+        _machine.State.Eip = Machine.CodeBase;
+        _machine.Cpu.Run(2);
+        Assert.Equal(0x1234_5678u, _machine.State.Ebx);
+    }
+
     [Fact]
     public void Code_that_may_only_be_executed_cannot_be_read_through_CS()
     {
@@ -468,6 +486,7 @@ public sealed class SegmentationTests : IDisposable
         _machine.Cpu.Eflags = expected ? 2u : Eflags.Zf | 2u;
         _machine.Step(question);
         Assert.Equal(expected, (_machine.Cpu.Eflags & Eflags.Zf) != 0);
+        Assert.Equal(selector, _machine.State.Eax);
         return _machine.State.Ecx;
     }
 
