@@ -1,3 +1,4 @@
+using Lguest.Cpu.Memory;
 using Iced.Intel;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Protection;
@@ -53,6 +54,8 @@ internal sealed class FaultMachine : IDisposable
     public ref ProcessorState State => ref _machine.Cpu.State;
 
     public Processor Cpu => _machine.Cpu;
+
+    public PhysicalMemory Memory => _machine.Machine.Memory;
 
     /// <summary>Executes with all pages as they should be but for one.</summary>
     /// <param name="code">The instruction.</param>

@@ -74,6 +74,24 @@ public sealed class OperandFaultTests : IDisposable
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_operand_across_two_pages_is_one_like_any_other(Code code)
+    {
+        byte[] bytes = OpcodeSpace.WithMemory[code];
+        (int? vector, byte[] state, byte[] memory) = Outcome(bytes, code, First + 0x800);
+        for (uint inFirst = 1; inFirst < SizeOf(code); inFirst++)
+        {
+            if (MayLieAt(bytes, code, Second - inFirst))
+            {
+                (int? vectorHere, byte[] stateHere, byte[] memoryHere) = Outcome(bytes, code, Second - inFirst);
+                Assert.Equal(vector, vectorHere);
+                Assert.Equal(memory, memoryHere);
+                Assert.Equal(state, stateHere);
+            }
+        }
+    }
+
     private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithMemory[code]).Decode();
 
     private static bool IsWritten(Code code)
@@ -125,6 +143,22 @@ public sealed class OperandFaultTests : IDisposable
             _machine.State.Esi = address;
             prepare?.Invoke();
         });
+    }
+
+    /// <summary>What an instruction does that has a far pointer again and again for its operand.</summary>
+    private (int? Vector, byte[] State, byte[] Memory) Outcome(byte[] bytes, Code code, uint address)
+    {
+        const uint around = 8;
+        byte[] operand = new byte[SizeOf(code)];
+        for (int i = 0; i < operand.Length; i++)
+        {
+            operand[i] = OpcodeSpace.FarPointer[i % OpcodeSpace.FarPointer.Length];
+        }
+
+        ExceptionInfo? fault = Execute(bytes, code, address, null, First, () => _machine.Memory.Write(address, operand));
+        _machine.State.Esi = 0;
+        byte[] memory = _machine.Memory.Span(address - around, SizeOf(code) + 2 * around).ToArray();
+        return (fault?.Vector, _machine.Cpu.Save(), memory);
     }
 
     private void CheckPage(byte[] bytes, Code code, uint address, uint badPage, Obstacle obstacle)

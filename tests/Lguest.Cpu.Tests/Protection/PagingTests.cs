@@ -136,6 +136,18 @@ public sealed class PagingTests : IDisposable
     }
 
     [Fact]
+    public void Walks_are_counted_and_what_is_remembered_needs_none()
+    {
+        Read(Page);
+        ulong before = _machine.Cpu.Statistics.PageWalks;
+        Read(Page);
+        Assert.Equal(before, _machine.Cpu.Statistics.PageWalks);
+        _machine.Cpu.FlushTlbPage(Page);
+        Read(Page);
+        Assert.Equal(before + 1, _machine.Cpu.Statistics.PageWalks);
+    }
+
+    [Fact]
     public void A_page_that_is_not_present_is_never_remembered()
     {
         SetEntries(Table | All, 0);

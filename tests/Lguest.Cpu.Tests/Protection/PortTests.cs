@@ -266,6 +266,43 @@ public sealed class PortTests : IPortHandler, IDisposable
     }
 
     [Theory]
+    [InlineData("66F36D", 2)]
+    [InlineData("F36D", 4)]
+    public void A_string_of_inputs_lies_across_pages_like_any_other(string code, uint size)
+    {
+        const uint count = 5;
+        State.Edx = 0x42;
+        for (uint before = 0; before <= count * size; before++)
+        {
+            _machine.Memory.Span(0x2f00, 0x200).Fill(0x55);
+            State.Edi = 0x3000 - before;
+            State.Ecx = count;
+            while (State.Ecx != 0)
+            {
+                Execute(Convert.FromHexString(code));
+            }
+
+            byte[] element = BitConverter.GetBytes(0x9090_9042u);
+            byte[] expected = [.. Enumerable.Range(0, (int)count).SelectMany(_ => element[..(int)size])];
+            Assert.Equal([0x55, .. expected, 0x55], _machine.Memory.Span(0x3000 - before - 1, (count * size) + 2).ToArray());
+        }
+    }
+
+    [Fact]
+    public void Code_that_an_input_overwrites_is_seen()
+    {
+        _machine.Memory.Write(0x2000, [0x90]);
+        State.Eip = 0x2000;
+        _machine.Cpu.Run(1);
+        State.Edx = 0x43;
+        State.Edi = 0x2000;
+        Execute([0x6c]);
+        State.Eip = 0x2000;
+        _machine.Cpu.Run(1);
+        Assert.Equal(1u, State.Ebx);
+    }
+
+    [Theory]
     [InlineData(0xf36c)]
     [InlineData(0xf36e)]
     [InlineData(0xf26f)]
