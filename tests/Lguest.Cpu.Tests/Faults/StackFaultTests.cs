@@ -65,6 +65,20 @@ public sealed class StackFaultTests : IDisposable
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void A_stack_across_two_pages_is_one_like_any_other(Code code)
+    {
+        (int? vector, byte[] state, byte[] memory) = Outcome(code, First + 0x800);
+        for (uint inFirst = 1; inFirst < SizeOf(code); inFirst++)
+        {
+            (int? vectorHere, byte[] stateHere, byte[] memoryHere) = Outcome(code, Second - inFirst);
+            Assert.Equal(vector, vectorHere);
+            Assert.Equal(memory, memoryHere);
+            Assert.Equal(state, stateHere);
+        }
+    }
+
     private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithStack[code]).Decode();
 
     private static bool IsPush(Code code) => Decode(code).StackPointerIncrement < 0;
@@ -86,6 +100,34 @@ public sealed class StackFaultTests : IDisposable
 
     private void Place(Code code, uint start, uint size) =>
         _machine.State.Esp = _machine.State.Ebp = IsPush(code) ? start + size : start;
+
+    /// <summary>What an instruction does that has a far pointer again and again on its stack, with addresses less its lowest one.</summary>
+    private (int? Vector, byte[] State, byte[] Memory) Outcome(Code code, uint start)
+    {
+        const uint around = 8;
+        uint size = SizeOf(code);
+        byte[] stack = new byte[size];
+        for (int i = 0; i < stack.Length; i++)
+        {
+            stack[i] = OpcodeSpace.FarPointer[i % OpcodeSpace.FarPointer.Length];
+        }
+
+        ExceptionInfo? fault = _machine.Execute(OpcodeSpace.WithStack[code], null, First, () =>
+        {
+            Place(code, start, size);
+            _machine.Memory.Write(start, stack);
+        });
+        byte[] memory = _machine.Memory.Span(start - around, size + (2 * around)).ToArray();
+        if (code is Code.Pushad or Code.Pushaw)
+        {
+            // ESP and EBP are among what it pushes.
+            memory.AsSpan((int)around + (int)(size / 4), (int)(size / 4)).Clear();
+        }
+
+        _machine.State.Esp -= start;
+        _machine.State.Ebp -= code is Code.Leavew or Code.Leaved or Code.Popaw or Code.Popad ? 0 : start;
+        return (fault?.Vector, _machine.Cpu.Save(), memory);
+    }
 
     private void CheckPage(Code code, uint start, uint size, uint badPage, Obstacle obstacle)
     {
