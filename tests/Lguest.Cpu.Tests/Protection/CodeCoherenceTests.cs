@@ -232,6 +232,29 @@ public sealed class CodeCoherenceTests : IDisposable
         Assert.Equal((7u, 1u, 1u), (_machine.State.Eax, _machine.State.Ecx, _machine.State.Edx));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void A_store_across_two_pages_is_seen_by_code_on_both(int inFirst)
+    {
+        uint start = Here + PageSize - (uint)inFirst;
+        uint[] places = [start, Here + PageSize];
+        foreach (uint place in places)
+        {
+            _machine.Memory.Write(place, [0x90]);
+            Run(place, 1);
+        }
+
+        _machine.Machine.Assemble(a => a.mov(__dword_ptr[start], 0x43434343), Machine.CodeBase);
+        _machine.Cpu.Run(1);
+        foreach (uint place in places)
+        {
+            Run(place, 1);
+        }
+
+        Assert.Equal(2u, _machine.State.Ebx);
+    }
+
     [Fact]
     public void An_undefined_instruction_across_two_pages_can_become_a_defined_one()
     {

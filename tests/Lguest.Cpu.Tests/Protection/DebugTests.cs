@@ -216,6 +216,51 @@ public sealed class DebugTests : IDisposable
         Assert.Equal(0xffff_0ff0u, State.GetDebug(6));
     }
 
+    /// <summary>One for writing a byte, one for any access to a word, one for an instruction, one for writing a doubleword.</summary>
+    [Fact]
+    public void Each_breakpoint_has_a_kind_and_a_length_of_its_own()
+    {
+        uint[] addresses = [0x2003, 0x2010, Machine.CodeBase + 0x40, 0x2020];
+        for (int i = 0; i < addresses.Length; i++)
+        {
+            State.SetDebug(i, addresses[i]);
+        }
+
+        (int Number, int Condition, int Length)[] kinds = [(0, 1, 0), (1, 3, 1), (2, 0, 0), (3, 1, 3)];
+        uint dr7 = kinds.Aggregate(
+            0x400u, (dr7, k) => dr7 | (2u << (2 * k.Number)) | ((uint)(k.Condition | (k.Length << 2)) << (16 + (4 * k.Number))));
+        State.SetDebug(7, dr7);
+        _machine.Cpu.UpdateMode();
+        _machine.Machine.StopAtExceptions = true;
+        foreach ((uint address, int size, bool writes, uint status) in ((uint, int, bool, uint)[])
+            [
+                (0x2003, 1, true, 1), (0x2003, 1, false, 0), (0x2002, 1, true, 0), (0x2004, 1, true, 0), (0x2000, 4, true, 1),
+                (0x2010, 1, false, 2), (0x2011, 1, true, 2), (0x2012, 1, false, 0), (0x200f, 1, false, 0), (0x200f, 4, false, 2),
+                (0x2020, 1, true, 8), (0x2023, 1, true, 8), (0x2024, 1, true, 0), (0x201f, 1, true, 0), (0x2021, 1, false, 0),
+            ])
+        {
+            State.SetDebug(6, 0xffff_0ff0);
+            State.Esi = address;
+            byte[] code = (size, writes) switch
+            {
+                (1, true) => [0x88, 0x06],
+                (1, false) => [0x8a, 0x06],
+                (4, true) => [0x89, 0x06],
+                _ => [0x8b, 0x06],
+            };
+            _machine.Memory.Write(Machine.CodeBase, code);
+            State.Eip = Machine.CodeBase;
+            _machine.Cpu.Run(1);
+            _machine.Cpu.Run(0);
+            Assert.True((0xffff_0ff0 | status) == State.GetDebug(6), $"{address:x} {size} {writes}: {State.GetDebug(6):x}");
+        }
+
+        State.SetDebug(6, 0xffff_0ff0);
+        State.Eip = addresses[2];
+        _machine.Cpu.Run(1);
+        Assert.Equal(0xffff_0ff4u, State.GetDebug(6));
+    }
+
     [Fact]
     public void There_are_four_breakpoints()
     {

@@ -234,6 +234,41 @@ public sealed class GateTests : IDisposable
         Assert.Equal(Machine.StackTop - 16, State.Esp);
     }
 
+    /// <summary>The TSS's type, a ring, and the last byte of its stack pointer (SDM 3A, figures 7-2 and 7-10).</summary>
+    [Theory]
+    [InlineData(TestDescriptor.BusyTss32, 0, 9)]
+    [InlineData(TestDescriptor.BusyTss32, 1, 17)]
+    [InlineData(TestDescriptor.BusyTss16, 0, 5)]
+    [InlineData(TestDescriptor.BusyTss16, 1, 9)]
+    public void A_tss_needs_the_stack_of_the_ring_that_is_entered_and_no_more(int type, int ring, uint last)
+    {
+        _machine.Machine.StopAtExceptions = true;
+        ushort code = ring == 0 ? Code0 : Code1;
+        ushort data = ring == 0 ? Data0 : Data1;
+        _machine.SetDescriptor(Free, TestDescriptor.Gate(TestDescriptor.CallGate32, code, HandlerOf(Vector), 3));
+        uint offset = last - (type == TestDescriptor.BusyTss32 ? 5u : 3);
+        _machine.Memory.Span(Tss, 0x40).Clear();
+        _machine.Memory.Write(Tss + offset, [0x00, 0x70]);
+        _machine.Memory.Write(Tss + last - 1, [(byte)data, 0]);
+        foreach (uint limit in (uint[])[last - 1, last])
+        {
+            State.Tr = State.Tr with { Limit = limit, Access = SegmentAccess.Present | (SegmentAccess)(type << 8) };
+            _machine.EnterRing(3);
+            _machine.Exceptions.Clear();
+            _machine.Step(a => a.call(Free, 0));
+            if (limit < last)
+            {
+                ExceptionInfo fault = Assert.Single(_machine.Exceptions);
+                Assert.Equal((ExceptionVector.InvalidTss, TssSelector), (fault.Vector, fault.ErrorCode));
+            }
+            else
+            {
+                Assert.Empty(_machine.Exceptions);
+                Assert.Equal((data, 0x7000u - 16), (State.Ss.Selector, State.Esp));
+            }
+        }
+    }
+
     [Fact]
     public void A_16_bit_tss_gives_16_bit_stack_pointers()
     {

@@ -171,7 +171,8 @@ public sealed class OwnAccessTests : IDisposable
         _machine.SetDescriptor(TssSelector, TestDescriptor.Segment(Tss, size - 1, oldType, 0, is32: false));
         SegmentAccess access = SegmentAccess.Present | (SegmentAccess)(oldType << 8);
         byte[] gdt = _machine.Memory.Span(Gdt, GdtEntries * 8).ToArray();
-        for (uint present = 0; present < size; present++)
+        uint directory = _machine.Cpu.ReadControlRegister(3);
+        for (uint present = 0; present <= size; present++)
         {
             // The new one, then the old one; that is always written.
             foreach (bool isOld in (bool[])[false, true])
@@ -184,7 +185,18 @@ public sealed class OwnAccessTests : IDisposable
                 {
                     Selector = TssSelector, Base = isOld ? missing : Tss, Limit = size - 1, Access = access,
                 };
+                _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) & ~Cr0.Ts);
                 Switch(way);
+                if (present == size)
+                {
+                    // All of it is there; that the new task has no segments is its own fault.
+                    Assert.NotEqual(0u, _machine.Cpu.ReadControlRegister(0) & Cr0.Ts);
+                    _machine.Exceptions.Clear();
+                    _machine.Cpu.WriteControlRegister(3, directory);
+                    _machine.EnterRing(0);
+                    continue;
+                }
+
                 ExpectPageFault(MissingPage, isOld || writes ? PageFaultError.Write : 0);
                 Assert.Equal(TssSelector, State.Tr.Selector);
                 Assert.Equal(0u, _machine.Cpu.ReadControlRegister(0) & Cr0.Ts);

@@ -288,6 +288,27 @@ public sealed class PortTests : IPortHandler, IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("6E", 0x22u)]
+    [InlineData("266E", 0x11u)]
+    [InlineData("646E", 0x33u)]
+    [InlineData("F36E", 0x22u)]
+    [InlineData("64F36E", 0x33u)]
+    public void A_string_goes_out_from_DS_or_the_segment_of_its_prefix(string code, uint value)
+    {
+        foreach ((SegmentName name, uint start, byte data) in ((SegmentName, uint, byte)[])
+            [(SegmentName.Es, 0x2000, 0x11), (SegmentName.Ds, 0x3000, 0x22), (SegmentName.Fs, 0x4000, 0x33)])
+        {
+            _machine.Cpu.SetSegment(name, State.Ss with { Base = start });
+            _machine.Memory.Write(start + 8, [data]);
+        }
+
+        State.Esi = 8;
+        State.Ecx = 1;
+        Execute(Convert.FromHexString(code));
+        Assert.Equal(value, Assert.Single(_ports).Value);
+    }
+
     [Fact]
     public void Code_that_an_input_overwrites_is_seen()
     {

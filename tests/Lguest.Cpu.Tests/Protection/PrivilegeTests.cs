@@ -175,7 +175,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
     public void Popf_and_iret_change_if_and_iopl_as_far_as_privilege_goes(int ring, int iopl, bool changesIf, bool changesIopl)
     {
         const uint Free = Eflags.Id | Eflags.Ac | Eflags.Nt | Eflags.Df | Eflags.Arithmetic;
-        foreach (string form in (string[])["popfd", "popfw", "iretd"])
+        foreach (string form in (string[])["popfd", "popfw", "iretd", "iretw"])
         {
             foreach (bool set in (bool[])[false, true])
             {
@@ -183,23 +183,33 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
                 uint oldIopl = (uint)iopl << 12;
                 uint image = set ? Free | Eflags.If | (~oldIopl & Eflags.Iopl) : ~oldIopl & Eflags.Iopl;
                 uint before = set ? oldIopl | Eflags.Fixed : oldIopl | Eflags.If | Eflags.Fixed;
-                before |= form == "popfw" && !set ? Eflags.Id : 0;
+                before |= form.EndsWith('w') && !set ? Eflags.Id | Eflags.Vif : 0;
                 image |= form == "iretd" && set ? Eflags.Vif | Eflags.Vip : 0;
                 _machine.Cpu.Eflags = before;
                 State.Esp = 0x2000;
-                _machine.Machine.WriteUInt32(0x2000, form == "iretd" ? Machine.CodeBase : image);
-                _machine.Machine.WriteUInt32(0x2004, State.Cs.Selector);
-                _machine.Machine.WriteUInt32(0x2008, image);
+                ushort[] words = [(ushort)Machine.CodeBase, State.Cs.Selector, (ushort)image];
+                uint[] frame = form switch
+                {
+                    "iretd" => [Machine.CodeBase, State.Cs.Selector, image],
+                    "iretw" => [words[0] | ((uint)words[1] << 16), words[2]],
+                    _ => [image],
+                };
+                for (uint i = 0; i < frame.Length; i++)
+                {
+                    _machine.Machine.WriteUInt32(0x2000 + (4 * i), frame[i]);
+                }
+
                 Execute(form switch
                 {
                     "popfd" => [0x9d],
                     "popfw" => [0x66, 0x9d],
+                    "iretw" => [0x66, 0xcf],
                     _ => [0xcf],
                 });
 
                 uint writable = Free | (changesIf ? Eflags.If : 0) | (changesIopl ? Eflags.Iopl : 0);
                 writable |= form == "iretd" && ring == 0 ? Eflags.Vif | Eflags.Vip : 0;
-                writable &= form == "popfw" ? ushort.MaxValue : uint.MaxValue;
+                writable &= form.EndsWith('w') ? ushort.MaxValue : uint.MaxValue;
                 uint expected = (before & ~writable) | (image & writable);
                 Assert.True(
                     expected == _machine.Cpu.Eflags,
@@ -225,6 +235,52 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
             _machine.Exceptions.Clear();
             Execute(code);
             Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+        }
+    }
+
+    [Fact]
+    public void Cli_and_sti_change_if_and_nothing_else()
+    {
+        const uint others = Eflags.Fixed | Eflags.Df | Eflags.Cf | Eflags.Iopl;
+        foreach (uint before in (uint[])[others, others | Eflags.If])
+        {
+            _machine.Cpu.Eflags = before;
+            Execute([0xfa]);
+            Assert.Equal(others, _machine.Cpu.Eflags);
+            _machine.Cpu.Eflags = before;
+            Execute([0xfb]);
+            Assert.Equal(others | Eflags.If, _machine.Cpu.Eflags);
+        }
+    }
+
+    [Fact]
+    public void Alignment_is_checked_from_the_instruction_after_popf_on()
+    {
+        _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) | Cr0.Am);
+        _machine.EnterRing(3);
+        foreach (uint flag in (uint[])[Eflags.Ac, 0])
+        {
+            _machine.Cpu.Eflags = Eflags.Fixed | (Eflags.Ac - flag);
+            State.Esp = 0x2000;
+            _machine.Machine.WriteUInt32(0x2000, flag);
+            _machine.Exceptions.Clear();
+
+            // POPFD, MOV EAX, [2001].
+            Execute([0x9d, 0xa1, 0x01, 0x20, 0x00, 0x00], 2);
+            int[] expected = flag == 0 ? [] : [ExceptionVector.AlignmentCheck];
+            Assert.Equal(expected, _machine.Exceptions.Select(e => e.Vector));
+        }
+    }
+
+    [Fact]
+    public void Cpuid_fills_four_registers()
+    {
+        foreach (uint leaf in (uint[])[0, 1, 2, 4, 0x8000_0002])
+        {
+            (State.Eax, State.Ebx, State.Ecx, State.Edx) = (leaf, 1, 0, 2);
+            Execute([0x0f, 0xa2]);
+            CpuidLeaf answer = CpuidModel.Default.Answer(leaf, 0);
+            Assert.Equal((answer.Eax, answer.Ebx, answer.Ecx, answer.Edx), (State.Eax, State.Ebx, State.Ecx, State.Edx));
         }
     }
 

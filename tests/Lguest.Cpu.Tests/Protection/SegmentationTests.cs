@@ -337,6 +337,23 @@ public sealed class SegmentationTests : IDisposable
     }
 
     [Theory]
+    [InlineData(0x17u, true, true)]
+    [InlineData(0x16u, true, false)]
+    [InlineData(0x1fu, true, true)]
+    [InlineData(0xffu, false, false)]
+    public void A_local_selector_needs_all_of_its_descriptor_within_the_table(uint limit, bool isUsable, bool allowed)
+    {
+        const ushort local = 0x14;
+        _machine.LoadLdt();
+        _machine.SetDescriptor(local, TestDescriptor.Segment(0x3000, 0xff, TestDescriptor.Data, 0));
+        ref SegmentRegister ldtr = ref _machine.State.Ldtr;
+        ldtr.Limit = limit;
+        ldtr.Access = isUsable ? ldtr.Access : 0;
+        _machine.Step(a => a.mov(es, eax), eax: local);
+        AssertRaised(allowed ? None : ExceptionVector.GeneralProtection, allowed ? 0u : local);
+    }
+
+    [Theory]
     [InlineData(NullSelector, None, 0)]
     [InlineData(InLdt, ExceptionVector.GeneralProtection, InLdt)]
     [InlineData(Data0, ExceptionVector.GeneralProtection, Data0)]

@@ -212,6 +212,9 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal(0u, _machine.Cpu.ReadControlRegister(0) & Cr0.Ts);
         Assert.True(IsBusy(TssSelector));
         Assert.Equal(0u, Read(Tss + 0x20));
+
+        // Only the handler's HLT has retired.
+        Assert.Equal(1ul, _machine.Cpu.Retired);
     }
 
     [Theory]
