@@ -216,6 +216,20 @@ public sealed class DebugTests : IDisposable
         Assert.Equal(0xffff_0ff0u, State.GetDebug(6));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Each_breakpoint_can_be_one_on_an_instruction(int number)
+    {
+        _machine.Machine.StopAtExceptions = true;
+        State.SetDebug(number, Machine.CodeBase);
+        State.SetDebug(7, 0x400 | (1u << (2 * number)));
+        _machine.Step(a => a.inc(eax));
+        Assert.Equal((0u, 0xffff_0ff0u | (1u << number)), (State.Eax, State.GetDebug(6)));
+    }
+
     /// <summary>One for writing a byte, one for any access to a word, one for an instruction, one for writing a doubleword.</summary>
     [Fact]
     public void Each_breakpoint_has_a_kind_and_a_length_of_its_own()

@@ -106,6 +106,23 @@ public sealed class FarTransferTests : IDisposable
         Assert.Equal(vector == None ? Target : Machine.CodeBase, State.Eip);
     }
 
+    [Theory]
+    [InlineData(Target, None)]
+    [InlineData(Target - 1, ExceptionVector.GeneralProtection)]
+    public void A_gate_may_lead_to_a_segments_last_byte_and_not_behind_it(uint limit, int vector)
+    {
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, limit, TestDescriptor.Code, 0));
+        _machine.SetDescriptor(Free2, TestDescriptor.Gate(TestDescriptor.CallGate32, Free, Target, 3));
+        foreach (int ring in (int[])[0, 3])
+        {
+            _machine.EnterRing(ring);
+            _machine.Exceptions.Clear();
+            _machine.Step(a => a.call(Free2, 0));
+            Assert.Equal(vector == None ? [] : [vector], _machine.Exceptions.Select(exception => (int)exception.Vector));
+            Assert.Equal(vector == None ? Target : Machine.CodeBase, State.Eip);
+        }
+    }
+
     [Fact]
     public void Sixteen_bit_transfers_use_words()
     {

@@ -97,6 +97,32 @@ public sealed class InterruptTests : IDisposable
         Assert.True(_machine.Cpu.TryDeliverInterrupt(Vector));
     }
 
+    [Theory]
+    [InlineData(Vector * 8 + 6, false)]
+    [InlineData(Vector * 8 + 7, true)]
+    public void A_table_of_interrupts_needs_all_of_a_gate_and_no_more(uint limit, bool enters)
+    {
+        _machine.Machine.StopAtExceptions = true;
+        _machine.Cpu.Eflags = Eflags.If;
+        State.Idtr.Limit = limit;
+        Assert.True(_machine.Cpu.TryDeliverInterrupt(Vector));
+        Assert.Equal(enters ? 0 : 1, _machine.Exceptions.Count);
+        Assert.Equal(enters ? HandlerOf(Vector) : Machine.CodeBase, State.Eip);
+    }
+
+    [Theory]
+    [InlineData(TestDescriptor.InterruptGate32, 0u)]
+    [InlineData(TestDescriptor.TrapGate32, Eflags.If)]
+    public void A_handler_begins_without_tf_nt_and_rf(int type, uint kept)
+    {
+        _machine.SetGate(Vector, TestDescriptor.Gate(type, Code0, HandlerOf(Vector), 0));
+        const uint others = Eflags.Id | Eflags.Ac | Eflags.Df | Eflags.Cf | Eflags.Iopl | Eflags.Fixed;
+        _machine.Cpu.Eflags = others | Eflags.If | Eflags.Tf | Eflags.Nt | Eflags.Rf;
+        Assert.True(_machine.Cpu.TryDeliverInterrupt(Vector));
+        Assert.Equal(others | kept, _machine.Cpu.Eflags);
+        Assert.Equal(others | Eflags.If | Eflags.Tf | Eflags.Nt | Eflags.Rf, _machine.StackDword(2));
+    }
+
     [Fact]
     public void A_run_that_begins_with_an_interrupt_that_could_come_in_goes_on_without_it()
     {

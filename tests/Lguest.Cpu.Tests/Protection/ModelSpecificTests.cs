@@ -82,6 +82,23 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(0x1bu, true)]
+    [InlineData(0x1a0u, true)]
+    [InlineData(0x277u, true)]
+    [InlineData(0x8bu, false)]
+    public void Model_specific_registers_keep_what_is_written_but_for_the_microcodes_version(uint number, bool keeps)
+    {
+        const uint low = 0x0106_0504;
+        const uint high = 0x0001_0406;
+        (State.Ecx, State.Eax, State.Edx) = (number, low, high);
+        Execute([0x0f, 0x30]);
+        (State.Eax, State.Edx) = (0, 0);
+        Execute([0x0f, 0x32]);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal(keeps ? (low, high) : (0, 0), (State.Eax, State.Edx));
+    }
+
     [Fact]
     public void A_page_attribute_table_with_types_that_do_not_exist_is_refused()
     {

@@ -153,9 +153,13 @@ public sealed class PortTests : IPortHandler, IDisposable
     {
         _machine.Cpu.PortPrivilege = privilege;
         _machine.EnterRing(ring);
-        Execute([0xec]);
-        Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
-        _machine.Exceptions.Clear();
+        foreach (byte[] code in (byte[][])[[0xec], [0xee], [0xe4, 5], [0xe7, 5]])
+        {
+            Execute(code);
+            Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+            _machine.Exceptions.Clear();
+        }
+
         State.Edi = 0x2000;
         Execute([0x6c]);
         Assert.Single(_machine.Exceptions);
@@ -307,6 +311,20 @@ public sealed class PortTests : IPortHandler, IDisposable
         State.Ecx = 1;
         Execute(Convert.FromHexString(code));
         Assert.Equal(value, Assert.Single(_ports).Value);
+    }
+
+    [Theory]
+    [InlineData(0x2ffeu, 0u, 0x3000u, 3u)]
+    [InlineData(0x3001u, Eflags.Df, 0x2fffu, 3u)]
+    [InlineData(0x2ffau, 0u, 0x2fffu, 0u)]
+    public void A_step_of_inputs_ends_with_its_page(uint start, uint direction, uint end, uint left)
+    {
+        State.Edx = 0x42;
+        State.Ecx = 5;
+        State.Edi = start;
+        _machine.Cpu.Eflags = direction;
+        Execute([0xf3, 0x6c]);
+        Assert.Equal((end, left), (State.Edi, State.Ecx));
     }
 
     [Fact]

@@ -254,6 +254,14 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
     }
 
     [Fact]
+    public void Pushf_shows_neither_rf_nor_vm()
+    {
+        _machine.Cpu.Eflags = Eflags.Rf | Eflags.Id | Eflags.Cf | Eflags.Fixed;
+        Execute([0x9c]);
+        Assert.Equal(Eflags.Id | Eflags.Cf | Eflags.Fixed, _machine.StackDword(0));
+    }
+
+    [Fact]
     public void Alignment_is_checked_from_the_instruction_after_popf_on()
     {
         _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) | Cr0.Am);

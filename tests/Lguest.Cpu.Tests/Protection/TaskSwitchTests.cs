@@ -44,6 +44,7 @@ public sealed class TaskSwitchTests : IDisposable
             _machine.Machine.WriteUInt32(Tss + at, 0x5555_5555);
         }
 
+        _machine.Cpu.WriteControlRegister(3, 0x5000);
         State.SetDebug(7, 0x4ff);
         _machine.Cpu.Eflags = Eflags.If | Eflags.Cf | Eflags.Fixed;
         uint next = Switch(way);
@@ -80,6 +81,9 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal(Eflags.Df | Eflags.Fixed | (nests ? Eflags.Nt : 0), _machine.Cpu.Eflags);
         Assert.NotEqual(0u, _machine.Cpu.ReadControlRegister(0) & Cr0.Ts);
         Assert.Equal(0x4aau, State.GetDebug(7));
+
+        // Without paging the new task's CR3 isn't loaded.
+        Assert.Equal(0x5000u, _machine.Cpu.ReadControlRegister(3));
 
         // Links and busy bits.
         Assert.Equal(nests, IsBusy(TssSelector));
@@ -299,6 +303,12 @@ public sealed class TaskSwitchTests : IDisposable
         Assert.Equal((OtherTssSelector, NewCode), (State.Tr.Selector, State.Eip));
         Assert.Equal(1ul, _machine.Cpu.Retired);
         Assert.Equal(Machine.CodeBase + 7, Read(Tss + 0x20));
+        if (offset is 0x4c or 0x60)
+        {
+            // Of the segments that come after, only the selectors are there.
+            Assert.Equal((Data0, false), (State.Es.Selector, State.Es.IsUsable));
+            Assert.Equal((Data3, false), (State.Ds.Selector, State.Ds.IsUsable));
+        }
     }
 
     [Theory]
