@@ -76,6 +76,25 @@ public sealed class DebugTests : IDisposable
         Assert.Equal(0u, _machine.Cpu.Eflags & Eflags.Tf);
     }
 
+    [Theory]
+    [InlineData(Eflags.Tf, ExceptionVector.Debug, 1u)]
+    [InlineData(0u, Vector, 2u)]
+    public void Iret_that_sets_tf_traps_after_the_next_instruction(uint flags, int vector, uint executed)
+    {
+        State.Esp = 0x2000;
+        _machine.Machine.WriteUInt32(State.Esp, Machine.CodeBase + 1);
+        _machine.Machine.WriteUInt32(State.Esp + 4, Code0);
+        _machine.Machine.WriteUInt32(State.Esp + 8, flags);
+        _machine.Run(a =>
+        {
+            a.iretd();
+            a.inc(ecx);
+            a.inc(ecx);
+            a.@int(Vector);
+        });
+        Assert.Equal((vector, executed), (_machine.EnteredVector, State.Ecx));
+    }
+
     [Fact]
     public void A_single_step_over_a_load_of_ss_traps_after_the_instruction_that_follows()
     {
