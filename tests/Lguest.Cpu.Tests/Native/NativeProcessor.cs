@@ -10,7 +10,8 @@ namespace Lguest.Cpu.Tests.Native;
 /// </summary>
 /// <remarks>
 /// The instruction runs in 64-bit mode, so give it only encodings that mean the same there, with 64-bit pointers
-/// in the registers that address memory. It must not use the stack. An instruction that may fault is
+/// in the registers that address memory, and small numbers where BT, BTS, BTR and BTC find a bit's offset: it reaches
+/// 256 MiB either way, and nobody would catch them there. It must not use the stack. An instruction that may fault is
 /// safe only where <see cref="CatchesFaults"/>. Not thread-safe; a test makes one of its own.
 /// </remarks>
 internal sealed unsafe class NativeProcessor : IDisposable
