@@ -96,6 +96,10 @@ public sealed class BitManipulationTests : IDisposable
     [InlineData("0FA31D00400000", 0x7FFF_FFFF, 0x1000_3FFC)]
     [InlineData("660FA31D00400000", 0x8000, 0x3000)]
     [InlineData("67660FA31E0040", 0x7FF0, 0x4FFE)]
+    [InlineData("67660FA31EF0FF", 0x0100, 0x0010)]
+    [InlineData("670FA31EF0FF", 0x0100, 0x0010)]
+    [InlineData("67660FA31E1000", 0x8000, 0xF010)]
+    [InlineData("67660FAB1EF0FF", 0x0100, 0x0010)]
     public void A_bit_number_in_a_register_reaches_far_beyond_the_operand(string code, uint bit, uint address)
     {
         using var paged = new PagedMachine();
