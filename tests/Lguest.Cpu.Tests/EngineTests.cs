@@ -111,6 +111,17 @@ public sealed class EngineTests : IDisposable
     }
 
     [Fact]
+    public void An_instruction_across_the_end_of_memory_ends_in_ones()
+    {
+        const byte moveToEax = 0xB8;
+        _machine.Memory.Write(Machine.MemorySize - 2, [moveToEax, 0x12]);
+        _machine.Cpu.State.Eip = Machine.MemorySize - 2;
+        _machine.Cpu.Run(1);
+        Assert.Equal((0xffff_ff12u, Machine.MemorySize + 3), (_machine.Cpu.State.Eax, _machine.Cpu.State.Eip));
+        Assert.Empty(_machine.Exceptions);
+    }
+
+    [Fact]
     public void An_instruction_across_two_pages_executes()
     {
         _machine.Assemble(
