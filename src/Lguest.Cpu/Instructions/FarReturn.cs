@@ -94,6 +94,8 @@ internal unsafe ref struct FarReturn
         Processor processor, int privilege, uint distance, uint parameters, uint size, ref PendingException fault)
     {
         ProcessorState* s = processor.StatePointer;
+
+        // Whoever returns to an outer ring is in 0 to 2, where stacks are the supervisor's.
         if (!SystemStack.TryPeek(processor, s->Ss, s->Esp, distance, size, user: false, out uint esp, ref fault)
             || !SystemStack.TryPeek(processor, s->Ss, s->Esp, distance + size, size, user: false, out uint ss, ref fault)
             || !SegmentLoader.TryLoadStack(
