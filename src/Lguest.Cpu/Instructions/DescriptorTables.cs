@@ -88,11 +88,18 @@ internal static unsafe class DescriptorTables
         return high == descriptor.High || TryReplace(processor, selector, high, ref descriptor, ref fault);
     }
 
+    /// <summary>Whether the bits of a descriptor just read can be changed; if not, with the page fault.</summary>
+    public static bool IsWritable(Processor processor, ushort selector, ref PendingException fault) =>
+        IsHosts(processor, selector) || TryMap(processor.StatePointer, selector, AccessKind.Write, out _, ref fault);
+
+    /// <summary>Whether the host keeps the table: then it isn't in memory, and nothing is written to it.</summary>
+    private static bool IsHosts(Processor processor, ushort selector) =>
+        processor.HostGdt is not null && (selector & Selector.TableIndicator) == 0;
+
     private static bool TryReplace(
         Processor processor, ushort selector, uint high, ref Descriptor descriptor, ref PendingException fault)
     {
-        bool isHosts = processor.HostGdt is not null && (selector & Selector.TableIndicator) == 0;
-        if (!isHosts)
+        if (!IsHosts(processor, selector))
         {
             if (!TryMap(processor.StatePointer, selector, AccessKind.Write, out LinearRange range, ref fault))
             {

@@ -61,7 +61,9 @@ internal static unsafe class TaskSwitch
         s->Cr0 |= Cr0.Ts;
         s->SetDebug(7, s->GetDebug(7) & ~Debug.LocalEnables);
         LoadRegisters(processor, request, image);
-        bool done = TryLoadSegments(processor, image, ref fault) && TryPushErrorCode(processor, request, image, ref fault);
+        bool done = TryLoadSegments(processor, image, ref fault)
+            && TryPushErrorCode(processor, request, image, ref fault)
+            && IsEntryPointInCode(s, ref fault);
         processor.UpdateMode();
         if (done && image.Trap)
         {
@@ -179,9 +181,16 @@ internal static unsafe class TaskSwitch
         return true;
     }
 
+    /// <summary>Neither descriptor changes unless both can.</summary>
     private static bool TryChangeBusy(
         Processor processor, TaskSwitchKind kind, ushort selector, ref Descriptor descriptor, ref PendingException fault)
     {
+        bool marksNew = kind != TaskSwitchKind.Return;
+        if (marksNew && !DescriptorTables.IsWritable(processor, selector, ref fault))
+        {
+            return false;
+        }
+
         if (kind is TaskSwitchKind.Jump or TaskSwitchKind.Return)
         {
             ushort old = processor.StatePointer->Tr.Selector;
@@ -192,8 +201,7 @@ internal static unsafe class TaskSwitch
             }
         }
 
-        return kind == TaskSwitchKind.Return
-            || DescriptorTables.TryMarkBusy(processor, selector, busy: true, ref descriptor, ref fault);
+        return !marksNew || DescriptorTables.TryMarkBusy(processor, selector, busy: true, ref descriptor, ref fault);
     }
 
     private static void LoadRegisters(Processor processor, in TaskSwitchRequest request, in TaskImage image)
@@ -261,13 +269,19 @@ internal static unsafe class TaskSwitch
             s->Segment(number) = register;
         }
 
-        if (s->Eip > s->Cs.Limit)
+        return true;
+    }
+
+    /// <summary>The last check of all, after the error code was pushed (SDM 2A, INT n, TASK-GATE).</summary>
+    private static bool IsEntryPointInCode(ProcessorState* s, ref PendingException fault)
+    {
+        if (s->Eip <= s->Cs.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
-            return false;
+            return true;
         }
 
-        return true;
+        fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+        return false;
     }
 
     /// <summary>All that would be #GP elsewhere is #TS here.</summary>

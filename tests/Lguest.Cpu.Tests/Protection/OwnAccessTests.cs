@@ -207,7 +207,7 @@ public sealed class OwnAccessTests : IDisposable
     }
 
     [Theory]
-    [InlineData("jump", TssSelector)]
+    [InlineData("jump", OtherTssSelector)]
     [InlineData("call", OtherTssSelector)]
     [InlineData("return", TssSelector)]
     [InlineData("ltr", OtherTssSelector)]
@@ -219,6 +219,26 @@ public sealed class OwnAccessTests : IDisposable
         ExpectPageFault(Gdt + written, PageFaultError.Protection | PageFaultError.Write);
         Assert.Equal(TssSelector, State.Tr.Selector);
         Assert.Equal(0u, _machine.Machine.ReadUInt32(Tss + 0x20));
+    }
+
+    /// <summary>The page for reading has the descriptor of the old task, which comes first in the table, or that of the new one.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_busy_bits_of_two_tasks_change_both_or_not_at_all(bool isNew)
+    {
+        const uint readOnly = 5;
+        const uint border = 0x2_8000;
+        byte[] gdt = _machine.Memory.Span(Gdt, GdtEntries * 8).ToArray();
+        State.Gdtr.Base = border - OtherTssSelector;
+        _machine.Memory.Write(State.Gdtr.Base, gdt);
+        uint page = isNew ? border : border - 0x1000;
+        _machine.SetPage(page, page | readOnly);
+        Switch("jump");
+        ushort forbidden = isNew ? OtherTssSelector : TssSelector;
+        ExpectPageFault(State.Gdtr.Base + forbidden, PageFaultError.Protection | PageFaultError.Write);
+        Assert.Equal(TssSelector, State.Tr.Selector);
+        Assert.Equal(gdt, _machine.Memory.Span(State.Gdtr.Base, (uint)gdt.Length).ToArray());
     }
 
     [Fact]

@@ -253,6 +253,23 @@ public sealed class TaskSwitchTests : IDisposable
     };
 
     [Fact]
+    public void An_entry_point_beyond_the_code_is_found_after_the_error_code_was_pushed()
+    {
+        // SDM 2A, INT n, TASK-GATE: the code is pushed, then EIP is checked: #GP(EXT), twice in a row a double fault.
+        _machine.SetDescriptor(Free2, TestDescriptor.Segment(0, NewCode - 1, TestDescriptor.Code, 0));
+        _machine.Machine.WriteUInt32(OtherTss + 0x4c, Free2);
+        _machine.SetDescriptor(Free, TestDescriptor.Gate(TestDescriptor.TaskGate, OtherTssSelector, 0, 0));
+        _machine.SetGate(ExceptionVector.PageFault, _machine.GetDescriptor(Free));
+        _machine.MapWithHole();
+        _machine.Machine.WriteUInt32(OtherTss + 0x1c, _machine.Cpu.ReadControlRegister(3));
+        _machine.Run(a => a.mov(__dword_ptr[MissingPage], eax), 10);
+        Assert.Equal(OtherTssSelector, State.Tr.Selector);
+        Assert.Equal(PageFaultError.Write, Read(NewStack - 4));
+        Assert.Equal(
+            [ExceptionVector.PageFault, ExceptionVector.DoubleFault], _machine.Exceptions.Select(e => e.Vector));
+    }
+
+    [Fact]
     public void A_task_that_an_int_leads_to_keeps_its_own_faults()
     {
         // The INT has happened, unlike one whose gate is refused.
