@@ -63,15 +63,21 @@ public sealed class DebugTests : IDisposable
     [Fact]
     public void Popf_that_sets_tf_traps_after_the_next_instruction()
     {
-        _machine.Run(a =>
+        // Twice, so that the processor has met what follows.
+        for (uint i = 1; i <= 2; i++)
         {
-            a.push((int)Eflags.Tf);
-            a.popfd();
-            a.inc(ecx);
-            a.inc(ecx);
-        });
-        Assert.Equal(ExceptionVector.Debug, _machine.EnteredVector);
-        Assert.Equal(1u, State.Ecx);
+            State.Halted = 0;
+            _machine.Run(a =>
+            {
+                a.push((int)Eflags.Tf);
+                a.popfd();
+                a.inc(ecx);
+                a.inc(ecx);
+            });
+            Assert.Equal(ExceptionVector.Debug, _machine.EnteredVector);
+            Assert.Equal(i, State.Ecx);
+        }
+
         Assert.Equal(Eflags.Tf, _machine.StackDword(2) & Eflags.Tf);
         Assert.Equal(0u, _machine.Cpu.Eflags & Eflags.Tf);
     }
@@ -81,18 +87,24 @@ public sealed class DebugTests : IDisposable
     [InlineData(0u, Vector, 2u)]
     public void Iret_that_sets_tf_traps_after_the_next_instruction(uint flags, int vector, uint executed)
     {
-        State.Esp = 0x2000;
-        _machine.Machine.WriteUInt32(State.Esp, Machine.CodeBase + 1);
-        _machine.Machine.WriteUInt32(State.Esp + 4, Code0);
-        _machine.Machine.WriteUInt32(State.Esp + 8, flags);
-        _machine.Run(a =>
+        // Twice, so that whatever the processor remembers of where the return leads is used.
+        for (int i = 0; i < 2; i++)
         {
-            a.iretd();
-            a.inc(ecx);
-            a.inc(ecx);
-            a.@int(Vector);
-        });
-        Assert.Equal((vector, executed), (_machine.EnteredVector, State.Ecx));
+            _machine.Machine.WriteUInt32(0x2000, Machine.CodeBase + 1);
+            _machine.Machine.WriteUInt32(0x2004, Code0);
+            _machine.Machine.WriteUInt32(0x2008, flags);
+            State.Esp = 0x2000;
+            State.Ecx = 0;
+            State.Halted = 0;
+            _machine.Run(a =>
+            {
+                a.iretd();
+                a.inc(ecx);
+                a.inc(ecx);
+                a.@int(Vector);
+            });
+            Assert.Equal((vector, executed), (_machine.EnteredVector, State.Ecx));
+        }
     }
 
     [Fact]

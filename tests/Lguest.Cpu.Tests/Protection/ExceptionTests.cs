@@ -47,16 +47,18 @@ public sealed class ExceptionTests : IDisposable
         Assert.Equal(Machine.StackTop - (4u * (3 + (uint)at)), State.Esp);
     }
 
-    [Fact]
-    public void Traps_and_software_interrupts_push_rf_clear_and_the_next_address()
+    [Theory]
+    [InlineData(0xcc, ExceptionVector.Breakpoint)]
+    [InlineData(0xf1, ExceptionVector.Debug)]
+    public void Traps_and_software_interrupts_push_rf_clear_and_the_next_address(byte code, int vector)
     {
         _machine.Run(a =>
         {
             a.nop();
-            a.int3();
+            a.db(code);
         });
 
-        Assert.Equal(ExceptionVector.Breakpoint, _machine.EnteredVector);
+        Assert.Equal(vector, _machine.EnteredVector);
         Assert.Equal(Machine.CodeBase + 2, _machine.StackDword(0));
         Assert.Equal(0u, _machine.StackDword(2) & Eflags.Rf);
     }

@@ -373,6 +373,7 @@ public sealed class FarTransferTests : IDisposable
     [Theory]
     [InlineData(Data0, true)]
     [InlineData(Data1, true)]
+    [InlineData(Free3, true)]
     [InlineData(Data3, false)]
     [InlineData(ReadOnly3, false)]
     [InlineData(Code0, true)]
@@ -380,6 +381,7 @@ public sealed class FarTransferTests : IDisposable
     [InlineData((ushort)0, false)]
     public void A_return_to_an_outer_ring_takes_away_segments_that_it_may_not_have(ushort selector, bool cleared)
     {
+        _machine.SetDescriptor(Free3, TestDescriptor.Flat(TestDescriptor.Data, 2));
         SegmentName[] names = [SegmentName.Ds, SegmentName.Es, SegmentName.Fs, SegmentName.Gs];
         foreach (SegmentName name in names)
         {
@@ -431,7 +433,9 @@ public sealed class FarTransferTests : IDisposable
             _machine.Machine.WriteUInt32(0x5004, State.Cs.Selector);
             _machine.Machine.WriteUInt32(0x5008, Eflags.Vm | Eflags.Fixed);
             Execute(0xcf);
-            Assert.Equal(ring == 0 ? 1 : 0, _machine.Exceptions.Count);
+            Assert.Equal(
+                ring == 0 ? [(ExceptionVector.GeneralProtection, 0u)] : [],
+                _machine.Exceptions.Select(e => (e.Vector, e.ErrorCode)));
             Assert.Equal(0u, _machine.Cpu.Eflags & Eflags.Vm);
         }
     }

@@ -167,12 +167,14 @@ public sealed class GateTests : IDisposable
         }
     }
 
-    [Fact]
-    public void The_processors_own_exceptions_need_no_gate_of_their_level()
+    [Theory]
+    [InlineData(new byte[] { 0x0f, 0x0b }, ExceptionVector.InvalidOpcode)]
+    [InlineData(new byte[] { 0xf1 }, ExceptionVector.Debug)]
+    public void The_processors_own_exceptions_need_no_gate_of_their_level(byte[] code, int vector)
     {
         _machine.EnterRing(3);
-        _machine.Run(a => a.ud2());
-        Assert.Equal(ExceptionVector.InvalidOpcode, _machine.EnteredVector);
+        _machine.Run(a => a.db(code));
+        Assert.Equal(vector, _machine.EnteredVector);
     }
 
     /// <summary>What is wrong with the TSS, the fault that follows in ring 3, and its error code.</summary>
@@ -338,9 +340,12 @@ public sealed class GateTests : IDisposable
         Assert.Equal(before, _machine.Machine.ReadUInt32(PageAfterMissing));
     }
 
-    [Fact]
-    public void A_frame_goes_around_the_end_of_a_16_bit_stack()
+    [Theory]
+    [InlineData(0xffffu)]
+    [InlineData(0xf_ffffu)]
+    public void A_frame_goes_around_the_end_of_a_16_bit_stack(uint limit)
     {
+        _machine.SetDescriptor(Data16, TestDescriptor.Segment(0, limit, TestDescriptor.Data, 0, is32: false));
         _machine.Load(SegmentName.Ss, Data16);
         _machine.State.Esp = 0x1234_0004;
         _machine.Cpu.Eflags = Eflags.Cf | Eflags.Fixed;

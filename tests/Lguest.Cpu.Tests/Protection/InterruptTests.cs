@@ -58,17 +58,32 @@ public sealed class InterruptTests : IDisposable
         { "sti", 2 },
         { "popf", 2 },
         { "iret", 1 },
+        { "task", 1 },
     };
 
     [Theory]
     [MemberData(nameof(Windows))]
     public void A_run_ends_when_a_waiting_interrupt_can_come_in(string how, ulong retired)
     {
-        _machine.Cpu.InterruptLine = true;
-        _machine.Machine.WriteUInt32(0x2000, Machine.CodeBase + 0x100);
+        const uint Target = Machine.CodeBase + 0x100;
+        _machine.Machine.WriteUInt32(0x2000, Target);
         _machine.Machine.WriteUInt32(0x2004, Code0);
         _machine.Machine.WriteUInt32(0x2008, Eflags.If);
-        _machine.Memory.Write(Machine.CodeBase + 0x100, [0x90, 0x90, 0x90, 0xf4]);
+        _machine.Memory.Write(Target, [0x90, 0x90, 0x90, 0xf4]);
+        _machine.Machine.WriteUInt32(OtherTss + 0x20, Target);
+        _machine.Machine.WriteUInt32(OtherTss + 0x24, Eflags.If);
+        uint[] segments = [Data0, Code0, Data0, Data0, Data0, Data0];
+        for (uint i = 0; i < segments.Length; i++)
+        {
+            _machine.Machine.WriteUInt32(OtherTss + 0x48 + (4 * i), segments[i]);
+        }
+
+        // The processor has been where the return leads to.
+        State.Eip = Target;
+        _machine.Cpu.Run(10);
+        State.Halted = 0;
+        ulong before = _machine.Cpu.Retired;
+        _machine.Cpu.InterruptLine = true;
         StopReason reason = _machine.Run(a =>
         {
             if (how == "sti")
@@ -79,6 +94,10 @@ public sealed class InterruptTests : IDisposable
             {
                 a.push((int)Eflags.If);
                 a.popfd();
+            }
+            else if (how == "task")
+            {
+                a.jmp(OtherTssSelector, 0);
             }
             else
             {
@@ -93,7 +112,7 @@ public sealed class InterruptTests : IDisposable
         });
 
         Assert.Equal(StopReason.InterruptWindow, reason);
-        Assert.Equal(retired, _machine.Cpu.Retired);
+        Assert.Equal(retired, _machine.Cpu.Retired - before);
         Assert.True(_machine.Cpu.TryDeliverInterrupt(Vector));
     }
 
@@ -131,8 +150,9 @@ public sealed class InterruptTests : IDisposable
         StopReason reason = _machine.Step(
             a =>
             {
-                a.nop();
-                a.nop();
+                // Nor does setting IF again open a window.
+                a.pushfd();
+                a.popfd();
                 a.nop();
             },
             3);

@@ -69,7 +69,7 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
     [InlineData(0xfeu, false, 0ul)]
     public void Model_specific_registers_that_exist_can_be_read_and_written_back(uint number, bool exists, ulong value)
     {
-        State.Ecx = number;
+        (State.Ecx, State.Eax, State.Edx) = (number, uint.MaxValue, uint.MaxValue);
         Execute([0x0f, 0x32, 0x0f, 0x30], 2);
         if (exists)
         {
@@ -93,7 +93,7 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
         const uint high = 0x0001_0406;
         (State.Ecx, State.Eax, State.Edx) = (number, low, high);
         Execute([0x0f, 0x30]);
-        (State.Eax, State.Edx) = (0, 0);
+        (State.Eax, State.Edx) = (1, 1);
         Execute([0x0f, 0x32]);
         Assert.Empty(_machine.Exceptions);
         Assert.Equal(keeps ? (low, high) : (0, 0), (State.Eax, State.Edx));

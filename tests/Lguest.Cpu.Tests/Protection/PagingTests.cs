@@ -295,6 +295,8 @@ public sealed class PagingTests : IDisposable
         SetEntries(Table | All | Large, Frame | All);
         _machine.Machine.WriteUInt32(Frame, 77);
         Assert.Equal(77u, Read(Page));
+        Assert.True(_machine.Cpu.TryTranslate(Page, out uint physical));
+        Assert.Equal(Frame, physical);
     }
 
     [Theory]
@@ -321,6 +323,71 @@ public sealed class PagingTests : IDisposable
         ExceptionInfo exception = Assert.Single(_machine.Exceptions);
         Assert.Equal((Page + 0x1000, PageFaultError.Write), (exception.Address, exception.ErrorCode));
         Assert.Equal(0xaaaa_aaaau, _machine.Machine.ReadUInt32(Frame + 0xffc));
+    }
+
+    [Theory]
+    [InlineData(1u)]
+    [InlineData(2u)]
+    [InlineData(4u)]
+    public void An_access_up_to_a_missing_page_is_made(uint size)
+    {
+        SetEntries(Table | All, Frame | All);
+        _machine.Machine.WriteUInt32(TableEntryAddress + 4, 0);
+        foreach (bool writes in (bool[])[false, true])
+        {
+            _machine.Machine.WriteUInt32(Frame + 0xffc, 0xaaaa_aaaa);
+            State.Edi = Page + 0x1000 - size;
+            _machine.Cpu.WriteControlRegister(3, Directory);
+            _machine.Step(
+                a =>
+                {
+                    AssemblerMemoryOperand target = size == 1 ? __byte_ptr[edi] : size == 2 ? __word_ptr[edi] : __dword_ptr[edi];
+                    if (writes)
+                    {
+                        a.inc(target);
+                    }
+                    else
+                    {
+                        a.cmp(target, 0);
+                    }
+                });
+            Assert.Empty(_machine.Exceptions);
+            Assert.Equal(
+                0xaaaa_aaaau + (writes ? 1u << (32 - (8 * (int)size)) : 0), _machine.Machine.ReadUInt32(Frame + 0xffc));
+        }
+    }
+
+    [Theory]
+    [InlineData(0u)]
+    [InlineData(0xfffu)]
+    public void Pages_that_share_a_place_in_what_is_remembered_stay_apart(uint offset)
+    {
+        // Page 0, whose address is a tag of nothing but zeros, and those 2 MiB and 8 MiB behind it.
+        const uint PageOf2MiB = 0x20_0000;
+        const uint PageOf8MiB = 0x80_0000;
+        _machine.Machine.WriteUInt32(Table, OtherFrame | All);
+        SetEntries(Table | All, Frame | All);
+        (uint Linear, byte Value)[] pages = [(0, 1), (PageOf2MiB, 2), (PageOf8MiB, 3)];
+        for (int round = 0; round < 2; round++)
+        {
+            foreach ((uint linear, byte value) in pages)
+            {
+                State.Edi = linear + offset;
+                _machine.Step(a => a.mov(__byte_ptr[edi], value));
+            }
+
+            foreach ((uint linear, byte value) in pages)
+            {
+                State.Edi = linear + offset;
+                _machine.Step(a => a.mov(al, __byte_ptr[edi]), eax: 0);
+                Assert.Equal(value, State.Eax);
+            }
+        }
+
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal(
+            [1, 2, 3],
+            new[] { offset, PageOf2MiB + offset, OtherFrame + offset }.Select(at => (int)_machine.Memory.Span(at, 1)[0]));
     }
 
     [Fact]
@@ -435,6 +502,26 @@ public sealed class PagingTests : IDisposable
         Assert.Equal(Outcome.PageFault, Try(Access.Read));
         SetEntries(0x9000_0080, 0);
         Assert.Equal(Outcome.PageFault, Try(Access.Read));
+    }
+
+    [Fact]
+    public void Code_in_a_page_table_is_what_a_walk_has_made_of_it()
+    {
+        // MOV AL, imm8, whose immediate is the first byte of the entry: the walk sets its accessed bit.
+        SetEntries(Table | All, Frame | All);
+        _machine.Machine.WriteUInt32(TableEntryAddress - 4, 0xb000_0000);
+        Assert.Equal(All, Immediate());
+        Assert.Equal(Outcome.Done, Try(Access.Read));
+        Assert.Equal(All | Accessed, Immediate());
+        Assert.Equal(Outcome.Done, Try(Access.Write));
+        Assert.Equal(All | Accessed | Dirty, Immediate());
+
+        uint Immediate()
+        {
+            State.Eip = TableEntryAddress - 1;
+            _machine.Cpu.Run(1);
+            return State.Eax & 0xff;
+        }
     }
 
     [Fact]

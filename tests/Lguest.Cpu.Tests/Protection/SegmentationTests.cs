@@ -236,6 +236,41 @@ public sealed class SegmentationTests : IDisposable
         AssertRaised(vector, 0);
     }
 
+    [Fact]
+    public void Segments_that_all_end_early_begin_at_zero_and_still_end()
+    {
+        // What a processor may know of flat segments doesn't hold for these.
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, 0xffff, TestDescriptor.Code, 0));
+        _machine.SetDescriptor(Free2, TestDescriptor.Segment(0, 0xffff, TestDescriptor.Data, 0));
+        _machine.Load(SegmentName.Cs, Free);
+        _machine.Load(SegmentName.Ss, Free2);
+        _machine.Load(SegmentName.Ds, Free2);
+        _machine.Load(SegmentName.Es, Free2);
+        _machine.State.Esi = 0xfffc;
+        _machine.Step(a => a.mov(eax, __dword_ptr[esi]));
+        AssertRaised(None, 0);
+        _machine.State.Esi = 0xfffd;
+        _machine.Step(a => a.mov(eax, __dword_ptr[esi]));
+        AssertRaised(ExceptionVector.GeneralProtection, 0);
+    }
+
+    [Fact]
+    public void Segments_that_all_begin_at_one_count_from_there()
+    {
+        _machine.Cpu.SetSegment(SegmentName.Cs, _machine.State.Cs with { Base = 1 });
+        foreach (SegmentName name in (SegmentName[])[SegmentName.Ss, SegmentName.Ds, SegmentName.Es])
+        {
+            _machine.Cpu.SetSegment(name, _machine.State.Ds with { Base = 1 });
+        }
+
+        _machine.Machine.WriteUInt32(Machine.DataBase, 0x4433_2211);
+        _machine.Memory.Write(Machine.CodeBase + 1, [0x8a, 0x06]);
+        _machine.State.Esi = Machine.DataBase;
+        _machine.State.Eip = Machine.CodeBase;
+        _machine.Cpu.Run(1);
+        Assert.Equal(0x22u, _machine.State.Eax & 0xff);
+    }
+
     [Theory]
     [InlineData(0x100u, None)]
     [InlineData(0x4u, None)]

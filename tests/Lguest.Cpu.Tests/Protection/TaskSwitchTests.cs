@@ -326,6 +326,12 @@ public sealed class TaskSwitchTests : IDisposable
             Assert.Equal((Data0, false), (State.Es.Selector, State.Es.IsUsable));
             Assert.Equal((Data3, false), (State.Ds.Selector, State.Ds.IsUsable));
         }
+
+        Assert.Equal((ushort)Read(OtherTss + 0x60), State.Ldtr.Selector);
+        Assert.Equal((ushort)Read(OtherTss + 0x4c), State.Cs.Selector);
+        Assert.Equal(offset != 0x60, State.Ldtr.IsUsable);
+        Assert.Equal(offset is not (0x60 or 0x4c), State.Cs.IsUsable);
+        Assert.Equal(offset is not (0x60 or 0x4c or 0x50), State.Ss.IsUsable);
     }
 
     [Theory]
@@ -474,6 +480,56 @@ public sealed class TaskSwitchTests : IDisposable
 
         Assert.Equal((1u, 2u), (Read(Tss + 0x2c), State.Edx));
         Assert.Equal(Directory + 0x2000, _machine.Cpu.ReadControlRegister(3));
+    }
+
+    [Theory]
+    [InlineData("jmp tss")]
+    [InlineData("jmp gate")]
+    public void A_task_is_never_found_in_the_local_table(string way)
+    {
+        const ushort Local = 0x0c;
+        _machine.LoadLdt();
+        _machine.SetDescriptor(Local, TestDescriptor.Segment(OtherTss, 0x67, TestDescriptor.Tss32, 0, is32: false));
+        _machine.SetDescriptor(Free, TestDescriptor.Gate(TestDescriptor.TaskGate, Local, 0, 0));
+        _machine.Run(a => a.jmp(way == "jmp tss" ? Local : Free, 0));
+        Assert.Equal((ExceptionVector.GeneralProtection, (uint)Local), (_machine.EnteredVector, _machine.StackDword(0)));
+        Assert.Equal(TssSelector, State.Tr.Selector);
+    }
+
+    [Fact]
+    public void A_new_task_executes_its_code_in_that_codes_size()
+    {
+        _machine.Memory.Write(NewCode, [0xb8, 0x34, 0x12, 0xf4, 0x43, 0xf4]);
+        _machine.Machine.WriteUInt32(OtherTss + 0x4c, Code16);
+        Switch("jmp tss");
+        Assert.Equal((NewCode + 4, 0x1234u), (State.Eip, State.Eax));
+    }
+
+    [Fact]
+    public void Code_in_the_states_of_tasks_is_what_a_switch_has_made_of_it()
+    {
+        const byte Halt = 0xf4;
+        const uint OldEax = Tss + 0x28;
+        _machine.Memory.Write(OldEax, [Halt]);
+        _machine.Memory.Write(OtherTss, [Halt, 0, Halt]);
+        Assert.Equal(OldEax + 1, HaltFrom(OldEax));
+        Assert.Equal(OtherTss + 1, HaltFrom(OtherTss));
+
+        // INC EDX twice, and HLT; the link before the other HLT is a JO to it.
+        State.Eax = 0x00f4_4242;
+        Switch("call tss");
+        State.Halted = 0;
+        State.Edx = 0;
+        Assert.Equal((OldEax + 3, 2u), (HaltFrom(OldEax), State.Edx));
+        Assert.Equal(OtherTss + 3, HaltFrom(OtherTss));
+
+        uint HaltFrom(uint address)
+        {
+            State.Eip = address;
+            _machine.Cpu.Run(10);
+            State.Halted = 0;
+            return State.Eip;
+        }
     }
 
     [Fact]
