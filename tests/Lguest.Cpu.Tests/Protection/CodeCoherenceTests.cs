@@ -9,7 +9,9 @@ public sealed class CodeCoherenceTests : IDisposable
 {
     private const uint PageSize = PhysicalMemory.PageSize;
     private const uint Flags = 7;
-    private const uint Here = 0x4_0000;
+
+    // Where code is remembered by another place than CodeBase, or no memory of it would be tested.
+    private const uint Here = 0x4_4000;
     private const uint There = 0x4_8000;
     private const uint FrameA = 0x5_0000;
     private const uint FrameB = 0x5_8000;

@@ -185,7 +185,11 @@ public sealed class FarTransferTests : IDisposable
     {
         int type = is32 ? TestDescriptor.CallGate32 : TestDescriptor.CallGate16;
         uint size = is32 ? 4u : 2u;
-        _machine.SetDescriptor(Free2, TestDescriptor.Gate(type, Code0, Target, 3, parameters: 2));
+
+        // A gate of 16 bits has an offset of 16 bits, whatever is where the rest of a longer one would be.
+        const uint HighTarget = 0x3_4567;
+        uint target = is32 ? HighTarget : HighTarget & ushort.MaxValue;
+        _machine.SetDescriptor(Free2, TestDescriptor.Gate(type, Code0, HighTarget, 3, parameters: 2));
         _machine.EnterRing(3);
         State.Esp = Machine.StackTop - (2 * size);
         if (is32)
@@ -200,14 +204,14 @@ public sealed class FarTransferTests : IDisposable
 
         _machine.Step(a => a.call(Free2, 0xdead_beef));
         Assert.Empty(_machine.Exceptions);
-        Assert.Equal((Code0, Data0, Target), (State.Cs.Selector, State.Ss.Selector, State.Eip));
+        Assert.Equal((Code0, Data0, target), (State.Cs.Selector, State.Ss.Selector, State.Eip));
         Assert.Equal(InnerStack0 - (6 * size), State.Esp);
         uint[] frame = [.. Enumerable.Range(0, 6).Select(i => is32 ? _machine.StackDword(i) : _machine.StackWord(i))];
         uint ones = is32 ? 0x1111_1111u : 0x1111;
         Assert.Equal([Machine.CodeBase + 7, Code3, ones, 2 * ones, Machine.StackTop - (2 * size), Data3], frame);
 
         // And back, with both stacks relieved of the parameters.
-        _machine.Memory.Write(Target, is32 ? [0xca, 0x08, 0x00] : [0x66, 0xca, 0x04, 0x00]);
+        _machine.Memory.Write(target, is32 ? [0xca, 0x08, 0x00] : [0x66, 0xca, 0x04, 0x00]);
         _machine.Cpu.Run(1);
         Assert.Equal((Code3, Data3, Machine.CodeBase + 7), (State.Cs.Selector, State.Ss.Selector, State.Eip));
         Assert.Equal(Machine.StackTop, State.Esp);
@@ -438,6 +442,20 @@ public sealed class FarTransferTests : IDisposable
                 _machine.Exceptions.Select(e => (e.Vector, e.ErrorCode)));
             Assert.Equal(0u, _machine.Cpu.Eflags & Eflags.Vm);
         }
+    }
+
+    [Theory]
+    [InlineData(0xcb)]
+    [InlineData(0xcf)]
+    public void A_return_to_16_bit_code_executes_it_as_such(byte code)
+    {
+        uint[] frame = [Target, Code16, Eflags.Fixed];
+        _machine.Memory.Write(Machine.StackTop, System.Runtime.InteropServices.MemoryMarshal.AsBytes<uint>(frame));
+        _machine.Memory.Write(Target, [0xb8, 0x34, 0x12, 0xf4]);
+        Execute(code);
+        _machine.Cpu.Run(10);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((0x1234u, Target + 4), (State.Eax, State.Eip));
     }
 
     [Fact]

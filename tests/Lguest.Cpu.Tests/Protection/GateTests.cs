@@ -44,7 +44,8 @@ public sealed class GateTests : IDisposable
         _machine.SetDescriptor(Free, TestDescriptor.Segment(Handlers, 0xffff, TestDescriptor.Code, 0));
         if (!is32)
         {
-            _machine.SetGate(Vector, TestDescriptor.Gate(type, Free, Vector, 3));
+            // What would be the rest of a longer offset is none.
+            _machine.SetGate(Vector, TestDescriptor.Gate(type, Free, 0xabcd_0000 | Vector, 3));
         }
 
         _machine.EnterRing(ring);

@@ -160,9 +160,14 @@ public sealed class PortTests : IPortHandler, IDisposable
             _machine.Exceptions.Clear();
         }
 
-        State.Edi = 0x2000;
-        Execute([0x6c]);
-        Assert.Single(_machine.Exceptions);
+        State.Edi = State.Esi = 0x2000;
+        foreach (byte[] code in (byte[][])[[0x6c], [0x6e], [0xf3, 0x6d], [0xf3, 0x6f]])
+        {
+            _machine.Exceptions.Clear();
+            State.Ecx = 1;
+            Execute(code);
+            Assert.Single(_machine.Exceptions);
+        }
     }
 
     [Fact]

@@ -371,6 +371,19 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         Assert.Equal([0xff, 0x01, 0x00, 0x00, 0x01, 0x00], _machine.Memory.Span(0x2030, 6).ToArray());
     }
 
+    [Fact]
+    public void A_descriptor_table_register_is_stored_up_to_where_memory_ends()
+    {
+        for (uint inside = 1; inside < 6; inside++)
+        {
+            _machine.Memory.Write(Machine.MemorySize - 6, new byte[6]);
+            State.Ebx = Machine.MemorySize - inside;
+            _machine.Step(a => a.sidt(__fword_ptr[ebx]));
+            byte[] stored = [0xff, 0x07, 0x00, 0x20, 0x01, 0x00];
+            Assert.Equal(stored[..(int)inside], _machine.Memory.Span(State.Ebx, inside).ToArray());
+        }
+    }
+
     public void Dispose() => _machine.Dispose();
 
     uint IPortHandler.Read(ushort port, int size)

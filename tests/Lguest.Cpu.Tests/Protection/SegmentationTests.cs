@@ -120,6 +120,21 @@ public sealed class SegmentationTests : IDisposable
     }
 
     [Fact]
+    public void Code_in_a_descriptor_is_what_a_load_has_made_of_it()
+    {
+        // MOV AL, imm8 across bytes 4 and 5, the base and the access rights: the load sets the accessed bit.
+        const uint Code = Gdt + Free + 4;
+        _machine.SetDescriptor(Free, TestDescriptor.Flat(TestDescriptor.Data, 0) | (0xb0ul << 32));
+        _machine.State.Eip = Code;
+        _machine.Cpu.Run(1);
+        Assert.Equal(0x92u, _machine.State.Eax & 0xff);
+        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Es, Free, out _));
+        _machine.State.Eip = Code;
+        _machine.Cpu.Run(1);
+        Assert.Equal(0x93u, _machine.State.Eax & 0xff);
+    }
+
+    [Fact]
     public void A_load_that_faults_leaves_the_descriptor_alone()
     {
         ulong before = _machine.GetDescriptor(AbsentData0);
