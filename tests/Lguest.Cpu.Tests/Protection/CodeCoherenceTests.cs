@@ -61,6 +61,24 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Fact]
+    public void A_large_code_page_that_is_remapped_is_executed_from_its_new_frame()
+    {
+        // 4 MiB at two addresses: those at 0x80_0000 are first the low ones, then the four behind them, which aren't there.
+        const uint LargePage = 0x80_0000;
+        const uint DirectoryEntry = 0x2_0000 + (4 * (LargePage >> 22));
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
+        _machine.Machine.WriteUInt32(DirectoryEntry, 0x80 | Flags);
+        Place(FrameA, a => a.mov(eax, 1));
+        Run(LargePage + FrameA, 1);
+        Assert.Equal(1u, _machine.State.Eax);
+        _machine.Machine.WriteUInt32(DirectoryEntry, 0x40_0080 | Flags);
+        Invalidate("invlpg", LargePage + 0x7000);
+        _machine.Machine.StopAtExceptions = true;
+        Run(LargePage + FrameA, 1);
+        Assert.Equal(ExceptionVector.InvalidOpcode, Assert.Single(_machine.Exceptions).Vector);
+    }
+
+    [Fact]
     public void The_same_code_at_two_addresses_is_changed_at_both_by_a_store_to_either()
     {
         Place(FrameA, a => a.mov(eax, 1));

@@ -64,16 +64,18 @@ public sealed class DebugTests : IDisposable
     public void Popf_that_sets_tf_traps_after_the_next_instruction()
     {
         // Twice, so that the processor has met what follows.
+        _machine.Machine.Assemble(a =>
+        {
+            a.push((int)Eflags.Tf);
+            a.popfd();
+            a.inc(ecx);
+            a.inc(ecx);
+        });
         for (uint i = 1; i <= 2; i++)
         {
             State.Halted = 0;
-            _machine.Run(a =>
-            {
-                a.push((int)Eflags.Tf);
-                a.popfd();
-                a.inc(ecx);
-                a.inc(ecx);
-            });
+            State.Eip = Machine.CodeBase;
+            _machine.Cpu.Run(10);
             Assert.Equal(ExceptionVector.Debug, _machine.EnteredVector);
             Assert.Equal(i, State.Ecx);
         }
@@ -88,6 +90,13 @@ public sealed class DebugTests : IDisposable
     public void Iret_that_sets_tf_traps_after_the_next_instruction(uint flags, int vector, uint executed)
     {
         // Twice, so that whatever the processor remembers of where the return leads is used.
+        _machine.Machine.Assemble(a =>
+        {
+            a.iretd();
+            a.inc(ecx);
+            a.inc(ecx);
+            a.@int(Vector);
+        });
         for (int i = 0; i < 2; i++)
         {
             _machine.Machine.WriteUInt32(0x2000, Machine.CodeBase + 1);
@@ -96,13 +105,13 @@ public sealed class DebugTests : IDisposable
             State.Esp = 0x2000;
             State.Ecx = 0;
             State.Halted = 0;
-            _machine.Run(a =>
-            {
-                a.iretd();
-                a.inc(ecx);
-                a.inc(ecx);
-                a.@int(Vector);
-            });
+            State.Eip = Machine.CodeBase + 1;
+            _machine.Cpu.Run(10);
+            State.Esp = 0x2000;
+            State.Ecx = 0;
+            State.Halted = 0;
+            State.Eip = Machine.CodeBase;
+            _machine.Cpu.Run(10);
             Assert.Equal((vector, executed), (_machine.EnteredVector, State.Ecx));
         }
     }
@@ -259,21 +268,33 @@ public sealed class DebugTests : IDisposable
         State.SetDebug(7, 0x400 | (1u << (2 * number)));
         _machine.Step(a => a.inc(eax));
         Assert.Equal((0u, 0xffff_0ff0u | (1u << number)), (State.Eax, State.GetDebug(6)));
+
+        // Not when only the others are enabled.
+        _machine.Exceptions.Clear();
+        State.SetDebug(7, 0x400 | (0x55u & ~(1u << (2 * number))));
+        _machine.Step(a => a.inc(eax));
+        Assert.Equal((1u, 0), (State.Eax, _machine.Exceptions.Count));
     }
 
     /// <summary>One for writing a byte, one for any access to a word, one for an instruction, one for writing a doubleword.</summary>
-    [Fact]
-    public void Each_breakpoint_has_a_kind_and_a_length_of_its_own()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Each_breakpoint_has_a_kind_and_a_length_of_its_own(int first)
     {
         uint[] addresses = [0x2003, 0x2010, Machine.CodeBase + 0x40, 0x2020];
+        (int Condition, int Length)[] kinds = [(1, 0), (3, 1), (0, 0), (1, 3)];
+        uint dr7 = 0x400;
         for (int i = 0; i < addresses.Length; i++)
         {
-            State.SetDebug(i, addresses[i]);
+            int number = (first + i) % addresses.Length;
+            State.SetDebug(number, addresses[i]);
+            dr7 |= 2u << (2 * number);
+            dr7 |= (uint)(kinds[i].Condition | (kinds[i].Length << 2)) << (16 + (4 * number));
         }
 
-        (int Number, int Condition, int Length)[] kinds = [(0, 1, 0), (1, 3, 1), (2, 0, 0), (3, 1, 3)];
-        uint dr7 = kinds.Aggregate(
-            0x400u, (dr7, k) => dr7 | (2u << (2 * k.Number)) | ((uint)(k.Condition | (k.Length << 2)) << (16 + (4 * k.Number))));
         State.SetDebug(7, dr7);
         _machine.Cpu.UpdateMode();
         _machine.Machine.StopAtExceptions = true;
@@ -297,13 +318,15 @@ public sealed class DebugTests : IDisposable
             State.Eip = Machine.CodeBase;
             _machine.Cpu.Run(1);
             _machine.Cpu.Run(0);
-            Assert.True((0xffff_0ff0 | status) == State.GetDebug(6), $"{address:x} {size} {writes}: {State.GetDebug(6):x}");
+            Assert.True(Status(status) == State.GetDebug(6), $"{address:x} {size} {writes}: {State.GetDebug(6):x}");
         }
 
         State.SetDebug(6, 0xffff_0ff0);
         State.Eip = addresses[2];
         _machine.Cpu.Run(1);
-        Assert.Equal(0xffff_0ff4u, State.GetDebug(6));
+        Assert.Equal(Status(4), State.GetDebug(6));
+
+        uint Status(uint kinds) => 0xffff_0ff0 | ((kinds << first) & 15) | (kinds >> (addresses.Length - first));
     }
 
     [Fact]

@@ -123,6 +123,25 @@ public sealed class FarTransferTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(Target, None)]
+    [InlineData(Target - 1, ExceptionVector.GeneralProtection)]
+    public void A_return_may_lead_to_a_segments_last_byte_and_not_behind_it(uint limit, int vector)
+    {
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, limit, TestDescriptor.Code, 0));
+        foreach (byte code in (byte[])[0xcb, 0xcf])
+        {
+            uint[] frame = [Target, Free, Eflags.Fixed];
+            _machine.Memory.Write(0x5000, System.Runtime.InteropServices.MemoryMarshal.AsBytes<uint>(frame));
+            _machine.EnterRing(0);
+            _machine.Exceptions.Clear();
+            State.Esp = 0x5000;
+            Execute(code);
+            Assert.Equal(vector == None ? [] : [vector], _machine.Exceptions.Select(exception => (int)exception.Vector));
+            Assert.Equal(vector == None ? Target : Machine.CodeBase, State.Eip);
+        }
+    }
+
     [Fact]
     public void Sixteen_bit_transfers_use_words()
     {

@@ -341,6 +341,45 @@ public sealed class GateTests : IDisposable
         Assert.Equal(before, _machine.Machine.ReadUInt32(PageAfterMissing));
     }
 
+    [Fact]
+    public void A_handler_may_be_its_segments_last_byte()
+    {
+        uint handler = HandlerOf(Vector);
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, handler, TestDescriptor.Code, 0));
+        _machine.SetGate(Vector, TestDescriptor.Gate(TestDescriptor.InterruptGate32, Free, handler, 0));
+        _machine.Run(a => a.@int(Vector));
+        Assert.Equal(Vector, _machine.EnteredVector);
+        Assert.Equal([Vector], _machine.Exceptions.Select(e => e.Vector));
+    }
+
+    [Fact]
+    public void A_handler_of_16_bits_and_one_on_the_supervisors_page_are_executed_as_such()
+    {
+        _machine.MapWithHole();
+        uint handler = HandlerOf(Vector);
+        _machine.SetPage(handler & ~0xfffu, (handler & ~0xfffu) | 3);
+        _machine.Memory.Write(handler, [0xb8, 0x34, 0x12, 0xf4]);
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(handler & ~0xfffu, 0xfff, TestDescriptor.Code, 0, is32: false));
+        _machine.SetGate(Vector, TestDescriptor.Gate(TestDescriptor.InterruptGate32, Free, handler & 0xfff, 3));
+        _machine.EnterRing(3);
+        State.Eax = 0;
+        Assert.Equal(StopReason.Halted, _machine.Run(a => a.@int(Vector), 10));
+        Assert.Equal([Vector], _machine.Exceptions.Select(e => e.Vector));
+        Assert.Equal((0x1234u, (handler & 0xfff) + 4), (State.Eax, State.Eip));
+    }
+
+    [Fact]
+    public void A_frame_without_room_on_the_programs_own_stack_names_no_selector()
+    {
+        _machine.SetDescriptor(Free, TestDescriptor.Segment(0, 0x4fff, TestDescriptor.ExpandDownData, 0));
+        _machine.Load(SegmentName.Ss, Free);
+        State.Esp = 0x5008;
+        Assert.Equal(StopReason.TripleFault, _machine.Run(a => a.@int(Vector), 10));
+        Assert.Equal(
+            [(Vector, 0u), (ExceptionVector.StackSegment, 0u)],
+            _machine.Exceptions.Take(2).Select(e => (e.Vector, e.ErrorCode)));
+    }
+
     [Theory]
     [InlineData(0xffffu)]
     [InlineData(0xf_ffffu)]

@@ -98,6 +98,17 @@ public sealed class PagingTests : IDisposable
     }
 
     [Fact]
+    public void A_large_page_is_dirty_from_the_first_write_on()
+    {
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
+        SetEntries(Large | All, 0);
+        Assert.Equal(Outcome.Done, Try(Access.Read));
+        Assert.Equal(Large | All | Accessed, _machine.Machine.ReadUInt32(DirectoryEntryAddress));
+        Assert.Equal(Outcome.Done, Try(Access.Write));
+        Assert.Equal(Large | All | Accessed | Dirty, _machine.Machine.ReadUInt32(DirectoryEntryAddress));
+    }
+
+    [Fact]
     public void A_dirty_bit_that_was_cleared_is_set_again_after_a_flush()
     {
         Try(Access.Write);
@@ -117,6 +128,11 @@ public sealed class PagingTests : IDisposable
         Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out uint physical));
         Assert.Equal(isMapped ? Frame + 0x123 : physical, physical);
         Assert.Equal(Frame | tableFlags, TableEntry);
+
+        // The entry's own bit says how large a page is, not the processor's leave to have large ones.
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
+        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out uint again));
+        Assert.Equal(physical, again);
     }
 
     [Fact]

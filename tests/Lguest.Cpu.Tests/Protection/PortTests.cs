@@ -155,8 +155,11 @@ public sealed class PortTests : IPortHandler, IDisposable
         _machine.EnterRing(ring);
         foreach (byte[] code in (byte[][])[[0xec], [0xee], [0xe4, 5], [0xe7, 5]])
         {
+            _ports.Clear();
             Execute(code);
             Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
+            Assert.Equal(allowed ? 1 : 0, _ports.Count);
+            Assert.Equal(Machine.CodeBase + (allowed ? (uint)code.Length : 0), State.Eip);
             _machine.Exceptions.Clear();
         }
 

@@ -293,9 +293,12 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
     }
 
     /// <summary>A control register, a value, and whether it may be written.</summary>
+    private const uint ReservedCr0 = 0x1ffa_ffc0;
+
     public static TheoryData<int, uint, bool> ControlWrites => new()
     {
         { 0, Cr0.Pe, true },
+        { 0, Cr0.Pe | ReservedCr0, true },
         { 0, 0, false },
         { 0, Cr0.Pe | Cr0.Nw, false },
         { 0, Cr0.Pe | Cr0.Nw | Cr0.Cd, true },
@@ -319,7 +322,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         State.Eax = value;
         Execute([0x0f, 0x22, (byte)(0xc0 | (number << 3))]);
         Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
-        uint expected = !allowed ? before : number == 0 ? value | Cr0.Et : value;
+        uint expected = !allowed ? before : number == 0 ? (value & ~ReservedCr0) | Cr0.Et : value;
         Assert.Equal(expected, _machine.Cpu.ReadControlRegister(number));
     }
 

@@ -269,6 +269,19 @@ public sealed class SegmentationTests : IDisposable
         AssertRaised(ExceptionVector.GeneralProtection, 0);
     }
 
+    [Theory]
+    [InlineData(SegmentName.Ss)]
+    [InlineData(SegmentName.Ds)]
+    [InlineData(SegmentName.Es)]
+    public void An_expand_down_segment_of_all_offsets_has_none(SegmentName name)
+    {
+        SegmentAccess access = _machine.State.Ds.Access | SegmentAccess.ExpandDownOrConforming;
+        _machine.Cpu.SetSegment(name, _machine.State.Ds with { Access = access });
+        _machine.State.Esi = _machine.State.Ebp = _machine.State.Edi = 0x2000;
+        _machine.Step(a => a.mov(eax, name == SegmentName.Ss ? __dword_ptr[ebp] : name == SegmentName.Ds ? __dword_ptr[esi] : __dword_ptr.es[edi]));
+        AssertRaised(name == SegmentName.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection, 0);
+    }
+
     [Fact]
     public void Segments_that_all_begin_at_one_count_from_there()
     {
@@ -551,7 +564,9 @@ public sealed class SegmentationTests : IDisposable
         _machine.State.Eax = selector;
         _machine.State.Ecx = 0xdddd_dddd;
         _machine.Cpu.Eflags = expected ? 2u : Eflags.Zf | 2u;
+        ulong before = _machine.Cpu.Retired;
         _machine.Step(question);
+        Assert.Equal(before + 1, _machine.Cpu.Retired);
         Assert.Equal(expected, (_machine.Cpu.Eflags & Eflags.Zf) != 0);
         Assert.Equal(selector, _machine.State.Eax);
         return _machine.State.Ecx;
