@@ -246,6 +246,7 @@ public sealed class FarTransferTests : IDisposable
         { 1, 1, Code0, true, None, 0 },
         { 0, 0, Code0, true, None, 0 },
         { 0, 3, Code0, false, None, 0 },
+        { 0, 0, Conforming0, true, None, 0 },
         { 3, 3, Conforming0, false, None, 3 },
         { 3, 3, Code3, false, None, 3 },
         { 3, 3, Code0, false, ExceptionVector.GeneralProtection, Code0 },

@@ -61,6 +61,22 @@ public sealed class InterruptTests : IDisposable
         { "task", 1 },
     };
 
+    [Fact]
+    public void Without_an_interrupt_that_waits_nothing_ends_a_run_over_if()
+    {
+        StopReason reason = _machine.Run(a =>
+        {
+            a.sti();
+            a.nop();
+            a.cli();
+            a.push((int)Eflags.If);
+            a.popfd();
+            a.nop();
+            a.hlt();
+        });
+        Assert.Equal((StopReason.Halted, 7ul), (reason, _machine.Cpu.Retired));
+    }
+
     [Theory]
     [MemberData(nameof(Windows))]
     public void A_run_ends_when_a_waiting_interrupt_can_come_in(string how, ulong retired)

@@ -197,16 +197,19 @@ public sealed class PagingTests : IDisposable
     [MemberData(nameof(Flushes))]
     public void A_change_of_a_mapping_counts_after_an_invalidation(string how, bool globalToo)
     {
-        foreach (bool isGlobal in (bool[])[false, true])
+        foreach ((bool isGlobal, int ring) in ((bool, int)[])[(false, 0), (true, 0), (false, 3), (true, 3)])
         {
             _machine.Cpu.WriteControlRegister(4, Cr4.Pge | Cr4.Pse);
+            _machine.EnterRing(ring);
             uint flags = All | (isGlobal ? Global : 0);
             _machine.Machine.WriteUInt32(Frame, 1);
             _machine.Machine.WriteUInt32(OtherFrame, 2);
             SetEntries(Table | All, Frame | flags);
             Assert.Equal(1u, Read(Page));
             SetEntries(Table | All, OtherFrame | flags);
+            _machine.EnterRing(0);
             Invalidate(how);
+            _machine.EnterRing(ring);
             Assert.Equal(globalToo || !isGlobal ? 2u : 1u, Read(Page));
             _machine.Cpu.FlushTlb();
         }
@@ -268,6 +271,8 @@ public sealed class PagingTests : IDisposable
     [Fact]
     public void A_directory_where_there_is_no_memory_maps_nothing()
     {
+        // Whoever took what floats on the bus for an entry would find a table at 0.
+        _machine.Machine.WriteUInt32(((Page >> 12) & 0x3ff) << 2, Frame | All);
         _machine.Cpu.WriteControlRegister(3, 0x8000_0000);
         Assert.False(_machine.Cpu.TryTranslate(Page, out _));
         Assert.False(_machine.Cpu.TryReadLinear(Page, new byte[1], out ExceptionInfo fault));

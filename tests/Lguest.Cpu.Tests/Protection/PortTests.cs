@@ -325,6 +325,7 @@ public sealed class PortTests : IPortHandler, IDisposable
     [InlineData(0x2ffeu, 0u, 0x3000u, 3u)]
     [InlineData(0x3001u, Eflags.Df, 0x2fffu, 3u)]
     [InlineData(0x2ffau, 0u, 0x2fffu, 0u)]
+    [InlineData(0x27feu, 0u, 0x2803u, 0u)]
     public void A_step_of_inputs_ends_with_its_page(uint start, uint direction, uint end, uint left)
     {
         State.Edx = 0x42;

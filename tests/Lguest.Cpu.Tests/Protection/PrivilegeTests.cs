@@ -280,6 +280,30 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1u, new byte[] { 0x8a, 0x06 })]
+    [InlineData(2u, new byte[] { 0x66, 0x8b, 0x06 })]
+    [InlineData(4u, new byte[] { 0x8b, 0x06 })]
+    [InlineData(8u, new byte[] { 0xdd, 0x06 })]
+    [InlineData(1u, new byte[] { 0x88, 0x06 })]
+    [InlineData(2u, new byte[] { 0x66, 0x89, 0x06 })]
+    [InlineData(4u, new byte[] { 0x89, 0x06 })]
+    [InlineData(8u, new byte[] { 0xdd, 0x16 })]
+    public void While_alignment_is_checked_an_operands_address_is_a_multiple_of_its_size(uint size, byte[] code)
+    {
+        _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) | Cr0.Am);
+        _machine.EnterRing(3);
+        _machine.Cpu.Eflags = Eflags.Fixed | Eflags.Ac;
+        for (uint offset = 0; offset < 16; offset++)
+        {
+            State.Esi = Machine.DataBase + offset;
+            _machine.Exceptions.Clear();
+            Execute(code);
+            int[] expected = offset % size == 0 ? [] : [ExceptionVector.AlignmentCheck];
+            Assert.Equal(expected, _machine.Exceptions.Select(e => e.Vector));
+        }
+    }
+
     [Fact]
     public void Cpuid_fills_four_registers()
     {

@@ -128,7 +128,7 @@ public sealed class SegmentationTests : IDisposable
         _machine.State.Eip = Code;
         _machine.Cpu.Run(1);
         Assert.Equal(0x92u, _machine.State.Eax & 0xff);
-        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Es, Free, out _));
+        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Fs, Free, out _));
         _machine.State.Eip = Code;
         _machine.Cpu.Run(1);
         Assert.Equal(0x93u, _machine.State.Eax & 0xff);
