@@ -11,28 +11,19 @@ internal static unsafe class ConditionalMoves
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
-        // Iced gives these, Jcc, LOOPcc and FCMOVcc a condition.
-        if (instruction.ConditionCode == ConditionCode.None || instruction.IsJccShortOrNear)
+        switch (instruction.Mnemonic)
         {
-            return Lowered.NotMine;
+            case >= Mnemonic.Seta and <= Mnemonic.Sets:
+                op->Handler = SelectCondition<SetForm>(instruction, context, op);
+                return Lowered.Continues;
+            case >= Mnemonic.Cmova and <= Mnemonic.Cmovs:
+                op->Handler = Operands.Bits(instruction, 0) == 16
+                    ? SelectCondition<MoveForm<Size16>>(instruction, context, op)
+                    : SelectCondition<MoveForm<Size32>>(instruction, context, op);
+                return Lowered.Continues;
+            default:
+                return Lowered.NotMine;
         }
-
-        if (instruction.Mnemonic is >= Mnemonic.Seta and <= Mnemonic.Sets)
-        {
-            op->Handler = SelectCondition<SetForm>(instruction, context, op);
-        }
-        else if (instruction.Mnemonic is >= Mnemonic.Cmova and <= Mnemonic.Cmovs)
-        {
-            op->Handler = Operands.Bits(instruction, 0) == 16
-                ? SelectCondition<MoveForm<Size16>>(instruction, context, op)
-                : SelectCondition<MoveForm<Size32>>(instruction, context, op);
-        }
-        else
-        {
-            return Lowered.NotMine;
-        }
-
-        return Lowered.Continues;
     }
 
     private static OperationHandler SelectCondition<TForm>(

@@ -17,26 +17,29 @@ internal static unsafe class ControlRegisterTransfer
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
-        switch (instruction.Mnemonic)
+        switch (instruction.Code)
         {
-            case Mnemonic.Mov when IsControl(instruction, 0):
+            // Iced knows which registers exist: CR0, CR2, CR3 and CR4.
+            case Code.Mov_cr_r32:
                 op->Register = Operands.RegisterOffset(instruction, 1);
                 op->Immediate = (uint)(instruction.Op0Register - Register.CR0);
-                op->Handler = Exists(op->Immediate) ? &MoveTo : &Undefined.InvalidOpcode;
+                op->Handler = &MoveTo;
                 return Lowered.EndsBlock;
-            case Mnemonic.Mov when IsControl(instruction, 1):
+            case Code.Mov_r32_cr:
                 op->Register = Operands.RegisterOffset(instruction, 0);
                 op->Immediate = (uint)(instruction.Op1Register - Register.CR0);
-                op->Handler = Exists(op->Immediate) ? &MoveFrom : &Undefined.InvalidOpcode;
-                return Exists(op->Immediate) ? Lowered.Continues : Lowered.EndsBlock;
-            case Mnemonic.Clts:
+                op->Handler = &MoveFrom;
+                return Lowered.Continues;
+            case Code.Clts:
                 op->Handler = &ClearTaskSwitched;
                 return Lowered.Continues;
-            case Mnemonic.Lmsw:
+            case Code.Lmsw_rm16:
+            case Code.Lmsw_r32m16:
                 SetOperand(instruction, op);
                 op->Handler = Operands.IsMemory(instruction, 0) ? &LoadStatusMemory : &LoadStatusRegister;
                 return Lowered.EndsBlock;
-            case Mnemonic.Smsw:
+            case Code.Smsw_rm16:
+            case Code.Smsw_r32m16:
                 SetOperand(instruction, op);
                 op->Handler = Operands.IsMemory(instruction, 0)
                     ? &StoreStatusMemory
@@ -46,11 +49,6 @@ internal static unsafe class ControlRegisterTransfer
                 return Lowered.NotMine;
         }
     }
-
-    private static bool IsControl(in Instruction instruction, int operand) =>
-        Operands.IsRegister(instruction, operand) && instruction.GetOpRegister(operand).IsCR();
-
-    private static bool Exists(uint number) => number is 0 or 2 or 3 or 4;
 
     private static void SetOperand(in Instruction instruction, Operation* op)
     {

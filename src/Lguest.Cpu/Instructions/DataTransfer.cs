@@ -125,11 +125,6 @@ internal static unsafe class DataTransfer
 
     private static Lowered LowerLea(in Instruction instruction, Operation* op)
     {
-        if (!Operands.IsMemory(instruction, 1))
-        {
-            return Lowered.NotMine;
-        }
-
         op->Register = Operands.RegisterOffset(instruction, 0);
         Operands.SetMemory(instruction, op);
         op->Handler = (Operands.Bits(instruction, 0), op->Scale & Operation.Address16) switch

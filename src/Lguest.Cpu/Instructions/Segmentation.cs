@@ -47,13 +47,8 @@ internal static unsafe class Segmentation
 
     private static Lowered LowerMoveTo(in Instruction instruction, Operation* op)
     {
-        byte segment = StateOffset.OfSegment(instruction.Op0Register);
-        if (segment is SegmentNumber.Cs or > SegmentNumber.Gs)
-        {
-            op->Handler = &Undefined.InvalidOpcode;
-            return Lowered.EndsBlock;
-        }
-
+        // Neither to CS nor to the two that don't exist: Iced calls those invalid.
+        op->Immediate = StateOffset.OfSegment(instruction.Op0Register);
         if (Operands.IsRegister(instruction, 1))
         {
             op->Register = Operands.RegisterOffset(instruction, 1);
@@ -65,7 +60,6 @@ internal static unsafe class Segmentation
             op->Handler = &MoveFromMemory;
         }
 
-        op->Immediate = segment;
         return Lowered.Continues;
     }
 

@@ -139,7 +139,16 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         { "mwait", [0x0f, 0x01, 0xc9], ExceptionVector.InvalidOpcode },
         { "rsm", [0x0f, 0xaa], ExceptionVector.InvalidOpcode },
         { "mov eax, cr1", [0x0f, 0x20, 0xc8], ExceptionVector.InvalidOpcode },
+        { "mov eax, cr5", [0x0f, 0x20, 0xe8], ExceptionVector.InvalidOpcode },
+        { "mov eax, cr6", [0x0f, 0x20, 0xf0], ExceptionVector.InvalidOpcode },
+        { "mov eax, cr7", [0x0f, 0x20, 0xf8], ExceptionVector.InvalidOpcode },
+        { "mov cr1, eax", [0x0f, 0x22, 0xc8], ExceptionVector.InvalidOpcode },
         { "mov cr5, eax", [0x0f, 0x22, 0xe8], ExceptionVector.InvalidOpcode },
+        { "mov cr6, eax", [0x0f, 0x22, 0xf0], ExceptionVector.InvalidOpcode },
+        { "mov cr7, eax", [0x0f, 0x22, 0xf8], ExceptionVector.InvalidOpcode },
+        { "lock mov eax, cr0", [0xf0, 0x0f, 0x20, 0xc0], ExceptionVector.InvalidOpcode },
+        { "lock mov cr0, eax", [0xf0, 0x0f, 0x22, 0xc0], ExceptionVector.InvalidOpcode },
+        { "lea eax, eax", [0x8d, 0xc0], ExceptionVector.InvalidOpcode },
         { "lock hlt", [0xf0, 0xf4], ExceptionVector.InvalidOpcode },
         { "vmcall", [0x0f, 0x01, 0xc1], ExceptionVector.InvalidOpcode },
     };
@@ -348,6 +357,22 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
         Assert.Equal(allowed ? 0 : 1, _machine.Exceptions.Count);
         uint expected = !allowed ? before : number == 0 ? (value & ~ReservedCr0) | Cr0.Et : value;
         Assert.Equal(expected, _machine.Cpu.ReadControlRegister(number));
+    }
+
+    /// <summary>SDM 2B, MOV: whatever ModRM.mod says, the other operand is a register.</summary>
+    [Theory]
+    [InlineData(0x05)]
+    [InlineData(0x45)]
+    [InlineData(0x85)]
+    public void Control_and_debug_registers_move_to_registers_only(byte modrm)
+    {
+        foreach (byte opcode in (byte[])[0x20, 0x21])
+        {
+            State.Ebp = 0;
+            State.SetDebug(0, Cr0.Pe | Cr0.Et);
+            Execute([0x0f, opcode, modrm, 0x90], 2);
+            Assert.Equal((Cr0.Pe | Cr0.Et, Machine.CodeBase + 4), (State.Ebp, State.Eip));
+        }
     }
 
     [Fact]
