@@ -122,9 +122,11 @@ public sealed class CodeCoherenceTests : IDisposable
     [InlineData(0)]
     [InlineData(0x7A0)]
     [InlineData(0xF00)]
+    [InlineData(0xF80)]
+    [InlineData(0xF83)]
     public void A_store_to_any_of_a_blocks_instructions_is_seen(int offset)
     {
-        // 30 moves of five bytes lie in three lines or four, wherever they begin.
+        // 30 moves of five bytes lie in three lines or four, wherever they begin, and perhaps in two pages.
         const int moves = 30;
         const int moveBytes = 5;
         uint start = FrameA + (uint)offset;

@@ -138,6 +138,32 @@ public sealed class X87StateTests : IDisposable
     }
 
     [Fact]
+    public void FNINIT_forgets_all_but_the_registers()
+    {
+        ref X87State x87 = ref _machine.Cpu.State.X87;
+        x87.Control = 0;
+        x87.Status = x87.LastOpcode = x87.InstructionSelector = x87.DataSelector = 0x7ff;
+        x87.InstructionPointer = x87.DataPointer = uint.MaxValue;
+        x87.Valid = byte.MaxValue;
+        _machine.Execute(a => a.fninit());
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((AllMasked, (ushort)0, (byte)0, (ushort)0), (x87.Control, x87.Status, x87.Valid, x87.LastOpcode));
+        Assert.Equal(
+            (0u, (ushort)0, 0u, (ushort)0), (x87.InstructionPointer, x87.InstructionSelector, x87.DataPointer, x87.DataSelector));
+    }
+
+    [Theory]
+    [InlineData(0xe0)]
+    [InlineData(0xe1)]
+    [InlineData(0xe4)]
+    public void What_older_coprocessors_needed_does_nothing(byte code)
+    {
+        _machine.Execute([0xdb, code, 0x40], 2);
+        Assert.Empty(_machine.Exceptions);
+        Assert.Equal((Machine.CodeBase + 3, 1u), (_machine.Cpu.State.Eip, _machine.Cpu.State.Eax));
+    }
+
+    [Fact]
     public void Masked_exceptions_record_nothing()
     {
         _machine.Execute(a =>
