@@ -222,6 +222,17 @@ public sealed class CodeCoherenceTests : IDisposable
         Assert.Equal(vector, _machine.Exceptions.Count == 0 ? -1 : _machine.Exceptions[0].Vector);
     }
 
+    [Theory]
+    [InlineData(13, ExceptionVector.InvalidOpcode)]
+    [InlineData(14, ExceptionVector.GeneralProtection)]
+    public void What_is_undefined_has_15_bytes_at_most_too(int prefixes, int vector)
+    {
+        _machine.Memory.Write(Machine.CodeBase, [.. Enumerable.Repeat((byte)0x66, prefixes), 0x0f, 0x04]);
+        _machine.Machine.StopAtExceptions = true;
+        Run(Machine.CodeBase, 1);
+        Assert.Equal(vector, Assert.Single(_machine.Exceptions).Vector);
+    }
+
     [Fact]
     public void Too_many_bytes_up_to_a_missing_page_are_too_many_all_the_same()
     {
@@ -315,6 +326,33 @@ public sealed class CodeCoherenceTests : IDisposable
         }
 
         Assert.Equal((2u * pieces, 2u * pieces), (_machine.State.Eax, _machine.State.Ebx));
+    }
+
+    [Fact]
+    public void When_there_is_no_more_room_for_code_nothing_of_the_old_code_is_remembered()
+    {
+        Place(Here, a =>
+        {
+            a.mov(eax, 0x1234);
+            a.hlt();
+        });
+        Run(Here, 2);
+        _machine.State.Halted = 0;
+
+        // A block of its own from each 16th byte on of a megabyte, but for the pages that share Here's in the jump cache.
+        const uint Start = 0x10_0000;
+        _machine.Memory.Write(Start, [.. Enumerable.Repeat((byte)0x43, 0x10_0000)]);
+        for (uint at = Start; at < Start + 0xf_f000; at += 16)
+        {
+            if (((at >> 12) ^ (at >> 18) ^ (Here >> 12) ^ (Here >> 18)) % 64 != 0)
+            {
+                Run(at, 1);
+            }
+        }
+
+        _machine.State.Eax = 0;
+        Run(Here, 2);
+        Assert.Equal((0x1234u, 1u), (_machine.State.Eax, _machine.State.Halted));
     }
 
     [Fact]

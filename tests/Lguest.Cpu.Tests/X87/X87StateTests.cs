@@ -84,6 +84,7 @@ public sealed class X87StateTests : IDisposable
         DivideByZero();
         _machine.Execute(a => a.fld1());
         Assert.Empty(_machine.Exceptions);
+        Assert.Equal(Machine.CodeBase + 2, _machine.Cpu.State.Eip);
     }
 
     [Fact]
