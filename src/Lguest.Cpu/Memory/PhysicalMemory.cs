@@ -39,6 +39,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     public void AddRam(uint address, uint length)
     {
         CheckPlacement(address, length);
+
         // An anonymous mapping by name of nothing: on Linux a memfd, so that it can be mapped once more.
         var file = MemoryMappedFile.CreateNew(null, length);
         var view = file.CreateViewAccessor(0, length);

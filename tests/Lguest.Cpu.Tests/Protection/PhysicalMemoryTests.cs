@@ -42,6 +42,8 @@ public sealed unsafe class PhysicalMemoryTests
         memory.AddRam(0x2000, 0x2000);
         ArgumentException refusal = Assert.Throws<ArgumentException>(() => memory.AddRam(address, length));
         Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
+        refusal = Assert.Throws<ArgumentException>(() => memory.AddShared(address, 0x1000, length));
+        Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
         Assert.Equal(0x4000ul, memory.Top);
     }
 

@@ -282,6 +282,20 @@ public sealed class SegmentationTests : IDisposable
         AssertRaised(name == SegmentName.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection, 0);
     }
 
+    [Theory]
+    [InlineData(8u, 8u, None)]
+    [InlineData(8u, 0x10u, ExceptionVector.GeneralProtection)]
+    [InlineData(4u, 0xcu, None)]
+    [InlineData(4u, 4u, ExceptionVector.GeneralProtection)]
+    public void What_has_to_be_aligned_is_the_linear_address(uint start, uint offset, int vector)
+    {
+        _machine.Cpu.WriteControlRegister(4, Cr4.Osfxsr);
+        _machine.Cpu.SetSegment(SegmentName.Es, _machine.State.Ds with { Base = Machine.DataBase + start });
+        _machine.State.Esi = offset;
+        _machine.Step(a => a.movaps(xmm0, __xmmword_ptr.es[esi]));
+        AssertRaised(vector, 0);
+    }
+
     [Fact]
     public void Segments_that_all_begin_at_one_count_from_there()
     {
