@@ -43,9 +43,11 @@ internal static class MutationSites
     public static IEnumerable<Mutation> Find(SyntaxTree tree) =>
         tree.GetRoot().DescendantNodes().Where(IsInBody).SelectMany(node => Of(tree, node));
 
-    // Not in initialisers of fields: those are tables and names of bits, and would be most of the sites.
-    private static bool IsInBody(SyntaxNode node) => node.Ancestors().Any(ancestor =>
-        ancestor is BlockSyntax or ArrowExpressionClauseSyntax);
+    // Not in initialisers of fields: those are tables and names of bits, and would be most of the sites. Nor where memory is
+    // given back, which no guest can see.
+    private static bool IsInBody(SyntaxNode node) =>
+        node.Ancestors().Any(ancestor => ancestor is BlockSyntax or ArrowExpressionClauseSyntax)
+        && !node.Ancestors().Any(ancestor => ancestor is MethodDeclarationSyntax { Identifier.Text: "Dispose" });
 
     private static IEnumerable<Mutation> Of(SyntaxTree tree, SyntaxNode node)
     {

@@ -350,9 +350,14 @@ public sealed class CodeCoherenceTests : IDisposable
             }
         }
 
-        _machine.State.Eax = 0;
-        Run(Here, 2);
-        Assert.Equal((0x1234u, 1u), (_machine.State.Eax, _machine.State.Halted));
+        // And what is decoded anew is watched anew.
+        foreach (int value in (int[])[0x1234, 0x5678])
+        {
+            _machine.Memory.Write(Here + 1, BitConverter.GetBytes(value));
+            _machine.State.Eax = _machine.State.Halted = 0;
+            Run(Here, 2);
+            Assert.Equal(((uint)value, 1u), (_machine.State.Eax, _machine.State.Halted));
+        }
     }
 
     [Fact]
