@@ -51,6 +51,11 @@ internal sealed class MutantTester : IDisposable
         }
 
         string text = output.Result + errors.Result;
+        if (text.Split('\n').Any(line => line.TrimEnd().EndsWith(" Total: 0", StringComparison.Ordinal)))
+        {
+            return "no test runs with these options";
+        }
+
         return process.ExitCode == 0
             ? null
             : text.Split('\n').FirstOrDefault(line => line.Contains("[FAIL]", StringComparison.Ordinal))?.Trim()

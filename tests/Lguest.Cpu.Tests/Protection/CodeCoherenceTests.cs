@@ -79,6 +79,19 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Fact]
+    public void Pieces_of_code_that_are_decoded_and_dropped_are_counted()
+    {
+        Place(FrameA, a => a.mov(eax, 1));
+        Run(FrameA, 1);
+        Run(FrameA, 1);
+        ProcessorStatistics statistics = _machine.Cpu.Statistics;
+        Assert.Equal((1ul, 0ul), (statistics.BlocksDecoded, statistics.BlocksInvalidated));
+        Place(FrameA, a => a.mov(eax, 2));
+        Run(FrameA, 1);
+        Assert.Equal((2ul, 1ul), (statistics.BlocksDecoded, statistics.BlocksInvalidated));
+    }
+
+    [Fact]
     public void The_same_code_at_two_addresses_is_changed_at_both_by_a_store_to_either()
     {
         Place(FrameA, a => a.mov(eax, 1));

@@ -549,6 +549,30 @@ public sealed class SegmentationTests : IDisposable
     }
 
     [Fact]
+    public void Code_that_is_cut_off_leads_nowhere_else()
+    {
+        // Part of a loop that leads back to its start, and then as large a part of other code, which a limit cuts off.
+        const uint Other = Machine.CodeBase + 0x200;
+        _machine.Machine.Assemble(a =>
+        {
+            Label again = a.CreateLabel();
+            a.Label(ref again);
+            a.inc(eax);
+            a.jne(again);
+            a.hlt();
+        });
+        _machine.Cpu.Run(100);
+        _machine.State.Eip = Machine.CodeBase;
+        _machine.Cpu.Run(2);
+        _machine.Memory.Write(Other, [0x43, 0x43, 0xf4]);
+        _machine.Cpu.SetSegment(SegmentName.Cs, _machine.State.Cs with { Limit = Other });
+        _machine.State.Eip = Other;
+        _machine.Cpu.Run(10);
+        AssertRaised(ExceptionVector.GeneralProtection, 0);
+        Assert.Equal((1u, 51u, Other + 1), (_machine.State.Ebx, _machine.State.Eax, _machine.Exceptions[0].InstructionEip));
+    }
+
+    [Fact]
     public void Code_that_runs_into_its_segments_limit_faults_at_the_instruction_that_crosses_it()
     {
         // The loop makes sure that the block is known by the time its end moves out of the segment.
