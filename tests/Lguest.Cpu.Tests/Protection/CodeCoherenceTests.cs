@@ -198,6 +198,25 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Fact]
+    public void Instructions_that_end_on_the_same_page_are_all_changed_with_it()
+    {
+        // MOV EAX and MOV EBX, each with its last byte from the second page, at two addresses of the first.
+        Map(Here, FrameA);
+        Map(There, FrameB);
+        Map(Here + PageSize, FrameB + PageSize);
+        Map(There + PageSize, FrameB + PageSize);
+        _machine.Memory.Write(FrameA + PageSize - 4, [0xB8, 0, 0, 0]);
+        _machine.Memory.Write(FrameB + PageSize - 4, [0xBB, 0, 0, 0]);
+        foreach (byte value in (byte[])[1, 2])
+        {
+            _machine.Memory.Write(FrameB + PageSize, [value]);
+            Run(Here + PageSize - 4, 1);
+            Run(There + PageSize - 4, 1);
+            Assert.Equal(((uint)value << 24, (uint)value << 24), (_machine.State.Eax, _machine.State.Ebx));
+        }
+    }
+
+    [Fact]
     public void A_second_page_that_goes_away_is_a_page_fault_at_its_first_byte()
     {
         uint start = Here + PageSize - 1;

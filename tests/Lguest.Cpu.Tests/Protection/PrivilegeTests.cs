@@ -311,6 +311,12 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
             int[] expected = offset % size == 0 ? [] : [ExceptionVector.AlignmentCheck];
             Assert.Equal(expected, _machine.Exceptions.Select(e => e.Vector));
         }
+
+        // Not by AC alone.
+        _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) & ~Cr0.Am);
+        _machine.Exceptions.Clear();
+        Execute(code);
+        Assert.Empty(_machine.Exceptions);
     }
 
     [Fact]
