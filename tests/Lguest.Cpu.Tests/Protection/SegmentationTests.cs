@@ -278,7 +278,13 @@ public sealed class SegmentationTests : IDisposable
         SegmentAccess access = _machine.State.Ds.Access | SegmentAccess.ExpandDownOrConforming;
         _machine.Cpu.SetSegment(name, _machine.State.Ds with { Access = access });
         _machine.State.Esi = _machine.State.Ebp = _machine.State.Edi = 0x2000;
-        _machine.Step(a => a.mov(eax, name == SegmentName.Ss ? __dword_ptr[ebp] : name == SegmentName.Ds ? __dword_ptr[esi] : __dword_ptr.es[edi]));
+        AssemblerMemoryOperand operand = name switch
+        {
+            SegmentName.Ss => __dword_ptr[ebp],
+            SegmentName.Ds => __dword_ptr[esi],
+            _ => __dword_ptr.es[edi],
+        };
+        _machine.Step(a => a.mov(eax, operand));
         AssertRaised(name == SegmentName.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection, 0);
     }
 
