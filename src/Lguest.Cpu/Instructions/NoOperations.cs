@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
 
 namespace Lguest.Cpu.Instructions;
 
@@ -40,9 +41,7 @@ internal static unsafe class NoOperations
                 return Lowered.Continues;
             case Mnemonic.Clflush:
                 Operands.SetMemory(instruction, op);
-                op->Handler = Operands.IsFlat(instruction, context)
-                    ? &FlushLine<FlatAddressing>
-                    : &FlushLine<SegmentedAddressing>;
+                op->Handler = &FlushLine;
                 return Lowered.Continues;
             default:
                 return Lowered.NotMine;
@@ -51,8 +50,19 @@ internal static unsafe class NoOperations
 
     private static Operation* Nothing(ProcessorState* s, Operation* op) => Operation.Next(s, op);
 
-    /// <summary>CLFLUSH faults as a load of one byte would, and that is all.</summary>
-    private static Operation* FlushLine<TAddressing>(ProcessorState* s, Operation* op)
-        where TAddressing : struct, IAddressing =>
-        TAddressing.Read(s, op, 1) == null ? null : Operation.Next(s, op);
+    /// <summary>
+    /// CLFLUSH faults as a load of one byte would, but that it may name a line of a segment that can only be executed
+    /// (SDM 2A, CLFLUSH); and that is all.
+    /// </summary>
+    private static Operation* FlushLine(ProcessorState* s, Operation* op)
+    {
+        ref SegmentRegister segment = ref s->Segment(op->Segment);
+        uint offset = EffectiveAddress.Of(s, op);
+        if (!SegmentCheck.IsWithinLimit(segment, offset, 1))
+        {
+            return SegmentCheck.Raise(s, op, op->Segment);
+        }
+
+        return MemoryAccess.Read(s, op, segment.Base + offset, 1) == null ? null : Operation.Next(s, op);
+    }
 }

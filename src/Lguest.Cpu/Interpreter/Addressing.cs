@@ -152,7 +152,8 @@ internal static unsafe class SegmentCheck
             op,
             segment == SegmentNumber.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection);
 
-    private static bool IsWithinLimit(in SegmentRegister segment, uint offset, uint size)
+    /// <summary>Whether the segment holds the bytes, whatever may be done with them.</summary>
+    public static bool IsWithinLimit(in SegmentRegister segment, uint offset, uint size)
     {
         if (!segment.IsUsable)
         {

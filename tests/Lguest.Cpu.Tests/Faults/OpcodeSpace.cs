@@ -17,7 +17,7 @@ internal static class OpcodeSpace
     private static readonly byte[][] Prefixes = [[], [0x66], [0xF2], [0xF3]];
     private static readonly byte[][] Maps = [[], [0x0F], [0x0F, 0x38], [0x0F, 0x3A]];
 
-    // What follows: in the place of a far pointer, one with a 16-bit offset and one with a 32-bit offset.
+    // What follows: an immediate that isn't zero, or in the place of a far pointer, one with a 16-bit offset and one with a 32-bit offset.
     private static readonly byte[] Tail = [.. FarPointer, 0, 0];
 
     // Prefixes, and ways into the other maps.
@@ -25,7 +25,7 @@ internal static class OpcodeSpace
     private static readonly byte[] NoOpcodes0F = [0x38, 0x3A];
 
     /// <summary>A pointer into <see cref="FarSelector"/>, whether its offset is read with 16 bits or with 32.</summary>
-    public static ReadOnlySpan<byte> FarPointer => [0, 0x20, FarSelector, 0, FarSelector, 0];
+    public static ReadOnlySpan<byte> FarPointer => [4, 0x20, FarSelector, 0, FarSelector, 0];
 
     /// <summary>One encoding of each instruction that has an explicit memory operand: [ESI], or an address of 32 bits in its last bytes.</summary>
     public static IReadOnlyDictionary<Code, byte[]> WithMemory { get; } = Find(

@@ -13,6 +13,8 @@ public sealed class OperandFaultTests : IDisposable
     private const uint First = FaultMachine.First;
     private const uint Second = FaultMachine.Second;
     private const byte OverrideSs = 0x36;
+    private const byte Breakpoint = 0xcc;
+    private const byte ShiftCount = 3;
     private const int LargestElement = 16;
 
     private static readonly InstructionInfoFactory Information = new();
@@ -25,6 +27,9 @@ public sealed class OperandFaultTests : IDisposable
         using var tests = new OperandFaultTests();
         return [.. OpcodeSpace.WithMemory.Keys.Where(code => SizeOf(code) > 0 && tests.Exists(code))];
     }
+
+    /// <summary>Those that write it.</summary>
+    public static TheoryData<Code> WritingInstructions() => [.. Instructions().Select(row => row.Data).Where(IsWritten)];
 
     public void Dispose() => _machine.Dispose();
 
@@ -92,6 +97,47 @@ public sealed class OperandFaultTests : IDisposable
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Instructions))]
+    public void An_operand_is_written_or_read_only_where_its_segment_allows_that(Code code)
+    {
+        SegmentRegister readOnly = _machine.State.Ds with { Access = SegmentAccess.Present | SegmentAccess.CodeOrData };
+        SegmentRegister executeOnly = readOnly with { Access = readOnly.Access | SegmentAccess.Code };
+        bool isProtectedAlways = IsProtectedIn(_machine.State.Ds, code);
+        Assert.Equal(IsWritten(code) || isProtectedAlways, IsProtectedIn(readOnly, code));
+
+        // CLFLUSH may name what can only be executed (SDM 2A, CLFLUSH).
+        Assert.Equal(code != Code.Clflush_m8, IsProtectedIn(executeOnly, code));
+    }
+
+    [Theory]
+    [MemberData(nameof(WritingInstructions))]
+    public void What_is_stored_over_code_is_the_code_from_then_on(Code code)
+    {
+        byte[] bytes = OpcodeSpace.WithMemory[code];
+        uint size = SizeOf(code);
+        foreach (uint inFirst in new HashSet<uint> { 0, 1, size / 2, size - 1, size }.Where(place => place <= size))
+        {
+            uint address = Second - inFirst;
+            if (!MayLieAt(bytes, code, address))
+            {
+                continue;
+            }
+
+            Execute(bytes, code, address, null, First, () =>
+            {
+                _machine.State.Eax = 1;
+                _machine.State.Ecx = ShiftCount;
+                FillWithBreakpoints(address, size);
+            });
+            for (uint at = address; at < address + size; at++)
+            {
+                bool isChanged = _machine.Memory.Span(at, 1)[0] != Breakpoint;
+                Assert.True(!isChanged || IsDecodedAgain(at), $"{Convert.ToHexString(bytes)} at {address:X}, code at {at:X}");
+            }
+        }
+    }
+
     private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithMemory[code]).Decode();
 
     private static bool IsWritten(Code code)
@@ -145,6 +191,27 @@ public sealed class OperandFaultTests : IDisposable
         });
     }
 
+    /// <summary>Code of one byte each, all of it decoded.</summary>
+    private void FillWithBreakpoints(uint address, uint size)
+    {
+        _machine.Memory.Write(address, [.. Enumerable.Repeat(Breakpoint, (int)size)]);
+        for (uint at = address; at < address + size; at++)
+        {
+            Assert.True(IsDecodedAgain(at));
+            Assert.False(IsDecodedAgain(at));
+        }
+    }
+
+    private bool IsDecodedAgain(uint address)
+    {
+        ulong before = _machine.Cpu.Statistics.BlocksDecoded;
+        ProcessorState state = _machine.State;
+        _machine.State.Eip = address;
+        _machine.Cpu.Run(1);
+        _machine.State = state;
+        return _machine.Cpu.Statistics.BlocksDecoded != before;
+    }
+
     /// <summary>What an instruction does that has a far pointer again and again for its operand.</summary>
     private (int? Vector, byte[] State, byte[] Memory) Outcome(byte[] bytes, Code code, uint address)
     {
@@ -155,7 +222,12 @@ public sealed class OperandFaultTests : IDisposable
             operand[i] = OpcodeSpace.FarPointer[i % OpcodeSpace.FarPointer.Length];
         }
 
-        ExceptionInfo? fault = Execute(bytes, code, address, null, First, () => _machine.Memory.Write(address, operand));
+        ExceptionInfo? fault = Execute(bytes, code, address, null, First, () =>
+        {
+            _machine.State.Ecx = ShiftCount;
+            _machine.Memory.Write(address, operand);
+            _machine.Memory.Write(_machine.State.Esp, [0x11, 0x22, 0x33, 0x44]);
+        });
         _machine.State.Esi = 0;
         byte[] memory = _machine.Memory.Span(address - around, SizeOf(code) + 2 * around).ToArray();
         return (fault?.Vector, _machine.Cpu.Save(), memory);
@@ -199,6 +271,15 @@ public sealed class OperandFaultTests : IDisposable
         string what = $"{Convert.ToHexString(bytes)} {Decode(code)} in ring 3";
         Assert.True((fault?.Vector, fault?.ErrorCode) == (ExceptionVector.GeneralProtection, 0u), $"{what}: {fault}");
         _machine.AssertUnchanged(what);
+    }
+
+    /// <summary>Whether an instruction, rather than what it leads to, is #GP(0) with its operand in such a segment.</summary>
+    private bool IsProtectedIn(SegmentRegister segment, Code code)
+    {
+        ExceptionInfo? fault = Execute(
+            OpcodeSpace.WithMemory[code], code, First, null, First, () => _machine.Cpu.SetSegment(SegmentName.Ds, segment));
+        return (fault?.Vector, fault?.ErrorCode) == (ExceptionVector.GeneralProtection, 0u)
+            && _machine.State.Eip == Machine.CodeBase;
     }
 
     private void CheckLimit(byte[] bytes, Code code, SegmentName name, uint limit, int vector)
