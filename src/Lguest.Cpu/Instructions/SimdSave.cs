@@ -91,9 +91,9 @@ internal static unsafe class SimdSave
         int length = HasXmm(s) ? UsedBytes : XmmOffset;
         for (int offset = 0; offset < length; offset += ChunkBytes)
         {
+            // Aligned, so never across two pages.
             byte* location = TAddressing.WriteAt(s, op, op->Segment, start + (uint)offset, ChunkBytes);
             Unsafe.CopyBlockUnaligned(location, image + offset, ChunkBytes);
-            MemoryAccess.Complete(s, location);
         }
 
         return true;

@@ -39,10 +39,14 @@ public sealed class WideDivisionTests
             {
                 foreach (ulong low in Words)
                 {
-                    (UInt128 expected, UInt128 rest) = UInt128.DivRem(new UInt128(high, low), divisor);
-                    ulong actual = WideArithmetic.Divide(high, low, divisor, out ulong remainder);
-                    Assert.True(actual == expected && remainder == rest, $"{high:x16}{low:x16} / {divisor:x}: {actual:x}");
+                    CheckByWord(new UInt128(high, low), divisor);
                 }
+            }
+
+            // Multiples: the estimate's own remainder may be all of the divisor.
+            foreach (ulong quotient in Words.Concat([divisor, ~divisor, divisor - 1]))
+            {
+                CheckByWord((UInt128)quotient * divisor, divisor);
             }
         }
     }
@@ -64,6 +68,13 @@ public sealed class WideDivisionTests
                 }
             }
         }
+    }
+
+    private static void CheckByWord(UInt128 dividend, ulong divisor)
+    {
+        (UInt128 expected, UInt128 rest) = UInt128.DivRem(dividend, divisor);
+        ulong actual = WideArithmetic.Divide((ulong)(dividend >> 64), (ulong)dividend, divisor, out ulong remainder);
+        Assert.True(actual == expected && remainder == rest, $"{dividend:x32} / {divisor:x}: {actual:x}");
     }
 
     private static void Check(UInt128 dividend, UInt128 divisor)
