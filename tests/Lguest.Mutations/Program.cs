@@ -8,7 +8,7 @@ using Microsoft.Win32.SafeHandles;
 //     Lguest.Mutations [SEED [COUNT [FIRST [TEST OPTIONS...]]]]
 //
 // Build the tests before. The same seed chooses the same faults; FIRST skips so many of them. A fault that changes nothing
-// anyone can see is told from a missing test by reading it.
+// anyone can see is told from a missing test by reading it, and once it has been, harmless.txt says so.
 string[] folders = ["Instructions", "FloatingPoint", "Interpreter", "Memory", "State"];
 int seed = Number(0, otherwise: 1);
 int count = Number(1, otherwise: 100);
@@ -25,8 +25,17 @@ while (!File.Exists(Path.Combine(root, "Lguest.sln")))
 var compiler = new MutantCompiler(root);
 using var tester = new MutantTester(root);
 Mutation[] all = [.. folders.SelectMany(compiler.FilesOf).OrderBy(tree => tree.FilePath, StringComparer.Ordinal).SelectMany(MutationSites.Find)];
+var harmless = new HarmlessFaults(root);
+if (harmless.FindStale(all.Select(mutation => mutation.GetChange(root))) is { } stale)
+{
+    report.WriteLine($"harmless.txt has a fault that can't be made any more: {stale.Path}, {stale.After}");
+    return 1;
+}
+
 new Random(seed).Shuffle(all);
-report.WriteLine($"{all.Length} possible faults; seed {seed}, {count} of them from number {first}.");
+Mutation[] wanted = [.. all.Where(mutation => !harmless.Contains(mutation.GetChange(root)))];
+report.WriteLine(
+    $"{all.Length} possible faults, {all.Length - wanted.Length} known to be harmless; seed {seed}, {count} of the rest from number {first}.");
 
 // Without a fault the tests must pass, or nothing that follows means anything.
 long start = Stopwatch.GetTimestamp();
@@ -43,7 +52,7 @@ TimeSpan limit = (Stopwatch.GetElapsedTime(start) * 4) + TimeSpan.FromMinutes(2)
 int caught = 0;
 int tried = 0;
 int number = 0;
-foreach (Mutation mutation in all)
+foreach (Mutation mutation in wanted)
 {
     if (tried == count)
     {

@@ -58,6 +58,11 @@ public sealed class OperandFaultTests : IDisposable
                 {
                     CheckPage(bytes, code, Second - inFirst, Second, obstacle);
                 }
+                else
+                {
+                    ExceptionInfo? fault = Execute(bytes, code, Second - size, obstacle, Second);
+                    Assert.True(fault?.Vector != ExceptionVector.PageFault, $"{Decode(code)} faults beyond its operand");
+                }
 
                 if (inFirst > 0)
                 {
