@@ -181,6 +181,34 @@ public sealed class BranchTests : IDisposable
     }
 
     [Theory]
+    [InlineData("7405")]
+    [InlineData("667405")]
+    [InlineData("0F8405000000")]
+    [InlineData("660F840500")]
+    [InlineData("E205")]
+    [InlineData("66E205")]
+    [InlineData("E105")]
+    [InlineData("67E305")]
+    [InlineData("E305")]
+    public void What_a_branch_leaves_out_is_not_counted(string code)
+    {
+        const uint start = 0x4000;
+        foreach (uint limit in (uint[])[uint.MaxValue, 0xFFFF])
+        {
+            _machine.Cpu.SetSegment(SegmentName.Cs, _machine.Cpu.State.Cs with { Limit = limit });
+            byte[] branch = Convert.FromHexString(code);
+            _machine.Memory.Write(start, [.. branch, 0x90, 0x90, 0x90, 0x90, 0x90, 0xF4]);
+            State.Ecx = code.Contains("E3", StringComparison.Ordinal) ? 0u : 2;
+            _machine.Cpu.Eflags = Eflags.Zf;
+            State.Halted = 0;
+            State.Eip = start;
+            ulong before = _machine.Cpu.Retired;
+            _machine.Cpu.Run(100);
+            Assert.Equal((start + (uint)branch.Length + 6, 2ul), (State.Eip, _machine.Cpu.Retired - before));
+        }
+    }
+
+    [Theory]
     [InlineData("EB30")]
     [InlineData("E930000000")]
     [InlineData("E830000000")]

@@ -363,18 +363,27 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal((0xffff_fff0u, 0xffff_fff0u, Machine.CodeBase + 2), (State.Esi, State.Edi, State.Eip));
     }
 
-    [Fact]
-    public void A_repeated_input_that_faults_keeps_what_it_has_done_and_reads_no_port_in_vain()
+    [Theory]
+    [InlineData("F36C")]
+    [InlineData("F36E")]
+    [InlineData("6C")]
+    [InlineData("6E")]
+    public void A_port_string_that_faults_keeps_what_it_has_done_and_uses_no_port_in_vain(string code)
     {
+        const byte incrementEax = 0x40;
+        uint done = code.Length == 2 ? 0u : 2;
         _machine.SetDescriptor(Free, TestDescriptor.Segment(0x2000, 0x1, TestDescriptor.Data, 0));
         Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Es, Free, out _));
+        Assert.True(_machine.Cpu.TryLoadSegment(SegmentName.Ds, Free, out _));
         State.Edx = 0x42;
         State.Ecx = 5;
-        State.Edi = 0;
-        _machine.Step(a => a.rep.insb());
+        State.Edi = State.Esi = 2 - done;
+        Execute([.. Convert.FromHexString(code), incrementEax], 2);
         Assert.Equal(ExceptionVector.GeneralProtection, Assert.Single(_machine.Exceptions).Vector);
-        Assert.Equal((3u, 2u), (State.Ecx, State.Edi));
-        Assert.Equal(2, _ports.Count);
+        Assert.Equal(5 - done, State.Ecx);
+        Assert.Equal(2u, code.EndsWith("6C", StringComparison.Ordinal) ? State.Edi : State.Esi);
+        Assert.Equal((Machine.CodeBase, 0u), (State.Eip, State.Eax));
+        Assert.Equal((int)done, _ports.Count);
     }
 
     public void Dispose() => _machine.Dispose();

@@ -139,6 +139,25 @@ public sealed class X87StateTests : IDisposable
     }
 
     [Fact]
+    public void The_recorded_opcode_is_looked_for_in_15_bytes()
+    {
+        // As above, with prefixes up to the page's end, and what would be an escape in the page behind it.
+        using var paged = new PagedMachine();
+        const uint page = Machine.CodeBase + PagedMachine.PageSize;
+        const uint operand = page + TranslationBuffer.Entries * PagedMachine.PageSize;
+        byte[] unmap = [0xC7, 0x05, .. BitConverter.GetBytes(PagedMachine.EntryAddress(page)), 0, 0, 0, 0];
+        byte[] divide = [0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0xDC, 0x35, .. BitConverter.GetBytes(operand)];
+        uint start = page + PagedMachine.PageSize - (uint)(unmap.Length + divide.Length);
+        paged.Machine.Memory.Write(start, [.. unmap, .. divide, 0xD9, 0xE8]);
+        paged.Cpu.State.X87.Control = ZeroDivideUnmasked;
+        paged.Machine.Execute(a => a.fld1());
+        paged.Cpu.State.Eip = start;
+        paged.Cpu.Run(2);
+        Assert.Equal(page + PagedMachine.PageSize - 15, paged.Cpu.State.X87.InstructionPointer);
+        Assert.Equal(0, paged.Cpu.State.X87.LastOpcode);
+    }
+
+    [Fact]
     public void FNINIT_forgets_all_but_the_registers()
     {
         ref X87State x87 = ref _machine.Cpu.State.X87;
