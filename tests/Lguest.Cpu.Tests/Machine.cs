@@ -70,6 +70,13 @@ public sealed class Machine : IExceptionHook, IDisposable
     public ExceptionDisposition OnException(Processor processor, in ExceptionInfo exception)
     {
         Exceptions.Add(exception);
+
+        // Whatever a fault is about, its instruction is the next.
+        if (exception.Origin == ExceptionOrigin.Fault)
+        {
+            Assert.Equal(exception.InstructionEip, Cpu.State.Eip);
+        }
+
         return StopAtExceptions ? ExceptionDisposition.Stop : ExceptionDisposition.Deliver;
     }
 

@@ -23,6 +23,31 @@ public sealed class TableTests
     }
 
     [Fact]
+    public void No_64_bit_number_times_2_over_pi_is_just_above_an_integer()
+    {
+        // The fractions that are smaller, or larger, than those of all numbers before: each is the sum of the last of either.
+        BigInteger one = BigInteger.One << 256;
+        BigInteger above = Floor(PreciseNumber.One / PreciseFunctions.Pi, 257) % one;
+        BigInteger below = one - above;
+        (BigInteger First, BigInteger Second) numbers = (1, 1);
+        while (numbers.First + numbers.Second <= ulong.MaxValue)
+        {
+            if (above > below)
+            {
+                above -= below;
+                numbers.First += numbers.Second;
+            }
+            else
+            {
+                below -= above;
+                numbers.Second += numbers.First;
+            }
+        }
+
+        Assert.True(above > BigInteger.One << (256 - 62));
+    }
+
+    [Fact]
     public void Powers_of_two_are_summed_with_powers_of_the_logarithm_of_2()
     {
         AssertPairs(ExponentialTables.Series, 128, i => Power(Ln2, i + 1) * Inverse(Factorial(i + 1)));

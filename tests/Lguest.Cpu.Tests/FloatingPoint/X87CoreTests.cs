@@ -148,7 +148,7 @@ public sealed unsafe class X87CoreTests
             digits /= 10;
         }
 
-        ushort high = (ushort)(digits % 10 | value % 7 << 4 | (value & 1) << 15);
+        ushort high = (ushort)(digits % 10 | digits / 10 % 10 << 4 | (value & 2) << 14);
         return (low, high);
     }
 }

@@ -121,6 +121,8 @@ internal sealed unsafe class X87Comparison : IDisposable
         {
             Iced.Intel.MemorySize.Float32 => FloatSamples.Next32(random) | words[0] << 32,
             Iced.Intel.MemorySize.Float64 => FloatSamples.Next64(random),
+            Iced.Intel.MemorySize.Int16 or Iced.Intel.MemorySize.Int32 or Iced.Intel.MemorySize.Int64 =>
+                (ulong)((long)words[0] >> random.Next(64)),
             _ => words[0],
         };
         if (form.Decoded.MemorySize == Iced.Intel.MemorySize.Float80)
@@ -132,9 +134,10 @@ internal sealed unsafe class X87Comparison : IDisposable
 
         if (form.Code == Code.Fbld_m80bcd)
         {
-            // The manual allows only decimal digits.
-            words[0] &= 0x7777_7777_7777_7777;
-            words[1] &= 0xFFFF_FFFF_FFFF_8077;
+            // The manual allows only decimal digits; as often as not there are few of them, or none.
+            int digits = random.Next(33);
+            words[0] = digits >= 16 ? words[0] & 0x7777_7777_7777_7777 : words[0] & 0x7777_7777_7777_7777 & ((1ul << (4 * digits)) - 1);
+            words[1] &= digits >= 16 ? 0xFFFF_FFFF_FFFF_8077 : 0xFFFF_FFFF_FFFF_8000;
         }
     }
 

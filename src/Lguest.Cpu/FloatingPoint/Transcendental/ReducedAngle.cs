@@ -46,12 +46,14 @@ internal readonly struct ReducedAngle
         w4 += w3 < high ? 1ul : 0;
         high = WideArithmetic.Multiply(s, TwoOverPi2, out ulong w1);
         w2 += high;
-        Carry(w2 < high, ref w3, ref w4);
+
+        // No carry goes on through this word: 2/pi times a 64-bit number is never less than 2^-62 above an integer.
+        w3 += w2 < high ? 1ul : 0;
         high = WideArithmetic.Multiply(s, TwoOverPi3, out ulong w0);
         w1 += high;
         if (w1 < high && ++w2 == 0)
         {
-            Carry(true, ref w3, ref w4);
+            w3++;
         }
 
         // Divided by 2^(63 - exponent), a shift by 1 to 64; the lowest word has no more to say.
@@ -93,12 +95,4 @@ internal readonly struct ReducedAngle
     // 64 bits of the two words, from bit `shift` of the lower one up; a shift from 1 to 64.
     private static ulong Join(ulong upper, ulong lower, int shift) =>
         (upper << -shift) | ((lower >> 1) >> (shift - 1));
-
-    private static void Carry(bool carry, ref ulong low, ref ulong high)
-    {
-        if (carry && ++low == 0)
-        {
-            high++;
-        }
-    }
 }
