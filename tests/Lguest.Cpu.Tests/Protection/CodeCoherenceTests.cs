@@ -40,24 +40,46 @@ public sealed class CodeCoherenceTests : IDisposable
         Assert.Equal(2u, _machine.State.Eax);
     }
 
-    [Fact]
-    public void A_jump_into_a_page_that_was_remapped_since_leads_into_the_new_frame()
+    [Theory]
+    [InlineData("jmp")]
+    [InlineData("jz")]
+    [InlineData("nop")]
+    public void What_leads_into_a_page_that_was_remapped_since_leads_into_the_new_frame(string way)
     {
-        Place(FrameA, a => a.mov(eax, 1));
-        Place(FrameB, a => a.mov(eax, 2));
+        // Blocks that are executed whole, and twice, so that whatever the processor remembers of the way is used.
+        Place(FrameA, a => Load(a, 1));
+        Place(FrameB, a => Load(a, 2));
         Map(Here, FrameA);
-        uint jump = Machine.CodeBase + 0x100;
-        _machine.Machine.Assemble(a => a.jmp(Here), jump);
-
-        // Twice, so that whatever the processor remembers of the jump is used.
-        Run(jump, 2);
-        Run(jump, 2);
-        Assert.Equal(1u, _machine.State.Eax);
-
+        uint from = way == "nop" ? Here - 1 : Machine.CodeBase + 0x100;
+        Place(from, a =>
+        {
+            switch (way)
+            {
+                case "jmp": a.jmp(Here); break;
+                case "jz": a.jz(Here); break;
+                default: a.nop(); break;
+            }
+        });
+        _machine.Cpu.Eflags = Eflags.Zf;
+        RunToHalt(1);
+        RunToHalt(1);
         Map(Here, FrameB);
         Invalidate("invlpg");
-        Run(jump, 2);
-        Assert.Equal(2u, _machine.State.Eax);
+        _machine.Cpu.Eflags = Eflags.Zf;
+        RunToHalt(2);
+
+        static void Load(Assembler a, uint value)
+        {
+            a.mov(eax, value);
+            a.hlt();
+        }
+
+        void RunToHalt(uint expected)
+        {
+            Run(from, 1000);
+            Assert.Equal(expected, _machine.State.Eax);
+            _machine.State.Halted = 0;
+        }
     }
 
     [Fact]
