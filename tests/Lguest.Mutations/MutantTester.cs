@@ -50,16 +50,16 @@ internal sealed class MutantTester : IDisposable
             return "it hangs";
         }
 
+        // A run that stops at its first failure may say that it was of none, so that comes last.
         string text = output.Result + errors.Result;
-        if (text.Split('\n').Any(line => line.TrimEnd().EndsWith(" Total: 0", StringComparison.Ordinal)))
+        if (process.ExitCode != 0)
         {
-            return "no test runs with these options";
+            return text.Split('\n').FirstOrDefault(line => line.Contains("[FAIL]", StringComparison.Ordinal))?.Trim()
+                ?? $"the process ended with code {process.ExitCode}, having said: {errors.Result.Split('\n')[0]}";
         }
 
-        return process.ExitCode == 0
-            ? null
-            : text.Split('\n').FirstOrDefault(line => line.Contains("[FAIL]", StringComparison.Ordinal))?.Trim()
-                ?? $"the process ended with code {process.ExitCode}, having said: {errors.Result.Split('\n')[0]}";
+        bool isEmpty = text.Split('\n').Any(line => line.TrimEnd().EndsWith(" Total: 0", StringComparison.Ordinal));
+        return isEmpty ? "no test runs with these options" : null;
     }
 
     /// <inheritdoc />
