@@ -17,7 +17,8 @@ internal static class OpcodeSpace
     private static readonly byte[][] Prefixes = [[], [0x66], [0xF2], [0xF3]];
     private static readonly byte[][] Maps = [[], [0x0F], [0x0F, 0x38], [0x0F, 0x3A]];
 
-    // What follows: an immediate that isn't zero, or in the place of a far pointer, one with a 16-bit offset and one with a 32-bit offset.
+    // What follows: an immediate that isn't zero; or in the place of a far pointer, one with a 16-bit offset and one
+    // with a 32-bit offset.
     private static readonly byte[] Tail = [.. FarPointer, 0, 0];
 
     // Prefixes, and ways into the other maps.

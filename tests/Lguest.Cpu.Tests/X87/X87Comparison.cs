@@ -135,9 +135,14 @@ internal sealed unsafe class X87Comparison : IDisposable
         if (form.Code == Code.Fbld_m80bcd)
         {
             // The manual allows only decimal digits; as often as not there are few of them, or none.
-            int digits = random.Next(33);
-            words[0] = digits >= 16 ? words[0] & 0x7777_7777_7777_7777 : words[0] & 0x7777_7777_7777_7777 & ((1ul << (4 * digits)) - 1);
-            words[1] &= digits >= 16 ? 0xFFFF_FFFF_FFFF_8077 : 0xFFFF_FFFF_FFFF_8000;
+            words[0] &= 0x7777_7777_7777_7777;
+            words[1] &= 0xFFFF_FFFF_FFFF_8077;
+            int digits = random.Next(32);
+            if (digits < 16)
+            {
+                words[0] &= (1ul << (4 * digits)) - 1;
+                words[1] &= 0xFFFF_FFFF_FFFF_8000;
+            }
         }
     }
 
