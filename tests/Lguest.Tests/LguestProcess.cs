@@ -53,21 +53,36 @@ internal static class LguestProcess
         StandardOutputEncoding = System.Text.Encoding.Latin1,
     })!;
 
-    /// <summary>Sends it a signal. The test is skipped where that is one that a background job's processes ignore, all of them.</summary>
+    /// <summary>Sends it a signal. The test is skipped where that is one that it ignores.</summary>
     /// <param name="signal">INT, TERM, ...</param>
     /// <param name="process">Who gets it.</param>
     public static void Send(string signal, Process process)
     {
-        const int SigInt = 1 << (2 - 1);
-        if (signal == "INT" && File.Exists("/proc/self/status"))
+        if (IsIgnored(signal))
         {
-            string ignored = File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
-            bool isIgnored = (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & SigInt) != 0;
-            Assert.SkipWhen(isIgnored, "SIGINT is ignored here, as in a background job of a shell without job control.");
+            process.Kill(entireProcessTree: true);
         }
 
+        SkipWhereIgnored(signal);
         using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
         kill.WaitForExit();
+    }
+
+    /// <summary>Skips the test where processes ignore a signal from their start: a background job's SIGINT, SIGHUP under nohup.</summary>
+    /// <param name="signal">INT, HUP, ...</param>
+    public static void SkipWhereIgnored(string signal) =>
+        Assert.SkipWhen(IsIgnored(signal), $"SIG{signal} is ignored here, as in a background job or under nohup.");
+
+    private static bool IsIgnored(string signal)
+    {
+        int number = signal switch { "HUP" => 1, "INT" => 2, _ => 0 };
+        if (number == 0 || !File.Exists("/proc/self/status"))
+        {
+            return false;
+        }
+
+        string ignored = File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal));
+        return (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & (1ul << (number - 1))) != 0;
     }
 
     /// <summary>Waits for its end, or fails.</summary>
