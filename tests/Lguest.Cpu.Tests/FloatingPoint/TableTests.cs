@@ -22,12 +22,14 @@ public sealed class TableTests
         Assert.Equal(Floor(PreciseFunctions.Pi, 126), Join(half.High, half.Low));
     }
 
-    [Fact]
-    public void No_64_bit_number_times_2_over_pi_is_just_above_an_integer()
+    [Theory]
+    [InlineData(0, 62)]
+    [InlineData(64, 64)]
+    public void No_64_bit_number_times_2_over_pi_is_just_above_an_integer(int moved, int bits)
     {
         // The fractions that are smaller, or larger, than those of all numbers before: each is the sum of the last of either.
         BigInteger one = BigInteger.One << 256;
-        BigInteger above = Floor(PreciseNumber.One / PreciseFunctions.Pi, 257) % one;
+        BigInteger above = Floor(PreciseNumber.One / PreciseFunctions.Pi, 257 + moved) % one;
         BigInteger below = one - above;
         (BigInteger First, BigInteger Second) numbers = (1, 1);
         while (numbers.First + numbers.Second <= ulong.MaxValue)
@@ -44,7 +46,7 @@ public sealed class TableTests
             }
         }
 
-        Assert.True(above > BigInteger.One << (256 - 62));
+        Assert.True(above > BigInteger.One << (256 - bits));
     }
 
     [Fact]

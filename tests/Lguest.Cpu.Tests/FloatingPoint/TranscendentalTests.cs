@@ -110,6 +110,26 @@ public sealed unsafe class TranscendentalTests
     }
 
     [Fact]
+    public void Angles_of_few_bits_keep_their_precision()
+    {
+        // Of these products with 2/pi some words are zero.
+        var mismatches = new Mismatches("angles of few bits");
+        for (int exponent = -1; exponent <= 62; exponent++)
+        {
+            for (uint significand = 32; significand < 64; significand++)
+            {
+                Float80 angle = Float80.Pack(negative: false, exponent, (ulong)significand << 58);
+                foreach (string name in (string[])["FSIN", "FCOS", "FPTAN"])
+                {
+                    Compare(name, Float80.One, angle, 0x37F, mismatches);
+                }
+            }
+        }
+
+        mismatches.AssertNone();
+    }
+
+    [Fact]
     public void F2XM1_is_correctly_rounded_at_all_entries_of_its_table_and_halfway_between()
     {
         var mismatches = new Mismatches("F2XM1");

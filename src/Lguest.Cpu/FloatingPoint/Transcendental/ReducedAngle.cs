@@ -47,14 +47,12 @@ internal readonly struct ReducedAngle
         high = WideArithmetic.Multiply(s, TwoOverPi2, out ulong w1);
         w2 += high;
 
-        // No carry goes on through this word: 2/pi times a 64-bit number is never less than 2^-62 above an integer.
+        // No carry goes on through this word or the next: 2/pi times a 64-bit number is never less than 2^-62 above an
+        // integer, and with the point moved by 64 bits never less than 2^-64.
         w3 += w2 < high ? 1ul : 0;
         high = WideArithmetic.Multiply(s, TwoOverPi3, out ulong w0);
         w1 += high;
-        if (w1 < high && ++w2 == 0)
-        {
-            w3++;
-        }
+        w2 += w1 < high ? 1ul : 0;
 
         // Divided by 2^(63 - exponent), a shift by 1 to 64; the lowest word has no more to say.
         int shift = 63 - angle.Exponent;
