@@ -43,8 +43,6 @@ internal readonly record struct Float32(uint Bits) : IBinaryFormat<Float32>
 
     static int IBinaryFormat<Float32>.MaxExponent => MaxExponent;
 
-    static int IBinaryFormat<Float32>.ExponentAdjustment => 3 << 6;
-
     /// <inheritdoc />
     public bool IsNegative => (Bits & SignBit) != 0;
 

@@ -43,8 +43,6 @@ internal readonly record struct Float64(ulong Bits) : IBinaryFormat<Float64>
 
     static int IBinaryFormat<Float64>.MaxExponent => MaxExponent;
 
-    static int IBinaryFormat<Float64>.ExponentAdjustment => 3 << 9;
-
     /// <inheritdoc />
     public bool IsNegative => (Bits & SignBit) != 0;
 

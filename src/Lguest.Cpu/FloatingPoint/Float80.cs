@@ -22,7 +22,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>Exponent of the largest finite number.</summary>
     public const int MaxExponent = Bias;
 
-    /// <summary>What an unmasked overflow or underflow moves the exponent by.</summary>
+    /// <summary>What an unmasked overflow or underflow moves the exponent of a register's new value by (SDM 1, 4.9.1.4).</summary>
     public const int ExponentAdjustment = 3 << 13;
 
     /// <summary>The sign in <see cref="SignExponent"/>.</summary>
@@ -67,8 +67,6 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     static int IBinaryFormat<Float80>.MinExponent => MinExponent;
 
     static int IBinaryFormat<Float80>.MaxExponent => MaxExponent;
-
-    static int IBinaryFormat<Float80>.ExponentAdjustment => ExponentAdjustment;
 
     /// <inheritdoc />
     public bool IsNegative => (SignExponent & SignBit) != 0;

@@ -43,9 +43,6 @@ internal interface IBinaryFormat<TSelf>
     /// <summary>Exponent of the largest finite number.</summary>
     static abstract int MaxExponent { get; }
 
-    /// <summary>What an unmasked overflow or underflow moves the exponent by (SDM 1, 4.9.1.4).</summary>
-    static abstract int ExponentAdjustment { get; }
-
     /// <summary>The real indefinite: the quiet NaN that the masked response to an invalid operation delivers.</summary>
     static abstract TSelf Indefinite { get; }
 

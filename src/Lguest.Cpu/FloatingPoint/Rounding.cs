@@ -100,7 +100,9 @@ internal static class Rounding
         {
             context = unbounded;
             context.Raise(FloatingPointExceptions.Underflow);
-            exponent += T.ExponentAdjustment;
+
+            // Only a register is given a result then; one of another format goes nowhere.
+            exponent += Float80.ExponentAdjustment;
             return exponent < T.MinExponent ? Zero<T>(value.Negative) : T.Pack(value.Negative, exponent, significand);
         }
 
@@ -155,7 +157,7 @@ internal static class Rounding
         {
             context = unbounded;
             context.Raise(FloatingPointExceptions.Overflow);
-            exponent -= T.ExponentAdjustment;
+            exponent -= Float80.ExponentAdjustment;
             return exponent > T.MaxExponent ? Infinity<T>(negative) : T.Pack(negative, exponent, significand);
         }
 
