@@ -176,20 +176,17 @@ internal static class WideArithmetic
     {
         ulong top = value >> 32;
         ulong quarter = RootTable[(int)(top >> 24) - 64];
-        ulong rest = (top >> 16) - quarter * quarter;
+        ulong half = DoubleRoot(quarter, (top >> 16) - (quarter * quarter), top & ushort.MaxValue, 8, out ulong rest);
+        return DoubleRoot(half, rest, value & uint.MaxValue, 16, out remainder);
+    }
 
-        (ulong digit, ulong left) = Math.DivRem((rest << 8) | ((top >> 8) & byte.MaxValue), quarter << 1);
-        ulong half = (quarter << 8) + digit;
-        long over = (long)((left << 8) | (top & byte.MaxValue)) - (long)(digit * digit);
-        while (over < 0)
-        {
-            half--;
-            over += (long)((half << 1) + 1);
-        }
-
-        (digit, left) = Math.DivRem(((ulong)over << 16) | ((value >> 16) & ushort.MaxValue), half << 1);
-        ulong root = (half << 16) + digit;
-        over = (long)((left << 16) | (value & ushort.MaxValue)) - (long)(digit * digit);
+    // One step: a root of `bits` and its remainder, and twice as many bits of the radicand that come next.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong DoubleRoot(ulong root, ulong rest, ulong next, int bits, out ulong remainder)
+    {
+        (ulong digit, ulong left) = Math.DivRem((rest << bits) | (next >> bits), root << 1);
+        root = (root << bits) + digit;
+        long over = (long)((left << bits) | (next & ((1ul << bits) - 1))) - (long)(digit * digit);
         while (over < 0)
         {
             root--;
