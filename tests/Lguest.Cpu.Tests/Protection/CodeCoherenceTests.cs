@@ -184,6 +184,24 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void A_store_to_the_next_instruction_is_seen_however_many_are_to_be_executed(ulong instructions)
+    {
+        // The store has seven bytes, then comes an opcode of one.
+        Place(FrameA, a =>
+        {
+            a.mov(__byte_ptr[FrameA + 8], 2);
+            a.mov(eax, 1);
+            a.nop();
+            a.nop();
+        });
+        Run(FrameA, instructions);
+        Assert.Equal(2u, _machine.State.Eax);
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(4)]
