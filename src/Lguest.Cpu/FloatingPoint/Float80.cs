@@ -22,7 +22,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     /// <summary>Exponent of the largest finite number.</summary>
     public const int MaxExponent = Bias;
 
-    /// <summary>What an unmasked overflow or underflow moves the exponent of a register's new value by (SDM 1, 4.9.1.4).</summary>
+    /// <summary>What an unmasked overflow or underflow moves the exponent of a register's new value by (SDM 1, 8.5.4 and 8.5.5).</summary>
     public const int ExponentAdjustment = 3 << 13;
 
     /// <summary>The sign in <see cref="SignExponent"/>.</summary>
