@@ -15,7 +15,7 @@ public class StreamPort : ICharPort
     private bool _outputLost;
 
     /// <summary>Makes a port. Input is read from the first subscription to <see cref="InputArrived"/> on, or the first <see cref="Start"/>.</summary>
-    /// <param name="input">Where input comes from; read on a thread of the port's.</param>
+    /// <param name="input">Where input comes from; read on a thread of the port's. It may be closed at any time: that ends the input.</param>
     /// <param name="output">Where output goes; written by the caller of <see cref="Write"/>.</param>
     public StreamPort(Stream input, Stream output)
     {
@@ -111,14 +111,15 @@ public class StreamPort : ICharPort
         InputArrived?.Invoke();
     }
 
-    // An input that fails has ended: a terminal that was hung up, for one.
+    // An input that fails has ended: a terminal that was hung up, for one. So has one whose owner closed it, who can't know
+    // whether the thread is about to read once more.
     private int ReadSome(byte[] buffer)
     {
         try
         {
             return BeforeRead() ? _input.Read(buffer) : 0;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             return 0;
         }

@@ -130,6 +130,20 @@ public sealed class StreamPortTests : IDisposable
     }
 
     [Fact]
+    public void Input_that_is_closed_has_ended()
+    {
+        var input = new MemoryStream();
+        input.Dispose();
+        using var port = new StreamPort(input, _output);
+        using var ended = new ManualResetEventSlim();
+        port.InputArrived += ended.Set;
+        port.Start();
+
+        Assert.True(ended.Wait(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.True(port.EndOfInput);
+    }
+
+    [Fact]
     public void A_port_over_a_stream_is_not_a_person() => Assert.False(_port.Interactive);
 
     private void Type(string text) => _typed.Write(Encoding.ASCII.GetBytes(text));
