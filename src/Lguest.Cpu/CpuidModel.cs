@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu;
 
 /// <summary>The four registers of a CPUID leaf.</summary>

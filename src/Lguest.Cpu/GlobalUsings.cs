@@ -1,2 +1,2 @@
 global using unsafe OperationHandler = delegate*<
-    Lguest.Cpu.ProcessorState*, Lguest.Cpu.Interpreter.Operation*, Lguest.Cpu.Interpreter.Operation*>;
+    Lguest.Cpu.State.ProcessorState*, Lguest.Cpu.Interpreter.Operation*, Lguest.Cpu.Interpreter.Operation*>;

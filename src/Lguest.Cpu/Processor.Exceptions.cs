@@ -1,4 +1,6 @@
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
 
@@ -25,7 +27,7 @@ public sealed unsafe partial class Processor
     {
         ArgumentOutOfRangeException.ThrowIfNegative(vector);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vector, byte.MaxValue);
-        if ((_state->SystemFlags & Cpu.Eflags.If) == 0 || InterruptsShadowed)
+        if ((_state->SystemFlags & Cpu.State.Eflags.If) == 0 || InterruptsShadowed)
         {
             return false;
         }

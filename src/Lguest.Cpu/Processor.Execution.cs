@@ -1,6 +1,7 @@
-using Lguest.Cpu.Instructions;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
 
@@ -34,7 +35,7 @@ public sealed unsafe partial class Processor
         s->Countdown = (long)limit;
         s->StopRequested = 0;
         ForgetLink();
-        bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0 && InterruptsShadowed;
+        bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.State.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
         if (_endOfNextRun is { } end)
@@ -69,13 +70,13 @@ public sealed unsafe partial class Processor
                 return StopReason.InstructionLimit;
             }
 
-            bool windowWanted = s->WindowWanted != 0 && (s->SystemFlags & Cpu.Eflags.If) != 0;
+            bool windowWanted = s->WindowWanted != 0 && (s->SystemFlags & Cpu.State.Eflags.If) != 0;
             if (windowWanted && !InterruptsShadowed)
             {
                 return StopReason.InterruptWindow;
             }
 
-            uint flags = s->SystemFlags & (Cpu.Eflags.Tf | Cpu.Eflags.Rf);
+            uint flags = s->SystemFlags & (Cpu.State.Eflags.Tf | Cpu.State.Eflags.Rf);
             s->Exit = ExitReason.Continue;
             if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None)
             {
@@ -124,7 +125,7 @@ public sealed unsafe partial class Processor
     {
         // The countdown stops every way into another block, linked ones too.
         ProcessorState* s = _state;
-        if (flags < Cpu.Eflags.Rf && s->Breakpoints != Breakpoints.None && RaiseBreakpoint())
+        if (flags < Cpu.State.Eflags.Rf && s->Breakpoints != Breakpoints.None && RaiseBreakpoint())
         {
             return;
         }
@@ -141,12 +142,12 @@ public sealed unsafe partial class Processor
             return;
         }
 
-        if ((flags & Cpu.Eflags.Rf) != 0)
+        if ((flags & Cpu.State.Eflags.Rf) != 0)
         {
-            s->SystemFlags &= ~Cpu.Eflags.Rf;
+            s->SystemFlags &= ~Cpu.State.Eflags.Rf;
         }
 
-        if ((flags & Cpu.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
+        if ((flags & Cpu.State.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
         {
             s->PendingDebug |= Debug.StatusSingleStep;
         }

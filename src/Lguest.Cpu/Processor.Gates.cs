@@ -1,5 +1,5 @@
-using Lguest.Cpu.Instructions;
-using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
 
@@ -100,7 +100,7 @@ public sealed unsafe partial class Processor
         s->Ss = stack;
         s->Esp = esp;
         s->Eip = entry.Offset;
-        s->SystemFlags &= ~entry.ClearEflags | Cpu.Eflags.Fixed;
+        s->SystemFlags &= ~entry.ClearEflags | Cpu.State.Eflags.Fixed;
         s->Halted = 0;
         UpdateMode();
         return true;

@@ -1,5 +1,7 @@
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
 
@@ -39,7 +41,7 @@ public sealed unsafe partial class Processor
         s->SetDebug(6, 0xffff_0ff0);
         s->SetDebug(7, 0x400);
         s->Eip = 0;
-        s->Eflags = Cpu.Eflags.Fixed;
+        s->Eflags = Cpu.State.Eflags.Fixed;
         const SegmentAccess Data = SegmentAccess.Accessed | SegmentAccess.WritableOrReadable | SegmentAccess.CodeOrData
             | SegmentAccess.Present | SegmentAccess.Default32 | SegmentAccess.Granularity;
         var data = new SegmentRegister { Limit = uint.MaxValue, Access = Data };
@@ -47,7 +49,7 @@ public sealed unsafe partial class Processor
         s->Cs = data with { Access = Data | SegmentAccess.Code };
         s->Ldtr = s->Tr = default;
         s->Gdtr = s->Idtr = default;
-        s->Cr0 = Cpu.Cr0.Pe | Cpu.Cr0.Et;
+        s->Cr0 = Cpu.State.Cr0.Pe | Cpu.State.Cr0.Et;
         s->Cr2 = s->Cr3 = s->Cr4 = 0;
         s->X87.Control = 0x37f;
         s->X87.Status = 0;
@@ -88,8 +90,8 @@ public sealed unsafe partial class Processor
         switch (number)
         {
             case 0:
-                bool flush = ((s->Cr0 ^ value) & (Cpu.Cr0.Pg | Cpu.Cr0.Wp | Cpu.Cr0.Pe)) != 0;
-                s->Cr0 = value | Cpu.Cr0.Et;
+                bool flush = ((s->Cr0 ^ value) & (Cpu.State.Cr0.Pg | Cpu.State.Cr0.Wp | Cpu.State.Cr0.Pe)) != 0;
+                s->Cr0 = value | Cpu.State.Cr0.Et;
                 if (flush)
                 {
                     Translation.FlushAll();

@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu;
 
 /// <content>Saving and loading: all that a guest can see of its processor, as bytes.</content>

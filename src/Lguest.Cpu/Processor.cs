@@ -1,6 +1,9 @@
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
 

@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.Memory;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;

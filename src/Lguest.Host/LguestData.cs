@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 using Lguest.Host.Abi;
 
 namespace Lguest.Host;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 using Lguest.Host.Bus;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Traps;

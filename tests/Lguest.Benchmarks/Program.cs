@@ -4,6 +4,7 @@ using Iced.Intel;
 using Lguest.Benchmarks;
 using Lguest.Cpu;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 // Each loop runs in several rounds; the best and the median are printed, in million guest instructions
 // a second, or in nanoseconds for each time around a loop about one slow instruction. Compare rows of one run only: machines

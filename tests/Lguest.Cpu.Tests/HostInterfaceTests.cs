@@ -1,3 +1,4 @@
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
 
 namespace Lguest.Cpu.Tests;

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests;

@@ -2,6 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.FloatingPoint;
 

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using Lguest.Cpu.Instructions.Integer;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

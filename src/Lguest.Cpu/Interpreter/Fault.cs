@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

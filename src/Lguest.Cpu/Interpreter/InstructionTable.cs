@@ -1,5 +1,9 @@
 using Iced.Intel;
-using Lguest.Cpu.Instructions;
+using Lguest.Cpu.Instructions.Control;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Instructions.Simd;
+using Lguest.Cpu.Instructions.System;
+using Lguest.Cpu.Instructions.X87;
 
 namespace Lguest.Cpu.Interpreter;
 
@@ -43,8 +47,27 @@ internal static unsafe class InstructionTable
         &Bounds.Lower,
         &Bcd.Lower,
         &SelectorAdjustment.Lower,
-        &X87.Lower,
-        &Simd.Lower,
+        &X87Load.Lower,
+        &X87Store.Lower,
+        &X87Arithmetic.Lower,
+        &X87Comparison.Lower,
+        &X87Registers.Lower,
+        &X87Functions.Lower,
+        &X87Control.Lower,
+        &X87Environment.Lower,
+        &SimdTransfer.Lower,
+        &SimdArithmetic.Lower,
+        &SimdShuffle.Lower,
+        &SimdShift.Lower,
+        &SimdMultiplication.Lower,
+        &SseArithmetic.Lower,
+        &SseConversion.Lower,
+        &SseComparison.Lower,
+        &SseApproximation.Lower,
+        &SimdSave.Lower,
+        &SseControl.Lower,
+        &MmxControl.Lower,
+        &SimdMaskedMove.Lower,
         &Segmentation.Lower,
         &EflagsTransfer.Lower,
         &SoftwareInterrupts.Lower,

@@ -1,4 +1,5 @@
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

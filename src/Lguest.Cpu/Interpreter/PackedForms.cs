@@ -1,5 +1,7 @@
 using System.Runtime.Intrinsics;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

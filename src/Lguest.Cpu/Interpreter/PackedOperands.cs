@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
-using Lguest.Cpu.Instructions;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

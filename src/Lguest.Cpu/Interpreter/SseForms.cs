@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

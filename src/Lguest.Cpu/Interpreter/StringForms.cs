@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

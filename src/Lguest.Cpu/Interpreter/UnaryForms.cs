@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
 

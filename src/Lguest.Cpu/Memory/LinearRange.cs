@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Memory;
 
 /// <summary>

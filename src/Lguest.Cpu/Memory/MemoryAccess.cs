@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
-using Lguest.Cpu.Instructions;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Memory;
 

@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Memory;
 
 /// <summary>Present paging entries that end the run rather than being used: for hosts that check their guest.</summary>

@@ -1,5 +1,6 @@
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.Memory;
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Memory;
 

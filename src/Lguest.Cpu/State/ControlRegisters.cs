@@ -1,4 +1,6 @@
-namespace Lguest.Cpu;
+using Lguest.Cpu.Instructions.Integer;
+
+namespace Lguest.Cpu.State;
 
 /// <summary>Bits of CR0 (SDM 3A, 2.5).</summary>
 public static class Cr0

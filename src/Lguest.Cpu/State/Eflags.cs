@@ -1,4 +1,6 @@
-namespace Lguest.Cpu;
+using Lguest.Cpu.Instructions.Integer;
+
+namespace Lguest.Cpu.State;
 
 /// <summary>Bits of EFLAGS (SDM 1, 3.4.3).</summary>
 public static class Eflags

@@ -1,4 +1,7 @@
-namespace Lguest.Cpu;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.Protection;
+
+namespace Lguest.Cpu.State;
 
 /// <summary>Vectors of the processor's own exceptions (SDM 3A, table 6-1).</summary>
 public static class ExceptionVector

@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.Protection;
 
-namespace Lguest.Cpu;
+namespace Lguest.Cpu.State;
 
 /// <summary>An 80-bit extended-precision value as the x87 keeps it (SDM 1, 4.2.2), in a 16-byte slot.</summary>
 [StructLayout(LayoutKind.Sequential, Size = 16)]

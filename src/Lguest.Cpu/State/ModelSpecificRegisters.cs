@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Lguest.Cpu;
+namespace Lguest.Cpu.State;
 
 /// <summary>Model-specific registers with storage.</summary>
 [StructLayout(LayoutKind.Sequential)]

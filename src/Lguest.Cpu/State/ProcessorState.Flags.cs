@@ -2,7 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using Lguest.Cpu.Interpreter;
 
-namespace Lguest.Cpu;
+namespace Lguest.Cpu.State;
 
 /// <content>
 /// The arithmetic flags, kept as two words and evaluated when somebody asks.
@@ -28,33 +28,33 @@ public unsafe partial struct ProcessorState
         readonly get => SystemFlags | ArithmeticFlags;
         set
         {
-            SystemFlags = (value & WritableSystemFlags) | Cpu.Eflags.Fixed;
+            SystemFlags = (value & WritableSystemFlags) | Cpu.State.Eflags.Fixed;
             ArithmeticFlags = value;
         }
     }
 
-    private const uint WritableSystemFlags = Cpu.Eflags.Tf | Cpu.Eflags.If | Cpu.Eflags.Df | Cpu.Eflags.Iopl | Cpu.Eflags.Nt
-        | Cpu.Eflags.Rf | Cpu.Eflags.Vm | Cpu.Eflags.Ac | Cpu.Eflags.Vif | Cpu.Eflags.Vip | Cpu.Eflags.Id;
+    private const uint WritableSystemFlags = Cpu.State.Eflags.Tf | Cpu.State.Eflags.If | Cpu.State.Eflags.Df | Cpu.State.Eflags.Iopl | Cpu.State.Eflags.Nt
+        | Cpu.State.Eflags.Rf | Cpu.State.Eflags.Vm | Cpu.State.Eflags.Ac | Cpu.State.Eflags.Vif | Cpu.State.Eflags.Vip | Cpu.State.Eflags.Id;
 
     /// <summary>CF, PF, AF, ZF, SF and OF as an image of EFLAGS with all else 0.</summary>
     internal uint ArithmeticFlags
     {
         readonly get => (FlagsCarries >> 31)
-            | (ParityFlag ? Cpu.Eflags.Pf : 0)
+            | (ParityFlag ? Cpu.State.Eflags.Pf : 0)
             | ((FlagsCarries & CarryOutOfBit3) << 1)
-            | (FlagsResult == 0 ? Cpu.Eflags.Zf : 0)
-            | (SignFlag ? Cpu.Eflags.Sf : 0)
-            | (OverflowFlag ? Cpu.Eflags.Of : 0);
+            | (FlagsResult == 0 ? Cpu.State.Eflags.Zf : 0)
+            | (SignFlag ? Cpu.State.Eflags.Sf : 0)
+            | (OverflowFlag ? Cpu.State.Eflags.Of : 0);
         set
         {
             // A result that isn't zero has even parity and a clear sign here; the carries' extra bits say the rest.
-            FlagsResult = (value & Cpu.Eflags.Zf) != 0 ? 0 : 1u << ParityShift;
-            uint carry = (value & Cpu.Eflags.Cf) << 31;
-            uint overflow = (value & Cpu.Eflags.Of) != 0 ? CarryIntoTop : 0;
+            FlagsResult = (value & Cpu.State.Eflags.Zf) != 0 ? 0 : 1u << ParityShift;
+            uint carry = (value & Cpu.State.Eflags.Cf) << 31;
+            uint overflow = (value & Cpu.State.Eflags.Of) != 0 ? CarryIntoTop : 0;
             FlagsCarries = carry | ((carry >> 1) ^ overflow)
-                | ((value & Cpu.Eflags.Af) >> 1)
-                | ((value & Cpu.Eflags.Sf) != 0 ? InvertSign : 0)
-                | ((value & Cpu.Eflags.Pf) != 0 ? 0 : 1u << ParityShift);
+                | ((value & Cpu.State.Eflags.Af) >> 1)
+                | ((value & Cpu.State.Eflags.Sf) != 0 ? InvertSign : 0)
+                | ((value & Cpu.State.Eflags.Pf) != 0 ? 0 : 1u << ParityShift);
         }
     }
 
@@ -144,7 +144,7 @@ public unsafe partial struct ProcessorState
 
     /// <summary>Replaces ZF, keeping the other five.</summary>
     internal void SetZero(bool zero) =>
-        ArithmeticFlags = (ArithmeticFlags & ~Cpu.Eflags.Zf) | (zero ? Cpu.Eflags.Zf : 0);
+        ArithmeticFlags = (ArithmeticFlags & ~Cpu.State.Eflags.Zf) | (zero ? Cpu.State.Eflags.Zf : 0);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void SetFlags<TSize>(uint result, uint carries)

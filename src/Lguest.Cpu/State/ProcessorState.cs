@@ -1,11 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Lguest.Cpu.Instructions;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
 
-namespace Lguest.Cpu;
+namespace Lguest.Cpu.State;
 
 /// <summary>
 /// Everything an instruction can see or change, in one unmanaged block that both engines address by
@@ -179,7 +181,7 @@ public unsafe partial struct ProcessorState
 
     /// <summary>Whether data that isn't aligned raises #AC (SDM 3A, 6.15, interrupt 17).</summary>
     internal readonly bool ChecksAlignment =>
-        Cpl == 3 && (SystemFlags & Cpu.Eflags.Ac) != 0 && (Cr0 & Cpu.Cr0.Am) != 0;
+        Cpl == 3 && (SystemFlags & Cpu.State.Eflags.Ac) != 0 && (Cr0 & Cpu.State.Cr0.Am) != 0;
 
     /// <summary>I/O privilege level, 0 to 3.</summary>
     internal readonly int Iopl => (int)(SystemFlags >> 12) & 3;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Protection;
 
-namespace Lguest.Cpu;
+namespace Lguest.Cpu.State;
 
 /// <summary>
 /// A segment register with its hidden part, which stays as loaded whatever becomes of the descriptor

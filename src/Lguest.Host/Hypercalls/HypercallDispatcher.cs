@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 using Lguest.Host.Abi;
 
 namespace Lguest.Host.Hypercalls;

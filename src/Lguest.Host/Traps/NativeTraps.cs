@@ -1,5 +1,7 @@
 using Lguest.Cpu;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Host.Traps;
 

@@ -1,4 +1,6 @@
 using Lguest.Cpu;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Host.Traps;
 

@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 
 namespace Lguest.Host.Traps;
 

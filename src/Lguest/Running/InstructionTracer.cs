@@ -2,6 +2,7 @@ using System.Text;
 using Iced.Intel;
 using Lguest.CommandLine;
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 
 namespace Lguest.Running;
 

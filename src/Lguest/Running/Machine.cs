@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
 using Lguest.Devices;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Networks;

@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Native;
 using Lguest.Cpu.Tests.Protection;

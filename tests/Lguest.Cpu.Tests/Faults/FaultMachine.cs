@@ -1,5 +1,8 @@
-using Lguest.Cpu.Memory;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.System;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Protection;
 

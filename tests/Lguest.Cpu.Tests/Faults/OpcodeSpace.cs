@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.System;
 
 namespace Lguest.Cpu.Tests.Faults;
 

@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.System;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests.Faults;

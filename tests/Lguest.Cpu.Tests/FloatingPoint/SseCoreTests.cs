@@ -1,4 +1,5 @@
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Native;
 using Xunit;
 using static System.FormattableString;

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.FloatingPoint.Transcendental;
 
 namespace Lguest.Cpu.Tests.FloatingPoint;
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.FloatingPoint.Transcendental;
 using Lguest.Cpu.Tests.Native;
 using Xunit;
 using static System.FormattableString;

@@ -1,5 +1,7 @@
 using System.Numerics;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.FloatingPoint.Transcendental;
+using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.Tests.FloatingPoint;
 

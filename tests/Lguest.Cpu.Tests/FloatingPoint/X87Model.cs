@@ -1,4 +1,5 @@
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.Tests.FloatingPoint;
 

@@ -1,5 +1,8 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Fuzz;
 

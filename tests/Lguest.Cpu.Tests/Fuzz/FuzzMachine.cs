@@ -1,7 +1,11 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.FloatingPoint;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Protection;

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Native;

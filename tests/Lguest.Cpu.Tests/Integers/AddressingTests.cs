@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Integers;
 

@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>Bit instructions: undefined results, and encodings of instructions that aren't claimed.</summary>

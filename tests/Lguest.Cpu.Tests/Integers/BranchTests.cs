@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>Near jumps, calls, returns and loops: where each leads, in both sizes.</summary>

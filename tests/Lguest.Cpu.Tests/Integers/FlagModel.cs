@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>Flags by their definitions (SDM 1, 3.4.3.1).</summary>

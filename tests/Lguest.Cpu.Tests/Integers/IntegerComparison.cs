@@ -1,5 +1,7 @@
 using System.Text;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.Integers;

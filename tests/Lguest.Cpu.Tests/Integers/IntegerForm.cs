@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.Tests.Integers;
 

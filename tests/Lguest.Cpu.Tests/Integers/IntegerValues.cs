@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>Operands: edges of 8, 16 and 32 bits, mixed with random bits.</summary>

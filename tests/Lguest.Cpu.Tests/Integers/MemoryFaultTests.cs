@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 
 namespace Lguest.Cpu.Tests.Integers;

@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>Products and quotients: what the comparison with a real processor can't settle.</summary>

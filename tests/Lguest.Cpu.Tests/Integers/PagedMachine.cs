@@ -1,3 +1,6 @@
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>

@@ -1,3 +1,5 @@
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>ENTER, LEAVE, PUSHA, POPA, and other stack instructions whose accesses may fault halfway.</summary>

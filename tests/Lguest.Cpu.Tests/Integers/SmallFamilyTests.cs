@@ -1,3 +1,7 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>BOUND, INTO, ARPL, SALC, XLAT, SAHF, no-operations and undefined opcodes: a line for each case.</summary>

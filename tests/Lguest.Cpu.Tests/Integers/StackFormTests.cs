@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>PUSH, POP, PUSHF, POPF and LEAVE in every form and both sizes.</summary>

@@ -1,3 +1,7 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Integers;
 
 /// <summary>String instructions: steps, pages, faults in the middle, single-stepping, overlaps and address sizes.</summary>

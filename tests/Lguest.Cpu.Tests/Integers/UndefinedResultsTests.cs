@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Iced.Intel;
 using Lguest.Cpu.Instructions;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Integers;
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Lguest.Cpu.Tests.Native;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Native;
 

@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
 

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Lguest.Cpu.Tests.Protection;

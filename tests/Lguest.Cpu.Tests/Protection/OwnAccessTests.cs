@@ -1,5 +1,7 @@
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
 

@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Protection;
 

@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
 
 namespace Lguest.Cpu.Tests.Protection;

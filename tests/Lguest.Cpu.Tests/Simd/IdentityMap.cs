@@ -1,3 +1,6 @@
+using Lguest.Cpu.Instructions.Simd;
+using Lguest.Cpu.State;
+
 namespace Lguest.Cpu.Tests.Simd;
 
 /// <summary>Turns on paging in a machine: every page where it was, and single pages changed by the test.</summary>

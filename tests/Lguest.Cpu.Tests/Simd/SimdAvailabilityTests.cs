@@ -1,4 +1,6 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Simd;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Native;
 

@@ -1,5 +1,10 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Instructions.Simd;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Native;
 

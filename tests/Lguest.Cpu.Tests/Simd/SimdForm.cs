@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Simd;
 
 namespace Lguest.Cpu.Tests.Simd;
 

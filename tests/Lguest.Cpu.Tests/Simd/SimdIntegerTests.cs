@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Simd;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.Simd;

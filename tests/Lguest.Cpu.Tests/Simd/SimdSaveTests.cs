@@ -1,5 +1,8 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Simd;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.Simd;

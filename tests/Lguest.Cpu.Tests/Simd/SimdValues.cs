@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using Lguest.Cpu.Instructions.Simd;
 
 namespace Lguest.Cpu.Tests.Simd;
 

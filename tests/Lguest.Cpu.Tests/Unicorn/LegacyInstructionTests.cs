@@ -1,4 +1,7 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.Integer;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
 using Lguest.Cpu.Tests.Protection;
 

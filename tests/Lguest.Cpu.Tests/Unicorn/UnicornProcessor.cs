@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Protection;
 
 namespace Lguest.Cpu.Tests.Unicorn;

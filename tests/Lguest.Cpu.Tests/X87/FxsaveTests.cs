@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.FloatingPoint;
 using Lguest.Cpu.Tests.Native;
 using Xunit;

@@ -1,3 +1,5 @@
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Native;
 
 namespace Lguest.Cpu.Tests.X87;

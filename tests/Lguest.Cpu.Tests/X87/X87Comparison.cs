@@ -1,6 +1,8 @@
 using System.Text;
 using Iced.Intel;
 using Lguest.Cpu.FloatingPoint;
+using Lguest.Cpu.Instructions.X87;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.FloatingPoint;
 using Lguest.Cpu.Tests.Native;
 

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 
 namespace Lguest.Cpu.Tests.X87;
 

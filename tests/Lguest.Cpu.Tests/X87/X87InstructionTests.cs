@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Tests.FloatingPoint;
 using Lguest.Cpu.Tests.Native;
 using Xunit;

@@ -1,5 +1,8 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
 using Xunit;
 using static Iced.Intel.AssemblerRegisters;

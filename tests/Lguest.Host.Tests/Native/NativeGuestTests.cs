@@ -1,6 +1,8 @@
 using System.Text;
 using Iced.Intel;
 using Lguest.Cpu;
+using Lguest.Cpu.Protection;
+using Lguest.Cpu.State;
 using Lguest.Host.Abi;
 using Lguest.Host.Tests.RingOne;
 using Lguest.Host.Traps;

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Host.Tests.RingOne.RingOneGuest;
 

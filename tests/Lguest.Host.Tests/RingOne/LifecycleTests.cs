@@ -1,3 +1,4 @@
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Host.Tests.RingOne.RingOneGuest;
 
@@ -13,7 +14,7 @@ public sealed class LifecycleTests : IDisposable
     [Fact]
     public void A_guest_starts_at_ring_1_with_flat_segments_and_empty_registers()
     {
-        Cpu.ProcessorState state = _guest.Guest.Processor.State;
+        ProcessorState state = _guest.Guest.Processor.State;
 
         Assert.Equal(1, state.Cpl);
         Assert.Equal(KernelCode, state.Cs.Selector);
@@ -62,7 +63,7 @@ public sealed class LifecycleTests : IDisposable
 
         _guest.Run(5 + 4 + 5);
 
-        Cpu.ProcessorState state = _guest.Guest.Processor.State;
+        ProcessorState state = _guest.Guest.Processor.State;
         Assert.Equal(
             [KernelAssembly.FlushAsync, 21, 22, 23, 11, 12, 13],
             new[] { state.Eax, state.Edx, state.Ebx, state.Ecx, state.Esi, state.Edi, state.Ebp });

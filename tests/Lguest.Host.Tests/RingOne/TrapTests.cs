@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.State;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Host.Tests.RingOne.RingOneGuest;
 

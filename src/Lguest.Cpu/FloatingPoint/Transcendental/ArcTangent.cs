@@ -1,4 +1,4 @@
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>FPATAN (SDM 2A).</summary>
 /// <remarks>

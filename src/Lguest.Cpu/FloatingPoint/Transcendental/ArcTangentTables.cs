@@ -1,4 +1,4 @@
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>Constants of <see cref="ArcTangent"/>, rounded down.</summary>
 internal static class ArcTangentTables

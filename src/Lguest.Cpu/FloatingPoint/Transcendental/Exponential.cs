@@ -1,4 +1,4 @@
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>F2XM1 (SDM 2A).</summary>
 /// <remarks>

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>
 /// An unsigned number in fixed point, of 128 bits. Where its binary point is, the user knows; unless said

@@ -1,4 +1,4 @@
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>FYL2X and FYL2XP1 (SDM 2A).</summary>
 /// <remarks>

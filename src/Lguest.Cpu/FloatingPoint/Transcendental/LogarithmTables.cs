@@ -1,4 +1,4 @@
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>Constants of <see cref="Logarithm"/>.</summary>
 internal static class LogarithmTables

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>An angle as a number of quarter turns and a rest between -pi/4 and pi/4.</summary>
 internal readonly struct ReducedAngle

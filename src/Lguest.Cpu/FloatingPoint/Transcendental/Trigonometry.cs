@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>FSIN, FCOS, FSINCOS and FPTAN (SDM 2A).</summary>
 /// <remarks>

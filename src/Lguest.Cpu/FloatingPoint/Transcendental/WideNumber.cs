@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Lguest.Cpu.Instructions.Integer;
 
-namespace Lguest.Cpu.FloatingPoint;
+namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>
 /// Arithmetic on <see cref="Unrounded"/> numbers with significands of 128 bits, good to about 2^-126.

@@ -1,0 +1,67 @@
+using Iced.Intel;
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
+
+namespace Lguest.Cpu.Instructions.System;
+
+/// <summary>ARPL: raises the privilege number in a selector to another's (SDM 2A). Only ZF changes.</summary>
+internal static unsafe class SelectorAdjustment
+{
+    /// <summary>The requestor's privilege level in a selector.</summary>
+    private const uint RplMask = 3;
+
+    /// <summary>Lowers the family's instruction.</summary>
+    public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
+    {
+        if (instruction.Mnemonic != Mnemonic.Arpl)
+        {
+            return Lowered.NotMine;
+        }
+
+        op->Register2 = Operands.RegisterOffset(instruction, 1);
+        if (Operands.IsRegister(instruction, 0))
+        {
+            op->Register = Operands.RegisterOffset(instruction, 0);
+            op->Handler = &Register;
+            return Lowered.Continues;
+        }
+
+        Operands.SetMemory(instruction, op);
+        op->Handler = Operands.IsFlat(instruction, context) ? &Memory<FlatAddressing> : &Memory<SegmentedAddressing>;
+        return Lowered.Continues;
+    }
+
+    private static Operation* Register(ProcessorState* s, Operation* op)
+    {
+        Adjust(s, Operands.Register(s, op->Register), op);
+        return Operation.Next(s, op);
+    }
+
+    private static Operation* Memory<TAddressing>(ProcessorState* s, Operation* op)
+        where TAddressing : struct, IAddressing
+    {
+        byte* selector = TAddressing.Write(s, op, Size16.Bytes);
+        if (selector == null)
+        {
+            return null;
+        }
+
+        Adjust(s, selector, op);
+        MemoryAccess.Complete(s, selector);
+        return Operation.Next(s, op);
+    }
+
+    private static void Adjust(ProcessorState* s, byte* selector, Operation* op)
+    {
+        uint value = Size16.Load(selector);
+        uint level = Size16.Load(Operands.Register(s, op->Register2)) & RplMask;
+        bool raised = (value & RplMask) < level;
+        if (raised)
+        {
+            Size16.Store(selector, (value & ~RplMask) | level);
+        }
+
+        s->SetZero(raised);
+    }
+}

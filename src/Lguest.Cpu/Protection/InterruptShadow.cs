@@ -1,0 +1,33 @@
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.State;
+
+namespace Lguest.Cpu.Protection;
+
+/// <summary>
+/// When interrupts may come in: the shadow of STI, MOV SS and POP SS (SDM 3A, 6.8.3), and what the machine must
+/// hear of when IF becomes 1.
+/// </summary>
+internal static unsafe class InterruptShadow
+{
+    /// <summary>After MOV SS or POP SS: neither interrupts nor debug traps before the next instruction is over.</summary>
+    public static void AfterStackSegment(ProcessorState* s, Operation* op)
+    {
+        s->ShadowUntil = BlockExit.RetiredBefore(s, op) + 2;
+        s->DebugShadowUntil = s->ShadowUntil;
+    }
+
+    /// <summary>After STI: no interrupts before the next instruction is over.</summary>
+    public static void AfterEnabling(ProcessorState* s, Operation* op) =>
+        s->ShadowUntil = BlockExit.RetiredBefore(s, op) + 2;
+
+    /// <summary>Sets the system flags; if IF becomes 1 while an interrupt waits, the run will end soon.</summary>
+    public static void SetSystemFlags(ProcessorState* s, uint flags)
+    {
+        uint set = flags & ~s->SystemFlags;
+        s->SystemFlags = flags;
+        if ((set & Eflags.If) != 0 && s->InterruptLine != 0)
+        {
+            s->WindowWanted = 1;
+        }
+    }
+}
