@@ -59,13 +59,13 @@ internal sealed record Launch
     public static Request Parse(IReadOnlyList<string> arguments)
     {
         SplitArguments split = SplitArguments.Split(arguments);
-        DeclaredOptions options = split.Options.Count > 0 ? OptionLibrary.Parse(split.Options) : new DeclaredOptions();
-        if (options.Help)
+        GivenOptions options = Options.Table.Read(Options.Run, split.Options);
+        if (options.Has(Options.Help))
         {
             return new Request.Help();
         }
 
-        if (options.Version)
+        if (options.Has(Options.Version))
         {
             return new Request.Version();
         }
@@ -75,17 +75,18 @@ internal sealed record Launch
         {
             arguments = [.. ShippedGuest.Arguments(ShippedGuest.Places()), .. arguments];
             split = SplitArguments.Split(arguments);
-            options = OptionLibrary.Parse(split.Options);
+            options = Options.Table.Read(Options.Run, split.Options);
             announcement = $"no guest is given: this is `lguest {string.Join(' ', arguments)}`";
         }
 
-        NetworkOption[] networks = [.. split.Options.Distinct().Select(NetworkOption.Parse).OfType<NetworkOption>()];
-        if (options.Pcap is not null && networks.Length == 0)
+        NetworkOption[] networks = [.. options.All.Select(NetworkOption.Parse).OfType<NetworkOption>()];
+        string? recording = options.Value(Options.Pcap);
+        if (recording is not null && networks.Length == 0)
         {
-            throw new CommandLineException($"--pcap={options.Pcap} has nothing to record: give a network too, such as --usernet");
+            throw new CommandLineException($"--pcap={recording} has nothing to record: give a network too, such as --usernet");
         }
 
-        DiskOption[] disks = [.. options.Block.Select(DiskOption.Parse)];
+        DiskOption[] disks = [.. options.Values(Options.Block).Select(DiskOption.Parse)];
         const int Console = 1;
         if (disks.Length + networks.Length + Console > DeviceBus.MostDevices)
         {
@@ -100,18 +101,18 @@ internal sealed record Launch
             Kernel = split.Kernel ?? throw new CommandLineException(
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
             KernelCommandLine = string.Join(' ', split.KernelWords),
-            Initrd = options.Initrd,
+            Initrd = options.Value(Options.Initrd),
             Disks = disks,
             Networks = networks,
-            Recording = options.Pcap,
-            Clock = options.Clock is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
-            Date = options.Date is { } date ? OptionValues.Date(date) : null,
-            Seed = options.Seed is { } seed ? OptionValues.Seed(seed) : null,
-            Timeout = options.Timeout is { } timeout ? OptionValues.Timeout(timeout) : null,
-            MaxInstructions = options.MaxInstructions is { } most ? OptionValues.Instructions(most) : null,
-            Trace = options.Trace is { } trace ? OptionValues.Trace(trace) : null,
-            Statistics = options.Stats,
-            Verbose = options.Verbose,
+            Recording = recording,
+            Clock = options.Value(Options.Clock) is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
+            Date = options.Value(Options.Date) is { } date ? OptionValues.Date(date) : null,
+            Seed = options.Value(Options.Seed) is { } seed ? OptionValues.Seed(seed) : null,
+            Timeout = options.Value(Options.Timeout) is { } timeout ? OptionValues.Timeout(timeout) : null,
+            MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
+            Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
+            Statistics = options.Has(Options.Stats),
+            Verbose = options.Has(Options.Verbose),
         });
     }
 }

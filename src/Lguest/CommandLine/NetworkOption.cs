@@ -5,10 +5,6 @@ namespace Lguest.CommandLine;
 /// <summary>A network as the user names it.</summary>
 internal abstract record NetworkOption
 {
-    private const string TapName = "tunnet";
-    private const string UserName = "usernet";
-    private const string SharedName = "sharenet";
-
     private NetworkOption()
     {
     }
@@ -16,13 +12,11 @@ internal abstract record NetworkOption
     /// <summary>Reads an option.</summary>
     /// <returns>Null when it isn't one of a network.</returns>
     /// <exception cref="CommandLineException">Its value can't be understood.</exception>
-    public static NetworkOption? Parse(OptionWord option) => option.Name switch
-    {
-        TapName => ParseTap(option.Value ?? string.Empty),
-        SharedName => new Shared(option.Value ?? string.Empty),
-        UserName => new User(UserNetworkSyntax.Parse(option.Value)),
-        _ => null,
-    };
+    public static NetworkOption? Parse(GivenOption given) =>
+        given.Option == Options.Tunnet ? ParseTap(given.Value!)
+        : given.Option == Options.Sharenet ? new Shared(given.Value!)
+        : given.Option == Options.Usernet ? new User(UserNetworkSyntax.Parse(given.Value))
+        : null;
 
     private static NetworkOption ParseTap(string text)
     {
@@ -34,13 +28,13 @@ internal abstract record NetworkOption
             string name = text[BridgePrefix.Length..];
             return name.Length is > 0 and <= LongestName && name.All(each => char.IsAscii(each) && each > ' ' && each != '/')
                 ? new Bridge(name)
-                : throw new CommandLineException($"--{TapName}={text} names no bridge: write --{TapName}={BridgePrefix}br0");
+                : throw new CommandLineException($"--{Options.Tunnet.Name}={text} names no bridge: write --{Options.Tunnet.Name}={BridgePrefix}br0");
         }
 
         return HostNetworkAddress.TryParse(text, DefaultBits, out HostNetworkAddress address) && address.IsHost
             ? new Tap(address)
             : throw new CommandLineException(
-                $"--{TapName}={text} is not an IPv4 address that this host could have: write --{TapName}=192.168.19.1, --{TapName}=192.168.19.1/24 or --{TapName}={BridgePrefix}br0");
+                $"--{Options.Tunnet.Name}={text} is not an IPv4 address that this host could have: write --{Options.Tunnet.Name}=192.168.19.1, --{Options.Tunnet.Name}=192.168.19.1/24 or --{Options.Tunnet.Name}={BridgePrefix}br0");
     }
 
     /// <summary>An interface of the host's with an address: <c>--tunnet=192.168.19.1</c>.</summary>

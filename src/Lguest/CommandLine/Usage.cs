@@ -19,7 +19,7 @@ internal static class Usage
                     go after a -- of their own, which is not passed on.
 
         Options, anywhere before --:
-        {OptionLibrary.HelpText().Trim('\n').TrimEnd()}
+        {OptionHelp.Text(Options.Table, Options.Run).Trim('\n').TrimEnd()}
 
         In a terminal, ^C goes to the guest; three within a second end the run.
         Exit codes: 0-99 the guest's own (0: powered off), 100 panic, 101 the guest did what it may not, 103 it asks for

@@ -1,0 +1,86 @@
+namespace Lguest.CommandLine;
+
+/// <summary>
+/// The one table of options: the command line is read by it, and the help is made from it.
+/// </summary>
+internal static class Options
+{
+    /// <summary>To run a guest.</summary>
+    public static readonly Command Run = new("lguest MEMORY KERNEL");
+
+    public static readonly Option Block = new(
+        "block", OptionValue.Required, "FILE[,ro|,snapshot]",
+        "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ... With ,ro it can't be written; with ,snapshot what is written is gone at the end.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option Tunnet = new(
+        "tunnet", OptionValue.Required, "IP[/BITS]|bridge:NAME",
+        "A network with this host: an interface of the host's, with an address or in a bridge. Needs CAP_NET_ADMIN. Networks are eth0, eth1, ... in their order.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Sharenet = new(
+        "sharenet", OptionValue.Required, "FILE",
+        "A network with other guests: those that are given the same file. It is made if it is missing; whoever may write it may join.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Usernet = new(
+        "usernet", OptionValue.Optional, "OPTIONS",
+        "A network that needs no privileges, through libslirp: DHCP, DNS, connections to the outside. OPTIONS, with commas: hostfwd=tcp:127.0.0.1:2222-:22 leads a port of the host's to the guest; net=10.0.2.0/24; restrict allows nothing else.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Pcap = new("pcap", OptionValue.Required, "FILE", "Record the networks' frames for Wireshark.", Run);
+
+    public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE", "An initial RAM disk.", Run);
+
+    public static readonly Option Clock = new(
+        "clock", OptionValue.Required, "real|virtual",
+        "Time: the host's (real, the default), or made of executed instructions, so that a run can be repeated exactly (virtual).",
+        Run);
+
+    public static readonly Option Date = new(
+        "date", OptionValue.Required, "DATE",
+        "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 with --clock=virtual.",
+        Run);
+
+    public static readonly Option Seed = new(
+        "seed", OptionValue.Required, "NUMBER",
+        "What the guest's random numbers begin with. The default differs each time, but is the same each time with --clock=virtual.",
+        Run);
+
+    public static readonly Option Timeout = new(
+        "timeout", OptionValue.Required, "TIME", "End the run after so much wall time: 30s, 500ms, 5m, 1h.", Run);
+
+    public static readonly Option MaxInstructions = new(
+        "max-instructions", OptionValue.Required, "COUNT", "End the run after so many guest instructions: 5G, 200M.", Run);
+
+    public static readonly Option Stats = new("stats", OptionValue.None, null, "At the end, tell what was executed, to standard error.", Run);
+
+    public static readonly Option Trace = new(
+        "trace", OptionValue.Required, "FROM",
+        "Log every instruction to standard error, from an address (0xc0100000) or from a count of instructions (1000000) on.",
+        Run);
+
+    public static readonly Option Verbose = new("verbose", OptionValue.None, null, "Say more about what lguest does, to standard error.", Run);
+
+    public static readonly Option Help = new("help", OptionValue.None, null, "Show this text.", null);
+
+    public static readonly Option Version = new("version", OptionValue.None, null, "Show the version.", null);
+
+    /// <summary>All of them, in the order of the help.</summary>
+    public static readonly OptionTable Table = new(
+    [
+        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Clock, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
+    ]);
+}
