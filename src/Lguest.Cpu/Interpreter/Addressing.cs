@@ -34,7 +34,7 @@ internal unsafe interface IAddressing
 }
 
 /// <summary>
-/// For blocks in <see cref="ExecutionMode.Flat"/>: an offset is a linear address. Not for FS and GS, nor 16-bit
+/// For blocks in <see cref="ExecutionMode.Flat"/>: an offset is a linear address. Not for CS, FS and GS, nor 16-bit
 /// addresses.
 /// </summary>
 internal readonly unsafe struct FlatAddressing : IAddressing

@@ -14,7 +14,11 @@ internal static unsafe class Operands
 
     /// <summary>Whether the memory operand can go without its segment.</summary>
     public static bool IsFlat(in Instruction instruction, in LoweringContext context) =>
-        context.IsFlat && instruction.MemorySegment is not (Iced.Intel.Register.FS or Iced.Intel.Register.GS) && !HasAddress16(instruction);
+        context.IsFlat && IsFlatSegment(instruction.MemorySegment) && !HasAddress16(instruction);
+
+    /// <summary>Whether all bytes of a segment can be read and written in <see cref="ExecutionMode.Flat"/>: those of CS can't be written.</summary>
+    public static bool IsFlatSegment(Register segment) =>
+        segment is not (Iced.Intel.Register.CS or Iced.Intel.Register.FS or Iced.Intel.Register.GS);
 
     /// <summary>Fills in the memory operand.</summary>
     public static void SetMemory(in Instruction instruction, Operation* op)

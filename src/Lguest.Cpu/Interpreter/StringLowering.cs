@@ -13,7 +13,7 @@ internal static unsafe class StringLowering<TOperation, TSize>
         bool is16 = HasAddress16(instruction);
         op->Scale = is16 ? Operation.Address16 : (byte)0;
         op->Segment = StateOffset.OfSegment(instruction.MemorySegment);
-        bool isFlat = context.IsFlat && !is16 && instruction.MemorySegment is not (Register.FS or Register.GS);
+        bool isFlat = context.IsFlat && !is16 && Operands.IsFlatSegment(instruction.MemorySegment);
         op->Handler = isFlat ? Select<FlatAddressing>(instruction) : Select<SegmentedAddressing>(instruction);
         return Lowered.Continues;
     }
