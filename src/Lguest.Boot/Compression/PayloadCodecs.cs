@@ -1,7 +1,6 @@
 using SharpCompress.Compressors;
 using SharpCompress.Compressors.BZip2;
 using SharpCompress.Compressors.LZMA;
-using SharpCompress.Compressors.Xz;
 using SharpCompress.Compressors.ZStandard;
 
 namespace Lguest.Boot.Compression;
@@ -21,12 +20,15 @@ internal static class PayloadCodecs
     public static IReadOnlyList<IPayloadCodec> All { get; } =
     [
         Gzip,
-        new SizedCodec([.. "BZh"u8], packed => BZip2Stream.Create(packed, CompressionMode.Decompress, decompressConcatenated: false, leaveOpen: false)),
-        new SizedCodec([0x5d, 0, 0], OpenLzma),
-        new SizedCodec([0xfd, .. "7zXZ"u8, 0], packed => new XZStream(packed)),
-        new SizedCodec([0x02, 0x21, 0x4c, 0x18], packed => new Lz4LegacyStream(packed)),
-        new SizedCodec([0x28, 0xb5, 0x2f, 0xfd], packed => new DecompressionStream(packed)),
+        new SizedCodec([.. "BZh"u8], SizedCodec.Through(OpenBzip2)),
+        new SizedCodec([0x5d, 0, 0], SizedCodec.Through(OpenLzma)),
+        new SizedCodec([0xfd, .. "7zXZ"u8, 0], XzPayload.Unpack),
+        new SizedCodec([0x02, 0x21, 0x4c, 0x18], SizedCodec.Through(packed => new Lz4LegacyStream(packed))),
+        new SizedCodec([0x28, 0xb5, 0x2f, 0xfd], SizedCodec.Through(packed => new DecompressionStream(packed))),
     ];
+
+    private static BZip2Stream OpenBzip2(Stream packed) =>
+        BZip2Stream.Create(packed, CompressionMode.Decompress, decompressConcatenated: false, leaveOpen: false);
 
     // The .lzma format: properties, the size of the contents or -1, then the stream.
     private static LzmaStream OpenLzma(Stream packed)

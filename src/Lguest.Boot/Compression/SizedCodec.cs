@@ -7,47 +7,55 @@ namespace Lguest.Boot.Compression;
 /// payload (size_append in scripts/Makefile.lib).
 /// </summary>
 /// <param name="magic">What begins a payload.</param>
-/// <param name="open">Makes a stream of the contents.</param>
-internal sealed class SizedCodec(byte[] magic, Func<Stream, Stream> open) : IPayloadCodec
+/// <param name="unpack">Unpacks one, given how many bytes come out of it; what it throws says that the payload is bad.</param>
+internal sealed class SizedCodec(byte[] magic, Func<byte[], int, MemoryStream> unpack) : IPayloadCodec
 {
     /// <inheritdoc />
     public ReadOnlySpan<byte> Magic => magic;
 
+    /// <summary>Unpacks by a stream of a library's.</summary>
+    /// <param name="open">Makes a stream of the contents.</param>
+    public static Func<byte[], int, MemoryStream> Through(Func<Stream, Stream> open) => (packed, size) =>
+    {
+        var contents = new MemoryStream(size);
+        using Stream from = open(new MemoryStream(packed));
+        CopyAtMost(from, contents, size);
+        return contents.Length == size
+            ? contents
+            : throw new InvalidDataException($"it unpacks to {contents.Length} bytes instead of {size}");
+    };
+
     /// <inheritdoc />
     public MemoryStream? Unpack(Stream payload, long limit)
     {
-        byte[] packed = new byte[payload.Length - payload.Position];
-        payload.ReadExactly(packed);
-        if (packed.Length < magic.Length + sizeof(uint))
+        long length = payload.Length - payload.Position - sizeof(uint);
+        if (length < magic.Length)
         {
             throw new InvalidDataException("it ends too early");
         }
 
-        int end = packed.Length - sizeof(uint);
-        uint size = BinaryPrimitives.ReadUInt32LittleEndian(packed.AsSpan(end));
-        if (size > limit)
+        byte[] packed = new byte[length];
+        payload.ReadExactly(packed);
+        Span<byte> size = stackalloc byte[sizeof(uint)];
+        payload.ReadExactly(size);
+        uint unpackedSize = BinaryPrimitives.ReadUInt32LittleEndian(size);
+        if (unpackedSize > limit)
         {
             return null;
         }
 
-        var contents = new MemoryStream((int)size);
         try
         {
-            using Stream from = open(new MemoryStream(packed, 0, end));
-            CopyAtMost(from, contents, size);
+            return unpack(packed, (int)unpackedSize);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e) when (e is not (OutOfMemoryException or InvalidDataException))
         {
             // Each library has its own exceptions for bad input, and some throw what they stumble over.
             throw new InvalidDataException(e.Message, e);
         }
-
-        return contents.Length == size
-            ? contents
-            : throw new InvalidDataException($"it unpacks to {contents.Length} bytes instead of {size}");
     }
 
-    private static void CopyAtMost(Stream from, MemoryStream to, uint size)
+    private static void CopyAtMost(Stream from, MemoryStream to, int size)
     {
         byte[] buffer = new byte[64 * 1024];
         int read;
