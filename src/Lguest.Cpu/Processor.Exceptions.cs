@@ -84,7 +84,7 @@ public sealed unsafe partial class Processor
     /// <summary>A fault while delivering: a double fault, a triple fault, or just the next one (SDM 3A, table 6-5).</summary>
     private StopReason? EscalateAndDeliver(in ExceptionInfo first, in PendingException second, bool inNewTask)
     {
-        if (second.Vector == Fault.PolicyViolation)
+        if (second.Vector == PendingException.PolicyViolation)
         {
             return StopReason.PageTableViolation;
         }

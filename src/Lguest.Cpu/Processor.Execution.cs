@@ -242,7 +242,7 @@ public sealed unsafe partial class Processor
         }
 
         byte* host = MemoryAccess.Translate(
-            s, linear, AccessKind.Execute, user, out uint physical, out PendingException fault);
+            s, linear, AccessKind.Execute, user, out ulong physical, out PendingException fault);
         if (host == null)
         {
             RaiseFetchFault(fault);
@@ -258,7 +258,8 @@ public sealed unsafe partial class Processor
 
         uint nextPage = (linear & ~PhysicalMemory.PageOffsetMask) + PhysicalMemory.PageSize;
         var second = new SecondPageSource(s, nextPage, user);
-        CodeBlock* block = Blocks.GetOrBuild(physical, host, s->Mode, ref second);
+        CodeBlock* block = Blocks.GetOrBuild(
+            (uint)(physical >> PhysicalMemory.PageShift), linear & PhysicalMemory.PageOffsetMask, host, s->Mode, ref second);
         if (block == null)
         {
             RaiseFetchFault(second.Fault);
@@ -302,7 +303,7 @@ public sealed unsafe partial class Processor
         s->Exception = fault;
         s->Exception.Origin = ExceptionOrigin.Fault;
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = fault.Vector == Fault.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = fault.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
     }
 

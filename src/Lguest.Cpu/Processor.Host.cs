@@ -132,7 +132,7 @@ public sealed unsafe partial class Processor
     public void FlushTlbBelow(uint linear) => Translation.FlushBelow(linear);
 
     /// <summary>Translates without any effect: for messages and debuggers.</summary>
-    public bool TryTranslate(uint linear, out uint physical) => PageWalker.TryPeek(this, linear, out physical);
+    public bool TryTranslate(uint linear, out ulong physical) => PageWalker.TryPeek(this, linear, out physical);
 
     /// <summary>Reads linear memory as the processor does for itself (at supervisor privilege).</summary>
     /// <param name="linear">The first byte.</param>

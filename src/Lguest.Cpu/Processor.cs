@@ -25,13 +25,15 @@ public sealed unsafe partial class Processor : IDisposable
     public Processor(PhysicalMemory memory)
     {
         Memory = memory;
-        _state = (ProcessorState*)NativeMemory.AlignedAlloc((nuint)sizeof(ProcessorState), 64);
-        NativeMemory.Clear(_state, (nuint)sizeof(ProcessorState));
+        _state = (ProcessorState*)NativeMemory.AlignedAlloc(
+            (nuint)(TranslationBuffer.StateOffset + TranslationBuffer.Bytes), PhysicalMemory.PageSize);
+        NativeMemory.Clear(_state, TranslationBuffer.StateOffset);
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _state->Owner = GCHandle.ToIntPtr(_self);
         Translation = new TranslationBuffer(_state);
         Blocks = new BlockCache(this, _state);
-        memory.Attach(Blocks);
+        memory.Code.Add(Blocks);
+        memory.Code.Watch(Translation);
         Reset();
     }
 
@@ -113,7 +115,8 @@ public sealed unsafe partial class Processor : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        Memory.Detach();
+        Memory.Code.Watch(null);
+        Memory.Code.Remove(Blocks);
         Blocks.Dispose();
         Translation.Dispose();
         if (_self.IsAllocated)

@@ -6,7 +6,7 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Interpreter;
 
 /// <summary>
-/// How an operation gets from its operand to memory, as a type. Each answers as <see cref="MemoryAccess"/>
+/// How an operation gets from its operand to memory, as a type. Each answers as <see cref="OperandAccess"/>
 /// does: a host address, or null once the fault is raised.
 /// </summary>
 internal unsafe interface IAddressing
@@ -16,6 +16,9 @@ internal unsafe interface IAddressing
 
     /// <summary>Host address to write the memory operand through, or null.</summary>
     static abstract byte* Write(ProcessorState* s, Operation* op, uint size);
+
+    /// <summary>Host address to read the memory operand from and to write it through, or null.</summary>
+    static abstract byte* Modify(ProcessorState* s, Operation* op, uint size);
 
     /// <summary>As <see cref="Read"/>, but #GP(0) unless the linear address is a multiple of the size.</summary>
     static abstract byte* ReadAligned(ProcessorState* s, Operation* op, uint size);
@@ -29,6 +32,9 @@ internal unsafe interface IAddressing
     /// <summary>Host address to write at an offset in a segment, or null.</summary>
     static abstract byte* WriteAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size);
 
+    /// <summary>Host address to read and then write at an offset in a segment, or null.</summary>
+    static abstract byte* ModifyAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size);
+
     /// <summary>Bits of ESP that the stack uses.</summary>
     static abstract uint StackMask(ProcessorState* s);
 }
@@ -41,18 +47,22 @@ internal readonly unsafe struct FlatAddressing : IAddressing
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Read(ProcessorState* s, Operation* op, uint size) =>
-        MemoryAccess.Read(s, op, EffectiveAddress.Of32(s, op), size);
+        OperandAccess.Read(s, op, EffectiveAddress.Of32(s, op), size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Write(ProcessorState* s, Operation* op, uint size) =>
-        MemoryAccess.Write(s, op, EffectiveAddress.Of32(s, op), size);
+        OperandAccess.Write(s, op, EffectiveAddress.Of32(s, op), size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Modify(ProcessorState* s, Operation* op, uint size) =>
+        OperandAccess.Modify(s, op, EffectiveAddress.Of32(s, op), size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* ReadAligned(ProcessorState* s, Operation* op, uint size)
     {
         uint linear = EffectiveAddress.Of32(s, op);
         return (linear & (size - 1)) == 0
-            ? MemoryAccess.Read(s, op, linear, size)
+            ? OperandAccess.Read(s, op, linear, size)
             : (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection);
     }
 
@@ -61,17 +71,21 @@ internal readonly unsafe struct FlatAddressing : IAddressing
     {
         uint linear = EffectiveAddress.Of32(s, op);
         return (linear & (size - 1)) == 0
-            ? MemoryAccess.Write(s, op, linear, size)
+            ? OperandAccess.Write(s, op, linear, size)
             : (byte*)Fault.Raise(s, op, ExceptionVector.GeneralProtection);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* ReadAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size) =>
-        MemoryAccess.Read(s, op, offset, size);
+        OperandAccess.Read(s, op, offset, size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* WriteAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size) =>
-        MemoryAccess.Write(s, op, offset, size);
+        OperandAccess.Write(s, op, offset, size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* ModifyAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size) =>
+        OperandAccess.Modify(s, op, offset, size);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint StackMask(ProcessorState* s) => uint.MaxValue;
@@ -85,6 +99,9 @@ internal readonly unsafe struct SegmentedAddressing : IAddressing
 
     public static byte* Write(ProcessorState* s, Operation* op, uint size) =>
         WriteAt(s, op, op->Segment, EffectiveAddress.Of(s, op), size);
+
+    public static byte* Modify(ProcessorState* s, Operation* op, uint size) =>
+        ModifyAt(s, op, op->Segment, EffectiveAddress.Of(s, op), size);
 
     public static byte* ReadAligned(ProcessorState* s, Operation* op, uint size) =>
         SegmentCheck.IsReadable(s->Segment(op->Segment), EffectiveAddress.Of(s, op), size) && !IsAligned(s, op, size)
@@ -100,7 +117,7 @@ internal readonly unsafe struct SegmentedAddressing : IAddressing
     {
         ref SegmentRegister register = ref s->Segment(segment);
         return SegmentCheck.IsReadable(register, offset, size)
-            ? MemoryAccess.Read(s, op, register.Base + offset, size)
+            ? OperandAccess.Read(s, op, register.Base + offset, size)
             : (byte*)SegmentCheck.Raise(s, op, segment);
     }
 
@@ -108,7 +125,15 @@ internal readonly unsafe struct SegmentedAddressing : IAddressing
     {
         ref SegmentRegister register = ref s->Segment(segment);
         return SegmentCheck.IsWritable(register, offset, size)
-            ? MemoryAccess.Write(s, op, register.Base + offset, size)
+            ? OperandAccess.Write(s, op, register.Base + offset, size)
+            : (byte*)SegmentCheck.Raise(s, op, segment);
+    }
+
+    public static byte* ModifyAt(ProcessorState* s, Operation* op, int segment, uint offset, uint size)
+    {
+        ref SegmentRegister register = ref s->Segment(segment);
+        return SegmentCheck.IsWritable(register, offset, size)
+            ? OperandAccess.Modify(s, op, register.Base + offset, size)
             : (byte*)SegmentCheck.Raise(s, op, segment);
     }
 

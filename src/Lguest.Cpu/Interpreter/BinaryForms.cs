@@ -78,7 +78,7 @@ internal static unsafe class BinaryForms<TOperation, TSize, TAddressing>
     private static Operation* Memory(ProcessorState* s, Operation* op, uint source)
     {
         byte* destination = TOperation.WritesDestination
-            ? TAddressing.Write(s, op, TSize.Bytes)
+            ? TAddressing.Modify(s, op, TSize.Bytes)
             : TAddressing.Read(s, op, TSize.Bytes);
         if (destination == null)
         {

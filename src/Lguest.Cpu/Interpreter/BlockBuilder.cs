@@ -28,12 +28,12 @@ internal sealed unsafe class BlockBuilder
     }
 
     /// <summary>Builds a block in place. False when fetching its first instruction faults.</summary>
-    public bool Build(CodeBlock* block, uint physical, byte* host, ExecutionMode mode, ref SecondPageSource second)
+    public bool Build(CodeBlock* block, uint page, uint offset, byte* host, ExecutionMode mode, ref SecondPageSource second)
     {
         Decoder decoder = (mode & ExecutionMode.Code32) != 0 ? _decoder32 : _decoder16;
-        uint inPage = PhysicalMemory.PageSize - (physical & PhysicalMemory.PageOffsetMask);
+        uint inPage = PhysicalMemory.PageSize - offset;
         Operation* operations = CodeBlock.Operations(block);
-        *block = new CodeBlock { Physical = physical, Mode = mode, SecondPage = CodeBlock.NoPage };
+        *block = new CodeBlock { Page = page, Offset = offset, Mode = mode, SecondPage = CodeBlock.NoPage };
         int count = 0;
         decoder.IP = 0;
         _bytes.Reset(host, (int)inPage);

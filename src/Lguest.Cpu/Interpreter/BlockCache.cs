@@ -9,12 +9,11 @@ namespace Lguest.Cpu.Interpreter;
 /// so that whoever still points at it, or is inside it, notices at the next instruction. Its room is taken back when
 /// the whole cache is dropped.
 /// </summary>
-internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
+internal sealed unsafe class BlockCache : ICodeCache, IDisposable
 {
     private const int BucketCount = 1 << 15;
     private const int ChunkSize = 1 << 20;
     private const int MaxChunks = 48;
-    private const int LineShift = 6;
 
     private readonly Processor _processor;
     private readonly ProcessorState* _state;
@@ -37,17 +36,18 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     }
 
     /// <summary>The block for code at a physical address, decoded if need be.</summary>
-    /// <param name="physical">Physical address of the first byte.</param>
-    /// <param name="host">Host address of the same.</param>
+    /// <param name="page">Physical page of the first byte.</param>
+    /// <param name="offset">Its offset in that page.</param>
+    /// <param name="host">Its host address.</param>
     /// <param name="mode">What the block may rely on.</param>
     /// <param name="second">Host address of the next linear page, or null; asked for only when an instruction reaches it.</param>
-    public CodeBlock* GetOrBuild(uint physical, byte* host, ExecutionMode mode, ref SecondPageSource second)
+    public CodeBlock* GetOrBuild(uint page, uint offset, byte* host, ExecutionMode mode, ref SecondPageSource second)
     {
-        CodeBlock** bucket = Bucket(physical, mode);
+        CodeBlock** bucket = Bucket(page, offset, mode);
         for (CodeBlock* block = *bucket; block != null; block = block->NextInBucket)
         {
-            if (block->Physical == physical && block->Mode == mode
-                && (block->SecondPage == CodeBlock.NoPage || (second.TryGet(out _, out uint page) && page == block->SecondPage)))
+            if (block->Page == page && block->Offset == offset && block->Mode == mode
+                && (block->SecondPage == CodeBlock.NoPage || (second.TryGet(out _, out uint next) && next == block->SecondPage)))
             {
                 return block;
             }
@@ -61,11 +61,11 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         if (_end - _free < BlockBuilder.MaxBytes && !AddChunk())
         {
             Clear();
-            bucket = Bucket(physical, mode);
+            bucket = Bucket(page, offset, mode);
         }
 
         var built = (CodeBlock*)_free;
-        if (!_builder.Build(built, physical, host, mode, ref second))
+        if (!_builder.Build(built, page, offset, host, mode, ref second))
         {
             return null;
         }
@@ -75,18 +75,18 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         _free = (byte*)(((nuint)_free + 63) & ~(nuint)63);
         built->NextInBucket = *bucket;
         *bucket = built;
-        CodePage first = Page(physical >> PhysicalMemory.PageShift);
+        CodePage first = Page(page);
         built->NextInPage = first.Blocks;
         first.Blocks = built;
-        first.Lines |= LinesOf(built, physical >> PhysicalMemory.PageShift);
+        _processor.Memory.Code.Note(page, LinesOf(built, page));
 
         // Neither NoPage nor a page beyond all memory can be written.
         if (built->SecondPage < _processor.Memory.Top >> PhysicalMemory.PageShift)
         {
-            CodePage next = Page(built->SecondPage);
-            built->NextInSecondPage = next.Tails;
-            next.Tails = built;
-            next.Lines |= LinesOf(built, built->SecondPage);
+            CodePage tail = Page(built->SecondPage);
+            built->NextInSecondPage = tail.Tails;
+            tail.Tails = built;
+            _processor.Memory.Code.Note(built->SecondPage, LinesOf(built, built->SecondPage));
         }
 
         return built;
@@ -115,67 +115,57 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
     public bool IsPartial(CodeBlock* block) => block == _partial;
 
     /// <inheritdoc />
-    public void OnCodeWritten(uint physical, uint length)
+    public ulong OnCodeWritten(uint page, uint offset, uint length)
     {
-        uint number = physical >> PhysicalMemory.PageShift;
-        CodePage page = _pages[number]!;
-        if ((page.Lines & LineMask(physical, length)) == 0)
-        {
-            return;
-        }
-
-        if (Overlaps(_partial, physical, length))
+        if (Overlaps(_partial, page, offset, length))
         {
             Kill(_partial);
         }
 
+        if (page >= _pages.Length || _pages[page] is not { } code)
+        {
+            return 0;
+        }
+
         ulong lines = 0;
         CodeBlock* blocks = null;
-        for (CodeBlock* block = page.Blocks, next; block != null; block = next)
+        for (CodeBlock* block = code.Blocks, next; block != null; block = next)
         {
             next = block->NextInPage;
-            if (Survives(block, physical, length))
+            if (Survives(block, page, offset, length))
             {
                 block->NextInPage = blocks;
                 blocks = block;
-                lines |= LinesOf(block, number);
+                lines |= LinesOf(block, page);
             }
         }
 
         CodeBlock* tails = null;
-        for (CodeBlock* block = page.Tails, next; block != null; block = next)
+        for (CodeBlock* block = code.Tails, next; block != null; block = next)
         {
             next = block->NextInSecondPage;
-            if (Survives(block, physical, length))
+            if (Survives(block, page, offset, length))
             {
                 block->NextInSecondPage = tails;
                 tails = block;
-                lines |= LinesOf(block, number);
+                lines |= LinesOf(block, page);
             }
         }
 
-        page.Blocks = blocks;
-        page.Tails = tails;
-        page.Lines = lines;
+        code.Blocks = blocks;
+        code.Tails = tails;
         if (lines == 0)
         {
-            _pages[number] = null;
-            _processor.Memory.CodePageFlags[number] = 0;
-            _processor.Translation.UnwatchCodePage(number << PhysicalMemory.PageShift);
+            _pages[page] = null;
         }
+
+        return lines;
     }
 
     /// <summary>Drops every block.</summary>
     public void Clear()
     {
-        for (int number = 0; number < _pages.Length; number++)
-        {
-            if (_pages[number] is not null)
-            {
-                _processor.Memory.CodePageFlags[number] = 0;
-            }
-        }
-
+        _processor.Memory.Code.Clear();
         Array.Clear(_pages);
         NativeMemory.Clear(_buckets, (nuint)(BucketCount * sizeof(CodeBlock*)));
         _chunk = -1;
@@ -198,15 +188,9 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         NativeMemory.AlignedFree(_partial);
     }
 
-    private static bool Overlaps(CodeBlock* block, uint physical, uint length)
-    {
-        uint inFirst = block->SecondPage == CodeBlock.NoPage
-            ? block->Length
-            : PhysicalMemory.PageSize - (block->Physical & PhysicalMemory.PageOffsetMask);
-        return Intersects(block->Physical, inFirst, physical, length)
-            || (block->SecondPage != CodeBlock.NoPage
-                && Intersects(block->SecondPage << PhysicalMemory.PageShift, block->Length - inFirst, physical, length));
-    }
+    private static bool Overlaps(CodeBlock* block, uint page, uint offset, uint length) =>
+        (block->Page == page && Intersects(block->Offset, block->LengthInPage, offset, length))
+        || (block->SecondPage == page && Intersects(0, block->Length - block->LengthInPage, offset, length));
 
     private static bool Intersects(uint a, uint aLength, uint b, uint bLength) => a < b + bLength && b < a + aLength;
 
@@ -221,49 +205,25 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         }
     }
 
-    /// <summary>The 64-byte lines that some bytes of one page lie in, a bit each.</summary>
-    private static ulong LineMask(uint physical, uint length)
-    {
-        int first = (int)(physical & PhysicalMemory.PageOffsetMask) >> LineShift;
-        int last = (int)((physical + length - 1) & PhysicalMemory.PageOffsetMask) >> LineShift;
-        return (ulong.MaxValue >> (63 - last)) & (ulong.MaxValue << first);
-    }
-
     private static ulong LinesOf(CodeBlock* block, uint page)
     {
-        if (block->SecondPage == CodeBlock.NoPage)
-        {
-            return LineMask(block->Physical, block->Length);
-        }
-
-        uint inFirst = PhysicalMemory.PageSize - (block->Physical & PhysicalMemory.PageOffsetMask);
-        ulong lines = 0;
-        if (page == block->Physical >> PhysicalMemory.PageShift)
-        {
-            lines |= LineMask(block->Physical, inFirst);
-        }
-
-        if (page == block->SecondPage)
-        {
-            lines |= LineMask(0, block->Length - inFirst);
-        }
-
-        return lines;
+        ulong lines = block->Page == page ? CodePages.Lines(block->Offset, block->LengthInPage) : 0;
+        return block->SecondPage == page ? lines | CodePages.Lines(0, block->Length - block->LengthInPage) : lines;
     }
 
-    private bool Survives(CodeBlock* block, uint physical, uint length)
+    private bool Survives(CodeBlock* block, uint page, uint offset, uint length)
     {
         if (!block->IsAlive)
         {
             return false;
         }
 
-        if (!Overlaps(block, physical, length))
+        if (!Overlaps(block, page, offset, length))
         {
             return true;
         }
 
-        CodeBlock** link = Bucket(block->Physical, block->Mode);
+        CodeBlock** link = Bucket(block->Page, block->Offset, block->Mode);
         while (*link != block)
         {
             link = &(*link)->NextInBucket;
@@ -275,9 +235,9 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         return false;
     }
 
-    private CodeBlock** Bucket(uint physical, ExecutionMode mode)
+    private CodeBlock** Bucket(uint page, uint offset, ExecutionMode mode)
     {
-        uint hash = ((physical * 0x9e3779b1u) >> 8) + (uint)mode;
+        uint hash = ((((page << PhysicalMemory.PageShift) | offset) * 0x9e3779b1u) >> 8) + (uint)mode;
         return _buckets + (hash & (BucketCount - 1));
     }
 
@@ -292,8 +252,6 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
         {
             page = new CodePage();
             _pages[number] = page;
-            _processor.Memory.CodePageFlags[number] = 1;
-            _processor.Translation.WatchCodePage(number << PhysicalMemory.PageShift);
         }
 
         return page;
@@ -326,8 +284,5 @@ internal sealed unsafe class BlockCache : IWriteObserver, IDisposable
 
         /// <summary>Blocks that start on another page and end here.</summary>
         public CodeBlock* Tails;
-
-        /// <summary>The 64-byte lines with code in them.</summary>
-        public ulong Lines;
     }
 }

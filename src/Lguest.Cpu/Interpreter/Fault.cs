@@ -6,9 +6,6 @@ namespace Lguest.Cpu.Interpreter;
 /// <summary>How an operation that can't complete leaves the engine: it raises, and returns the null it gets.</summary>
 internal static unsafe class Fault
 {
-    /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
-    public const int PolicyViolation = -1;
-
     /// <summary>Raises a fault of the instruction that <paramref name="op"/> belongs to.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operation* Raise(ProcessorState* s, Operation* op, int vector, uint errorCode = 0)
@@ -23,11 +20,17 @@ internal static unsafe class Fault
     public static Operation* Raise(ProcessorState* s, Operation* op, in PendingException exception)
     {
         s->Exception = exception;
+        return RaiseDescribed(s, op);
+    }
+
+    /// <summary>Raises the fault that <see cref="ProcessorState.Exception"/> describes.</summary>
+    public static Operation* RaiseDescribed(ProcessorState* s, Operation* op)
+    {
         s->Exception.Origin = ExceptionOrigin.Fault;
         s->PendingDebug = 0;
         BlockExit.BeforeInstruction(s, op);
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = exception.Vector == PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = s->Exception.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Memory;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Interpreter;
@@ -79,8 +80,8 @@ internal unsafe struct CodeBlock
     /// <summary>Instructions in the block.</summary>
     public int InstructionCount;
 
-    /// <summary>Physical address of the first byte.</summary>
-    public uint Physical;
+    /// <summary>Physical page of the first byte, and its offset there.</summary>
+    public uint Page, Offset;
 
     /// <summary>Bytes of code.</summary>
     public uint Length;
@@ -105,6 +106,9 @@ internal unsafe struct CodeBlock
 
     /// <summary>Whether the block may be executed.</summary>
     public readonly bool IsAlive => EntryCost != Dead;
+
+    /// <summary>Bytes of code in the first page.</summary>
+    public readonly uint LengthInPage => SecondPage == NoPage ? Length : PhysicalMemory.PageSize - Offset;
 
     /// <summary>The first operation.</summary>
     public static Operation* Operations(CodeBlock* block) => (Operation*)(block + 1);

@@ -25,8 +25,8 @@ internal unsafe ref struct SecondPageSource(ProcessorState* state, uint linear, 
         if (!_tried)
         {
             _tried = true;
-            _host = MemoryAccess.Translate(state, linear, AccessKind.Execute, user, out uint physical, out Fault);
-            _page = physical >> PhysicalMemory.PageShift;
+            _host = MemoryAccess.Translate(state, linear, AccessKind.Execute, user, out ulong physical, out Fault);
+            _page = (uint)(physical >> PhysicalMemory.PageShift);
         }
 
         host = _host;

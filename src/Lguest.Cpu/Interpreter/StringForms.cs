@@ -239,16 +239,16 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryFind(ProcessorState* s, uint linear, uint count, AccessKind kind, out byte* host)
     {
-        TlbEntry* entry = TranslationBuffer.EntryOf(s->Tlb, linear);
+        TlbEntry* entry = TranslationBuffer.EntryOf(s->Tlb, linear, kind);
         host = entry->Addend + linear;
-        return (kind == AccessKind.Write ? entry->WriteTag : entry->ReadTag) == (linear & ~PhysicalMemory.PageOffsetMask)
+        return entry->Tag == (linear & ~PhysicalMemory.PageOffsetMask)
             || TryFindSlowly(s, linear, count, kind, out host);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool TryFindSlowly(ProcessorState* s, uint linear, uint count, AccessKind kind, out byte* host)
     {
-        host = MemoryAccess.Translate(s, linear, kind, s->Cpl == 3, out uint physical, out _);
+        host = MemoryAccess.Translate(s, linear, kind, s->Cpl == 3, out ulong physical, out _);
         if (host == null || host == MemoryAccess.NoMemory)
         {
             return false;
@@ -256,11 +256,7 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
 
         if (kind == AccessKind.Write)
         {
-            PhysicalMemory memory = Processor.From(s).Memory;
-            if (memory.CodePageFlags[physical >> PhysicalMemory.PageShift] != 0)
-            {
-                memory.NotifyWrite(physical, count * TSize.Bytes);
-            }
+            Processor.From(s).Memory.NotifyWrite(physical, count * TSize.Bytes);
         }
 
         return true;

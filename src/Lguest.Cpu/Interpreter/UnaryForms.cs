@@ -33,7 +33,7 @@ internal static unsafe class UnaryForms<TOperation, TSize, TAddressing>
 {
     public static Operation* Memory(ProcessorState* s, Operation* op)
     {
-        byte* operand = TAddressing.Write(s, op, TSize.Bytes);
+        byte* operand = TAddressing.Modify(s, op, TSize.Bytes);
         if (operand == null)
         {
             return null;

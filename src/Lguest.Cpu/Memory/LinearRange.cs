@@ -10,8 +10,8 @@ internal unsafe ref struct LinearRange
 {
     private byte* _first;
     private byte* _second;
-    private uint _firstPhysical;
-    private uint _secondPhysical;
+    private ulong _firstPhysical;
+    private ulong _secondPhysical;
     private uint _firstLength;
     private uint _length;
 

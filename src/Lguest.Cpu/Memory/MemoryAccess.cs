@@ -1,43 +1,91 @@
 using System.Runtime.CompilerServices;
-using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Memory;
 
 /// <summary>
-/// How operations reach memory by linear address. Each function answers with a host address to read
-/// or write through, or null after it has raised the fault; the caller then just returns null.
+/// How the processor reaches memory by linear address when the one compare of the fast path has failed. Both engines come here.
 /// </summary>
 /// <remarks>
-/// The fast path is one compare: the tag of the entry for the first byte against the page of the last,
-/// which differ when there is no translation, when a slow bit is set, and when the access leaves its
-/// page. An access that leaves its page goes through <see cref="ProcessorState.Scratch"/>; whoever writes
-/// calls <see cref="Complete"/> afterwards. Nothing can fail after the address has been given.
+/// An access that leaves its page, or that a device answers, goes through <see cref="ProcessorState.Scratch"/>; whoever writes
+/// calls <see cref="Complete"/> afterwards. Nothing can fail after the address has been given. A fault is described in
+/// <see cref="ProcessorState.Exception"/>; who knows the instruction raises it.
 /// </remarks>
 internal static unsafe class MemoryAccess
 {
-    /// <summary>Host address to read <paramref name="size"/> bytes (16 at most) from, or null.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Read(ProcessorState* s, Operation* op, uint linear, uint size)
-    {
-        TlbEntry* entry = TranslationBuffer.EntryOf(s->Tlb, linear);
-        return entry->ReadTag == ((linear + size - 1) & ~PhysicalMemory.PageOffsetMask)
-            ? entry->Addend + linear
-            : SlowAccess(s, op, linear, size, AccessKind.Read);
-    }
+    /// <summary>What <see cref="Translate"/> answers where there is no memory: not an address.</summary>
+    public static byte* NoMemory => (byte*)1;
 
-    /// <summary>
-    /// Host address to write, or to read and then write, <paramref name="size"/> bytes (16 at most), or
-    /// null. The bytes there are the current ones.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Write(ProcessorState* s, Operation* op, uint linear, uint size)
+    /// <summary>Host address for an operand of 16 bytes at most, or null after the fault has been described.</summary>
+    /// <param name="s">The processor's state.</param>
+    /// <param name="linear">The first byte.</param>
+    /// <param name="size">Bytes.</param>
+    /// <param name="kind">
+    /// Read: the bytes there are the operand. Write: they may be anything. Modify: they are the operand, and the caller writes it back.
+    /// </param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static byte* Find(ProcessorState* s, uint linear, uint size, AccessKind kind)
     {
-        TlbEntry* entry = TranslationBuffer.EntryOf(s->Tlb, linear);
-        return entry->WriteTag == ((linear + size - 1) & ~PhysicalMemory.PageOffsetMask)
-            ? entry->Addend + linear
-            : SlowAccess(s, op, linear, size, AccessKind.Write);
+        if (s->ChecksAlignment && IsMisaligned(linear, size))
+        {
+            s->Exception = PendingException.Of(ExceptionVector.AlignmentCheck, 0);
+            return null;
+        }
+
+        bool user = s->Cpl == 3;
+        byte* first = Translate(s, linear, kind, user, out ulong physical, out s->Exception);
+        if (first == null)
+        {
+            return null;
+        }
+
+        uint inPage = PhysicalMemory.PageSize - (linear & PhysicalMemory.PageOffsetMask);
+        byte* second = null;
+        ulong secondPhysical = 0;
+        if (size > inPage)
+        {
+            second = Translate(s, linear + inPage, kind, user, out secondPhysical, out s->Exception);
+            if (second == null)
+            {
+                return null;
+            }
+        }
+
+        if ((s->Breakpoints & Breakpoints.Data) != 0)
+        {
+            s->PendingDebug |= Debug.MatchData(s, linear, size, kind);
+        }
+
+        if (kind != AccessKind.Read)
+        {
+            DropCode(s, first, physical, Math.Min(size, inPage));
+            if (second != null)
+            {
+                DropCode(s, second, secondPhysical, size - inPage);
+            }
+        }
+
+        if (second == null && first != NoMemory)
+        {
+            return first;
+        }
+
+        s->Split = new PendingWrite
+        {
+            First = first,
+            Second = second,
+            FirstPhysical = physical,
+            SecondPhysical = secondPhysical,
+            FirstLength = (int)Math.Min(size, inPage),
+            Length = (int)size,
+        };
+        if (kind != AccessKind.Write)
+        {
+            ReadSplit(s);
+        }
+
+        return (byte*)&s->Scratch;
     }
 
     /// <summary>Finishes a write through <paramref name="host"/>.</summary>
@@ -56,129 +104,40 @@ internal static unsafe class MemoryAccess
     /// </summary>
     /// <param name="s">The processor's state.</param>
     /// <param name="linear">The first byte.</param>
-    /// <param name="kind">Read, write or execute.</param>
+    /// <param name="kind">What the access does.</param>
     /// <param name="user">Checked as CPL 3, or as the processor's own access.</param>
     /// <param name="physical">Physical address of the byte.</param>
-    /// <param name="fault">#PF, or (vector -1) an entry that the page table policy rejects.</param>
+    /// <param name="fault">#PF, or an entry that the page table policy rejects (<see cref="PendingException.PolicyViolation"/>).</param>
     public static byte* Translate(
         ProcessorState* s,
         uint linear,
         AccessKind kind,
         bool user,
-        out uint physical,
+        out ulong physical,
         out PendingException fault)
     {
-        TlbEntry* entry = TranslationBuffer.EntryOf(user ? s->UserTlb : s->SupervisorTlb, linear);
-        uint tag = kind switch
-        {
-            AccessKind.Read => entry->ReadTag,
-            AccessKind.Write => entry->WriteTag,
-            _ => entry->ExecuteTag,
-        };
+        TlbEntry* entry = TranslationBuffer.EntryOf(user ? s->UserTlb : s->SupervisorTlb, linear, kind);
+        TranslationBuffer translation = Processor.From(s).Translation;
         fault = default;
-        const uint KeptBits = TlbEntry.CodePage | TlbEntry.NoMemory;
-        if ((tag & ~KeptBits) != (linear & ~PhysicalMemory.PageOffsetMask))
+        const ulong KeptBits = TlbEntry.CodePage | TlbEntry.NoMemory;
+        if ((entry->Tag & ~KeptBits) != (linear & ~PhysicalMemory.PageOffsetMask)
+            && !Fill(s, translation, linear, kind, user, ref fault))
         {
-            if (!Fill(s, entry, linear, kind, user, ref fault))
-            {
-                physical = 0;
-                return null;
-            }
-
-            tag = entry->ReadTag;
-        }
-
-        physical = entry->Physical | (linear & PhysicalMemory.PageOffsetMask);
-        return (tag & TlbEntry.NoMemory) != 0 ? NoMemory : entry->Addend + linear;
-    }
-
-    /// <summary>What <see cref="Translate"/> answers where there is no memory: not an address.</summary>
-    public static byte* NoMemory => (byte*)1;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static byte* SlowAccess(ProcessorState* s, Operation* op, uint linear, uint size, AccessKind kind)
-    {
-        if (s->ChecksAlignment && IsMisaligned(linear, size))
-        {
-            Fault.Raise(s, op, ExceptionVector.AlignmentCheck);
+            physical = 0;
             return null;
         }
 
-        bool user = s->Cpl == 3;
-        byte* first = Translate(s, linear, kind, user, out uint physical, out PendingException fault);
-        if (first == null)
-        {
-            Fault.Raise(s, op, fault);
-            return null;
-        }
-
-        uint inPage = PhysicalMemory.PageSize - (linear & PhysicalMemory.PageOffsetMask);
-        byte* second = null;
-        uint secondPhysical = 0;
-        if (size > inPage)
-        {
-            second = Translate(s, linear + inPage, kind, user, out secondPhysical, out fault);
-            if (second == null)
-            {
-                Fault.Raise(s, op, fault);
-                return null;
-            }
-        }
-
-        if ((s->Breakpoints & Breakpoints.Data) != 0)
-        {
-            s->PendingDebug |= Debug.MatchData(s, linear, size, kind);
-        }
-
-        if (kind == AccessKind.Write)
-        {
-            DropCode(s, first, physical, Math.Min(size, inPage));
-            if (second != null)
-            {
-                DropCode(s, second, secondPhysical, size - inPage);
-            }
-        }
-
-        if (second == null && first != NoMemory)
-        {
-            return first;
-        }
-
-        s->Split = new PendingWrite
-        {
-            First = first,
-            Second = second,
-            FirstLength = (int)Math.Min(size, inPage),
-            Length = (int)size,
-        };
-        byte* scratch = (byte*)&s->Scratch;
-        for (int i = 0; i < (int)size; i++)
-        {
-            byte* source = i < s->Split.FirstLength ? first : second;
-            int offset = i < s->Split.FirstLength ? i : i - s->Split.FirstLength;
-            scratch[i] = source == NoMemory ? byte.MaxValue : source[offset];
-        }
-
-        return scratch;
+        ulong page = translation.OriginOf(entry)->Page;
+        physical = (page << PhysicalMemory.PageShift) | (linear & PhysicalMemory.PageOffsetMask);
+        return (entry->Tag & TlbEntry.NoMemory) != 0 ? NoMemory : entry->Addend + linear;
     }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void CompleteSplit(ProcessorState* s)
-    {
-        byte* scratch = (byte*)&s->Scratch;
-        for (int i = 0; i < s->Split.Length; i++)
-        {
-            bool inFirst = i < s->Split.FirstLength;
-            byte* target = inFirst ? s->Split.First : s->Split.Second;
-            if (target != NoMemory)
-            {
-                target[inFirst ? i : i - s->Split.FirstLength] = scratch[i];
-            }
-        }
-    }
+    /// <summary>What #AC is about (SDM 3A, table 6-7). Operands that are no power of two are the instruction's own matter.</summary>
+    private static bool IsMisaligned(uint linear, uint size) =>
+        (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
 
     /// <summary>Drops cached code that a store is about to overwrite, this very block's included.</summary>
-    private static void DropCode(ProcessorState* s, byte* host, uint physical, uint length)
+    private static void DropCode(ProcessorState* s, byte* host, ulong physical, uint length)
     {
         if (host != NoMemory)
         {
@@ -186,17 +145,70 @@ internal static unsafe class MemoryAccess
         }
     }
 
-    /// <summary>What #AC is about (SDM 3A, table 6-7). Operands that are no power of two are the instruction's own matter.</summary>
-    private static bool IsMisaligned(uint linear, uint size) =>
-        (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
+    private static void ReadSplit(ProcessorState* s)
+    {
+        var scratch = new Span<byte>(&s->Scratch, s->Split.Length);
+        ReadPiece(s, s->Split.First, s->Split.FirstPhysical, scratch[..s->Split.FirstLength]);
+        ReadPiece(s, s->Split.Second, s->Split.SecondPhysical, scratch[s->Split.FirstLength..]);
+    }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void CompleteSplit(ProcessorState* s)
+    {
+        var scratch = new ReadOnlySpan<byte>(&s->Scratch, s->Split.Length);
+        WritePiece(s, s->Split.First, s->Split.FirstPhysical, scratch[..s->Split.FirstLength]);
+        WritePiece(s, s->Split.Second, s->Split.SecondPhysical, scratch[s->Split.FirstLength..]);
+    }
+
+    private static void ReadPiece(ProcessorState* s, byte* host, ulong physical, Span<byte> to)
+    {
+        if (host != NoMemory)
+        {
+            new ReadOnlySpan<byte>(host, to.Length).CopyTo(to);
+            return;
+        }
+
+        PhysicalMemory memory = Processor.From(s).Memory;
+        for (int size; !to.IsEmpty; to = to[size..], physical += (uint)size)
+        {
+            size = DeviceAccessSize(physical, to.Length);
+            uint value = memory.ReadDevice(physical, size);
+            for (int i = 0; i < size; i++)
+            {
+                to[i] = (byte)(value >> (8 * i));
+            }
+        }
+    }
+
+    private static void WritePiece(ProcessorState* s, byte* host, ulong physical, ReadOnlySpan<byte> from)
+    {
+        if (host != NoMemory)
+        {
+            from.CopyTo(new Span<byte>(host, from.Length));
+            return;
+        }
+
+        PhysicalMemory memory = Processor.From(s).Memory;
+        for (int size; !from.IsEmpty; from = from[size..], physical += (uint)size)
+        {
+            size = DeviceAccessSize(physical, from.Length);
+            uint value = 0;
+            for (int i = 0; i < size; i++)
+            {
+                value |= (uint)from[i] << (8 * i);
+            }
+
+            memory.WriteDevice(physical, size, value);
+        }
+    }
+
+    /// <summary>The largest of 4, 2 and 1 bytes that is aligned and no longer than what is left.</summary>
+    private static int DeviceAccessSize(ulong physical, int left) =>
+        (physical & 3) == 0 && left >= 4 ? 4 : (physical & 1) == 0 && left >= 2 ? 2 : 1;
+
+    /// <summary>Walks the tables and keeps what comes of it: for reading and writing at once where both are allowed.</summary>
     private static bool Fill(
-        ProcessorState* s,
-        TlbEntry* entry,
-        uint linear,
-        AccessKind kind,
-        bool user,
-        ref PendingException fault)
+        ProcessorState* s, TranslationBuffer translation, uint linear, AccessKind kind, bool user, ref PendingException fault)
     {
         Processor processor = Processor.From(s);
         switch (PageWalker.Walk(processor, linear, kind, user, out PageWalk walk))
@@ -207,7 +219,7 @@ internal static unsafe class MemoryAccess
                 fault.Address = linear;
                 return false;
             case WalkResult.PolicyViolation:
-                fault.Vector = Fault.PolicyViolation;
+                fault.Vector = PendingException.PolicyViolation;
                 fault.Address = linear;
                 return false;
             default:
@@ -215,16 +227,23 @@ internal static unsafe class MemoryAccess
         }
 
         uint page = linear & ~PhysicalMemory.PageOffsetMask;
-        byte* host = processor.Memory.HostPage(walk.Physical);
-        uint slow = host == null ? TlbEntry.NoMemory : 0;
-        bool hasCode = host != null && processor.Memory.CodePageFlags[walk.Physical >> PhysicalMemory.PageShift] != 0;
-        entry->ReadTag = page | slow;
-        entry->ExecuteTag = page | slow;
-        entry->WriteTag = walk.WriteReady ? page | slow | (hasCode ? TlbEntry.CodePage : 0) : uint.MaxValue;
-        entry->Physical = walk.Physical;
-        entry->Addend = host - page;
-        entry->Kind = (walk.Global ? TlbEntry.Global : 0) | (walk.Large ? TlbEntry.Large : 0);
-        processor.Translation.HasLargePages |= walk.Large;
+        byte* host = processor.Memory.HostPage(walk.Page);
+        byte* addend = host - page;
+        uint tag = page | (host == null ? TlbEntry.NoMemory : 0);
+        TlbEntry* tables = user ? s->UserTlb : s->SupervisorTlb;
+        if (kind == AccessKind.Execute)
+        {
+            translation.Fill(TranslationBuffer.EntryOf(tables, linear, kind), tag, addend, walk);
+            return true;
+        }
+
+        translation.Fill(TranslationBuffer.ReadEntry(tables, linear), tag, addend, walk);
+        if (walk.WriteReady)
+        {
+            uint code = processor.Memory.Code.Holds(walk.Page) ? TlbEntry.CodePage : 0;
+            translation.Fill(TranslationBuffer.WriteEntry(tables, linear), tag | code, addend, walk);
+        }
+
         return true;
     }
 }

@@ -44,8 +44,16 @@ internal static class PageEntry
 /// <summary>What kind of access a translation is for.</summary>
 internal enum AccessKind
 {
+    /// <summary>A load.</summary>
     Read,
+
+    /// <summary>A store.</summary>
     Write,
+
+    /// <summary>A load and a store of the same bytes.</summary>
+    Modify,
+
+    /// <summary>A fetch of code.</summary>
     Execute,
 }
 
@@ -60,8 +68,8 @@ internal enum WalkResult
 /// <summary>A finished page walk.</summary>
 internal struct PageWalk
 {
-    /// <summary>Physical address of the 4 KiB page.</summary>
-    public uint Physical;
+    /// <summary>Number of the physical 4 KiB page.</summary>
+    public uint Page;
 
     /// <summary>Writes at this privilege would be allowed, and have nothing left to set.</summary>
     public bool WriteReady;
@@ -94,14 +102,15 @@ internal static unsafe class PageWalker
         walk = default;
         if ((s->Cr0 & Cr0.Pg) == 0)
         {
-            walk.Physical = linear & PageEntry.FrameMask;
+            walk.Page = linear >> PhysicalMemory.PageShift;
             walk.WriteReady = true;
             return WalkResult.Ok;
         }
 
+        bool isWrite = kind is AccessKind.Write or AccessKind.Modify;
         processor.Statistics.PageWalks++;
         PhysicalMemory memory = processor.Memory;
-        uint error = (kind == AccessKind.Write ? PageFaultError.Write : 0) | (user ? PageFaultError.User : 0);
+        uint error = (isWrite ? PageFaultError.Write : 0) | (user ? PageFaultError.User : 0);
         uint directoryAddress = (s->Cr3 & PageEntry.FrameMask) + ((linear >> 22) << 2);
         uint directoryEntry = ReadEntry(memory, directoryAddress);
         if ((directoryEntry & PageEntry.Present) == 0)
@@ -118,7 +127,7 @@ internal static unsafe class PageWalker
 
         if (large && (s->Cr4 & Cr4.Pse) != 0)
         {
-            return FinishLarge(processor, linear, kind, user, directoryEntry, directoryAddress, error, ref walk);
+            return FinishLarge(processor, linear, isWrite, user, directoryEntry, directoryAddress, error, ref walk);
         }
 
         uint tableFrame = directoryEntry & PageEntry.FrameMask;
@@ -141,23 +150,23 @@ internal static unsafe class PageWalker
         }
 
         uint rights = directoryEntry & tableEntry;
-        if (!IsAllowed(s, rights, kind, user, out bool writable))
+        if (!IsAllowed(s, rights, isWrite, user, out bool writable))
         {
             walk.Error = error | PageFaultError.Protection;
             return WalkResult.PageFault;
         }
 
         SetBits(memory, directoryAddress, directoryEntry, PageEntry.Accessed);
-        uint wanted = kind == AccessKind.Write ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
+        uint wanted = isWrite ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
         SetBits(memory, tableAddress, tableEntry, wanted);
-        walk.Physical = tableEntry & PageEntry.FrameMask;
+        walk.Page = tableEntry >> PhysicalMemory.PageShift;
         walk.WriteReady = writable && ((tableEntry | wanted) & PageEntry.Dirty) != 0;
         walk.Global = (s->Cr4 & Cr4.Pge) != 0 && (tableEntry & PageEntry.Global) != 0;
         return WalkResult.Ok;
     }
 
     /// <summary>Translates without setting bits or checking rights: for messages and debuggers.</summary>
-    public static bool TryPeek(Processor processor, uint linear, out uint physical)
+    public static bool TryPeek(Processor processor, uint linear, out ulong physical)
     {
         ProcessorState* s = processor.StatePointer;
         physical = linear;
@@ -187,7 +196,7 @@ internal static unsafe class PageWalker
     private static WalkResult FinishLarge(
         Processor processor,
         uint linear,
-        AccessKind kind,
+        bool isWrite,
         bool user,
         uint entry,
         uint entryAddress,
@@ -208,30 +217,30 @@ internal static unsafe class PageWalker
             return Reject(processor, linear, entry, entryAddress, isDirectory: true);
         }
 
-        if (!IsAllowed(s, entry, kind, user, out bool writable))
+        if (!IsAllowed(s, entry, isWrite, user, out bool writable))
         {
             walk.Error = error | PageFaultError.Protection;
             return WalkResult.PageFault;
         }
 
-        uint wanted = kind == AccessKind.Write ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
+        uint wanted = isWrite ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
         SetBits(processor.Memory, entryAddress, entry, wanted);
-        walk.Physical = frame;
+        walk.Page = frame >> PhysicalMemory.PageShift;
         walk.WriteReady = writable && ((entry | wanted) & PageEntry.Dirty) != 0;
         walk.Global = (s->Cr4 & Cr4.Pge) != 0 && (entry & PageEntry.Global) != 0;
         return WalkResult.Ok;
     }
 
     /// <summary>SDM 3A, 4.6.1: the U and W bits of all levels, and CR0.WP.</summary>
-    private static bool IsAllowed(ProcessorState* s, uint rights, AccessKind kind, bool user, out bool writable)
+    private static bool IsAllowed(ProcessorState* s, uint rights, bool isWrite, bool user, out bool writable)
     {
         writable = (rights & PageEntry.Writable) != 0 || (!user && (s->Cr0 & Cr0.Wp) == 0);
-        return (!user || (rights & PageEntry.User) != 0) && (kind != AccessKind.Write || writable);
+        return (!user || (rights & PageEntry.User) != 0) && (!isWrite || writable);
     }
 
     private static bool IsRejected(Processor processor, uint frame) =>
         (processor.PageTablePolicy & PageTablePolicy.RejectFramesOutsideMemory) != 0
-        && processor.Memory.HostPage(frame) == null;
+        && processor.Memory.HostPage(frame >> PhysicalMemory.PageShift) == null;
 
     private static WalkResult Reject(Processor processor, uint linear, uint entry, uint entryAddress, bool isDirectory)
     {
@@ -241,7 +250,7 @@ internal static unsafe class PageWalker
 
     private static uint ReadEntry(PhysicalMemory memory, uint address)
     {
-        byte* host = memory.HostPage(address & PageEntry.FrameMask);
+        byte* host = memory.HostPage(address >> PhysicalMemory.PageShift);
         return host == null ? 0 : *(uint*)(host + (address & PhysicalMemory.PageOffsetMask));
     }
 
@@ -252,7 +261,7 @@ internal static unsafe class PageWalker
             return;
         }
 
-        byte* host = memory.HostPage(address & PageEntry.FrameMask);
+        byte* host = memory.HostPage(address >> PhysicalMemory.PageShift);
         *(uint*)(host + (address & PhysicalMemory.PageOffsetMask)) = entry | bits;
         memory.NotifyWrite(address, sizeof(uint));
     }

@@ -1,12 +1,11 @@
 using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
-using Lguest.Cpu.Instructions.Integer;
 
 namespace Lguest.Cpu.Memory;
 
 /// <summary>
-/// Physical memory: a short list of regions. RAM is one mapping in the host's memory each, and its
-/// pages cost nothing until they are touched.
+/// Physical memory: a short list of regions. A region is RAM, memory that somebody else has mapped, or a device's
+/// registers. RAM is one mapping in the host's memory each, and its pages cost nothing until they are touched.
 /// </summary>
 /// <remarks>
 /// Whoever writes here without the processor must go through <see cref="Write"/>, or call
@@ -20,52 +19,63 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <summary>Bits of an address within its page.</summary>
     public const uint PageOffsetMask = PageSize - 1;
 
+    /// <summary>Bits of a physical address: 64 GiB (SDM 3A, 4.1.4).</summary>
+    public const int AddressBits = 36;
+
     internal const int PageShift = 12;
 
     private readonly List<Region> _regions = [];
-    private byte* _codePageFlags;
-    private nuint _codePageCount;
-    private IWriteObserver? _observer;
 
     /// <summary>End of the last region that holds memory: 0 when there is none.</summary>
     public ulong Top { get; private set; }
 
-    /// <summary>One byte a page below <see cref="Top"/>: not zero while decoded code from it is cached.</summary>
-    internal byte* CodePageFlags => _codePageFlags;
+    /// <summary>The pages from which code is cached.</summary>
+    internal CodePages Code { get; } = new();
 
     /// <summary>Adds RAM, all zero.</summary>
     /// <param name="address">Physical, a multiple of 4096.</param>
     /// <param name="length">Bytes, a multiple of 4096, not 0.</param>
-    /// <exception cref="ArgumentException">Not page-aligned, past 4 GiB, or overlapping another region.</exception>
-    public void AddRam(uint address, uint length)
+    /// <exception cref="ArgumentException">Not page-aligned, past 64 GiB, or overlapping another region.</exception>
+    public void AddRam(ulong address, ulong length)
     {
         CheckPlacement(address, length);
 
         // An anonymous mapping by name of nothing: on Linux a memfd, so that it can be mapped once more.
-        var file = MemoryMappedFile.CreateNew(null, length);
-        var view = file.CreateViewAccessor(0, length);
+        var file = MemoryMappedFile.CreateNew(null, (long)length);
+        var view = file.CreateViewAccessor(0, (long)length);
         byte* host = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref host);
-        AddRegion(new Region(address, length, host, file, view));
+        AddMemory(new Region(address, length) { Host = host, File = file, View = view });
     }
 
     /// <summary>Adds memory that the caller has mapped, for example from a file shared with other processes.</summary>
     /// <param name="address">Physical, a multiple of 4096.</param>
     /// <param name="hostAddress">Where the mapping is in this process; it must outlive this object.</param>
     /// <param name="length">Bytes, a multiple of 4096, not 0.</param>
-    /// <exception cref="ArgumentException">Not page-aligned, past 4 GiB, or overlapping another region.</exception>
-    public void AddShared(uint address, nint hostAddress, uint length)
+    /// <exception cref="ArgumentException">Not page-aligned, past 64 GiB, or overlapping another region.</exception>
+    public void AddShared(ulong address, nint hostAddress, ulong length)
     {
         CheckPlacement(address, length);
-        AddRegion(new Region(address, length, (byte*)hostAddress, null, null));
+        AddMemory(new Region(address, length) { Host = (byte*)hostAddress });
+    }
+
+    /// <summary>Adds a device's registers. They aren't memory: no code is fetched from them, and no table is read there.</summary>
+    /// <param name="address">Physical, a multiple of 4096.</param>
+    /// <param name="length">Bytes, a multiple of 4096, not 0.</param>
+    /// <param name="device">Answers every load and store in the region.</param>
+    /// <exception cref="ArgumentException">Not page-aligned, past 64 GiB, or overlapping another region.</exception>
+    public void AddDevice(ulong address, ulong length, IMemoryMappedDevice device)
+    {
+        CheckPlacement(address, length);
+        _regions.Add(new Region(address, length) { Device = device });
     }
 
     /// <summary>Whether all of a range is memory (in one region).</summary>
-    public bool Contains(uint address, ulong length) => Find(address, length) is not null;
+    public bool Contains(ulong address, ulong length) => Find(address, length) is not null;
 
     /// <summary>A window on memory. Whoever writes through it calls <see cref="NotifyWrite"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Some of the range isn't memory.</exception>
-    public Span<byte> Span(uint address, uint length)
+    public Span<byte> Span(ulong address, uint length)
     {
         Region region = Find(address, length)
             ?? throw new ArgumentOutOfRangeException(nameof(address), $"0x{address:x8} + {length} isn't all memory.");
@@ -74,29 +84,27 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     /// <summary>Writes, and drops code that was decoded from what is overwritten.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Some of the range isn't memory.</exception>
-    public void Write(uint address, ReadOnlySpan<byte> data)
+    public void Write(ulong address, ReadOnlySpan<byte> data)
     {
         data.CopyTo(Span(address, (uint)data.Length));
         NotifyWrite(address, (uint)data.Length);
     }
 
     /// <summary>Drops code that was decoded from a range that has just been written.</summary>
-    public void NotifyWrite(uint address, uint length)
+    public void NotifyWrite(ulong address, uint length)
     {
-        if (length == 0 || _observer is null)
+        while (length != 0)
         {
-            return;
-        }
-
-        uint last = (address + length - 1) >> PageShift;
-        for (uint page = address >> PageShift; page <= last && page < _codePageCount; page++)
-        {
-            if (_codePageFlags[page] != 0)
+            uint offset = (uint)address & PageOffsetMask;
+            uint piece = Math.Min(length, PageSize - offset);
+            uint page = (uint)(address >> PageShift);
+            if (Code.Holds(page))
             {
-                uint start = Math.Max(address, page << PageShift);
-                uint end = (uint)Math.Min((ulong)address + length, ((ulong)page + 1) << PageShift);
-                _observer.OnCodeWritten(start, end - start);
+                Code.OnWritten(page, offset, piece);
             }
+
+            address += piece;
+            length -= piece;
         }
     }
 
@@ -111,35 +119,55 @@ public sealed unsafe class PhysicalMemory : IDisposable
         }
 
         _regions.Clear();
-        NativeMemory.Free(_codePageFlags);
-        _codePageFlags = null;
-        _codePageCount = 0;
+        Code.Dispose();
     }
 
     /// <summary>The host's address of a physical page, or null when no memory is there.</summary>
-    internal byte* HostPage(uint physicalPage)
+    internal byte* HostPage(uint page)
     {
         foreach (Region region in CollectionsMarshal.AsSpan(_regions))
         {
-            uint offset = physicalPage - region.Address;
-            if (physicalPage >= region.Address && offset < region.Length)
+            uint number = page - region.FirstPage;
+            if (number < region.Pages)
             {
-                return region.Host + offset;
+                return region.Host == null ? null : region.Host + ((ulong)number << PageShift);
             }
         }
 
         return null;
     }
 
-    internal void Attach(IWriteObserver observer) => _observer = observer;
+    /// <summary>What answers a load from a physical address that isn't memory: a device, or nothing, which is all ones.</summary>
+    /// <param name="address">The first byte.</param>
+    /// <param name="size">1, 2 or 4 bytes, of which the address is a multiple.</param>
+    internal uint ReadDevice(ulong address, int size) =>
+        DeviceAt(address, out ulong offset) is { } device ? device.Read(offset, size) : uint.MaxValue;
 
-    internal void Detach() => _observer = null;
+    /// <summary>The same for a store; nobody hears of one where nothing is.</summary>
+    internal void WriteDevice(ulong address, int size, uint value) =>
+        DeviceAt(address, out ulong offset)?.Write(offset, size, value);
 
-    private Region? Find(uint address, ulong length)
+    private IMemoryMappedDevice? DeviceAt(ulong address, out ulong offset)
     {
         foreach (Region region in _regions)
         {
-            if (address >= region.Address && address - region.Address + length <= region.Length)
+            offset = address - region.Address;
+            if (offset < region.Length)
+            {
+                return region.Device;
+            }
+        }
+
+        offset = 0;
+        return null;
+    }
+
+    private Region? Find(ulong address, ulong length)
+    {
+        foreach (Region region in _regions)
+        {
+            ulong offset = address - region.Address;
+            if (region.Host != null && offset <= region.Length && length <= region.Length - offset)
             {
                 return region;
             }
@@ -148,55 +176,65 @@ public sealed unsafe class PhysicalMemory : IDisposable
         return null;
     }
 
-    private void CheckPlacement(uint address, uint length)
+    private void CheckPlacement(ulong address, ulong length)
     {
         if ((address & PageOffsetMask) != 0 || (length & PageOffsetMask) != 0 || length == 0)
         {
             throw new ArgumentException($"A region at 0x{address:x8} of 0x{length:x} bytes isn't made of whole pages.");
         }
 
-        if ((ulong)address + length > 1ul << 32)
+        const ulong Limit = 1ul << AddressBits;
+        if (address >= Limit || length > Limit - address)
         {
-            throw new ArgumentException($"A region at 0x{address:x8} of 0x{length:x} bytes ends past 4 GiB.");
+            throw new ArgumentException($"A region at 0x{address:x8} of 0x{length:x} bytes ends past 64 GiB.");
         }
 
-        if (_regions.Exists(r => (ulong)address < (ulong)r.Address + r.Length && (ulong)r.Address < (ulong)address + length))
+        if (_regions.Exists(r => address < r.Address + r.Length && r.Address < address + length))
         {
             throw new ArgumentException($"A region at 0x{address:x8} of 0x{length:x} bytes overlaps another.");
         }
     }
 
-    private void AddRegion(Region region)
+    private void AddMemory(Region region)
     {
         _regions.Add(region);
-        Top = Math.Max(Top, (ulong)region.Address + region.Length);
-        nuint pages = (nuint)(Top >> PageShift);
-        if (pages > _codePageCount)
-        {
-            _codePageFlags = (byte*)NativeMemory.Realloc(_codePageFlags, pages);
-            NativeMemory.Clear(_codePageFlags + _codePageCount, pages - _codePageCount);
-            _codePageCount = pages;
-        }
+        Top = Math.Max(Top, region.Address + region.Length);
+        Code.Grow((uint)(Top >> PageShift));
     }
 
-    private sealed class Region(
-        uint address, uint length, byte* host, MemoryMappedFile? file, MemoryMappedViewAccessor? view)
+    private sealed class Region(ulong address, ulong length)
     {
-        public uint Address => address;
+        public ulong Address => address;
 
-        public uint Length => length;
+        public ulong Length => length;
 
-        public byte* Host => host;
+        public uint FirstPage { get; } = (uint)(address >> PageShift);
 
-        public MemoryMappedFile? File => file;
+        public uint Pages { get; } = (uint)(length >> PageShift);
 
-        public MemoryMappedViewAccessor? View => view;
+        /// <summary>The memory, or null for a device's registers.</summary>
+        public byte* Host { get; init; }
+
+        public MemoryMappedFile? File { get; init; }
+
+        public MemoryMappedViewAccessor? View { get; init; }
+
+        public IMemoryMappedDevice? Device { get; init; }
     }
 }
 
-/// <summary>Hears of writes to pages with cached code.</summary>
-internal interface IWriteObserver
+/// <summary>A device whose registers are in physical memory. The processor's thread calls it.</summary>
+public interface IMemoryMappedDevice
 {
-    /// <summary>Some bytes within one page were, or are about to be, written.</summary>
-    void OnCodeWritten(uint physical, uint length);
+    /// <summary>A load. An access that is wider, or not aligned, is made of several.</summary>
+    /// <param name="offset">Of the first byte from the start of the device's region; a multiple of the size.</param>
+    /// <param name="size">1, 2 or 4 bytes.</param>
+    /// <returns>The value; bits above the size are ignored.</returns>
+    uint Read(ulong offset, int size);
+
+    /// <summary>A store. One that is wider, or not aligned, is made of several.</summary>
+    /// <param name="offset">Of the first byte from the start of the device's region; a multiple of the size.</param>
+    /// <param name="size">1, 2 or 4 bytes.</param>
+    /// <param name="value">The value, zero-extended.</param>
+    void Write(ulong offset, int size, uint value);
 }

@@ -6,108 +6,192 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Memory;
 
 /// <summary>
-/// One translation. A tag is the page's linear address when an access of its kind may simply go to
+/// One translation, the half that every access looks at. The tag is the page's linear address when an access may simply go to
 /// <c>Addend + address</c>; any of its low bits set makes the one compare of the fast path fail.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TlbEntry
 {
-    /// <summary>In a tag: there is no translation for this kind of access.</summary>
-    public const uint Invalid = 0x800;
+    /// <summary>A tag that no address has: there is no translation.</summary>
+    public const ulong Invalid = ulong.MaxValue;
 
-    /// <summary>In a write tag: code from this page is cached, so the store must be seen.</summary>
+    /// <summary>In a tag for writing: code from this page is cached, so the store must be seen.</summary>
     public const uint CodePage = 0x001;
 
-    /// <summary>In any tag: no memory stands behind this page.</summary>
+    /// <summary>In any tag: no memory stands behind this page, but a device or nothing.</summary>
     public const uint NoMemory = 0x002;
 
-    public uint ReadTag;
-    public uint WriteTag;
-    public uint ExecuteTag;
-
-    /// <summary>In <see cref="Kind"/>: a load of CR3 keeps the translation (CR4.PGE and the G bit).</summary>
-    public const uint Global = 1;
-
-    /// <summary>In <see cref="Kind"/>: it is one of a 4 MiB page's, which INVLPG drops together (SDM 3A, 4.10.4.1).</summary>
-    public const uint Large = 2;
-
-    /// <summary>Of what kind the page is.</summary>
-    public uint Kind;
+    /// <summary>The linear page and the slow bits. 64 bits wide, as an address of long mode would be.</summary>
+    public ulong Tag;
 
     /// <summary>Host address of the page less its linear address.</summary>
     public byte* Addend;
+}
 
-    /// <summary>Physical address of the page.</summary>
-    public uint Physical;
+/// <summary>The half of a translation that only slow paths look at.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct TlbOrigin
+{
+    /// <summary>In <see cref="Kind"/>: a load of CR3 keeps the translation (CR4.PGE and the G bit).</summary>
+    public const uint Global = 1;
+
+    /// <summary>In <see cref="Kind"/>: it is one of a large page's, which INVLPG drops together (SDM 3A, 4.10.4.1).</summary>
+    public const uint Large = 2;
+
+    /// <summary>In <see cref="Kind"/>: the journal has the entry.</summary>
+    public const uint Journaled = 4;
+
+    /// <summary>Physical page number.</summary>
+    public uint Page;
+
+    /// <summary>Of what kind the page is.</summary>
+    public uint Kind;
 }
 
 /// <summary>
-/// The software TLBs, direct-mapped by linear page: one for CPL 0 to 2, one for CPL 3 (and one that
+/// The software TLBs, direct-mapped by linear page: for CPL 0 to 2 and for CPL 3 one for each kind of access (and a pair that
 /// stays empty, see <see cref="ProcessorState.EmptyTlb"/>).
 /// </summary>
+/// <remarks>
+/// They lie behind the state at a fixed distance. A journal names the entries that were filled since the last flush, so
+/// that a flush costs what was used, and not the size of the tables.
+/// </remarks>
 internal sealed unsafe class TranslationBuffer : IDisposable
 {
-    /// <summary>Entries in each of the two.</summary>
-    public const int Entries = 512;
+    /// <summary>Entries for each kind of access: a power of two.</summary>
+    public const int Entries = 1024;
+
+    /// <summary>Entries for each privilege: those for reading, for writing and for executing.</summary>
+    public const int EntriesPerPrivilege = 3 * Entries;
+
+    /// <summary>Distance of the first table, the supervisor's, from the state.</summary>
+    public const int StateOffset = 4096;
+
+    private const int PrivilegeTables = 2;
+    private const int JournaledEntries = PrivilegeTables * EntriesPerPrivilege;
+
+    /// <summary>Bytes behind <see cref="StateOffset"/>. What stays empty has no table for executing.</summary>
+    public static readonly int Bytes = (JournaledEntries + (2 * Entries)) * sizeof(TlbEntry);
 
     private readonly ProcessorState* _state;
-    private TlbEntry* _entries;
+    private readonly TlbEntry* _entries;
+    private TlbOrigin* _origins;
+    private ushort* _journal;
+    private int _journalLength;
     private uint _userGeneration;
     private uint _supervisorGeneration;
     private uint _lowestSupervisorCode;
 
-    /// <summary>Whether a translation of a 4 MiB page may be cached.</summary>
-    public bool HasLargePages { get; set; }
+    /// <summary>Whether a translation of a large page may be cached.</summary>
+    private bool _hasLargePages;
 
+    /// <summary>Makes the tables in the room behind the state.</summary>
     public TranslationBuffer(ProcessorState* state)
     {
         _state = state;
-        _entries = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(3 * Entries * sizeof(TlbEntry)), 64);
+        _entries = (TlbEntry*)((byte*)state + StateOffset);
+        Unsafe.InitBlock(_entries, byte.MaxValue, (uint)Bytes);
+        _origins = (TlbOrigin*)NativeMemory.AllocZeroed(JournaledEntries, (nuint)sizeof(TlbOrigin));
+        _journal = (ushort*)NativeMemory.Alloc(JournaledEntries, sizeof(ushort));
         state->SupervisorTlb = _entries;
-        state->UserTlb = _entries + Entries;
-        state->EmptyTlb = _entries + (2 * Entries);
+        state->UserTlb = _entries + EntriesPerPrivilege;
+        state->EmptyTlb = _entries + JournaledEntries;
         state->Tlb = _entries;
         state->JumpCache = (JumpCacheEntry*)NativeMemory.AllocZeroed(
             JumpCacheEntry.Entries, (nuint)sizeof(JumpCacheEntry));
         FlushAll();
     }
 
-    /// <summary>The entry for a linear address in one of the two tables.</summary>
-    public static TlbEntry* EntryOf(TlbEntry* table, uint linear) =>
-        table + ((linear >> PhysicalMemory.PageShift) & (Entries - 1));
+    /// <summary>The entry for reading at a linear address, in the tables of a privilege.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TlbEntry* ReadEntry(TlbEntry* tables, uint linear) =>
+        tables + ((linear >> PhysicalMemory.PageShift) & (Entries - 1));
+
+    /// <summary>The entry for writing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TlbEntry* WriteEntry(TlbEntry* tables, uint linear) => ReadEntry(tables, linear) + Entries;
+
+    /// <summary>The entry for a kind of access.</summary>
+    public static TlbEntry* EntryOf(TlbEntry* tables, uint linear, AccessKind kind) =>
+        ReadEntry(tables, linear) + kind switch
+        {
+            AccessKind.Read => 0,
+            AccessKind.Execute => 2 * Entries,
+            _ => Entries,
+        };
+
+    /// <summary>Where an entry's translation comes from. Not for those that stay empty.</summary>
+    public TlbOrigin* OriginOf(TlbEntry* entry) => _origins + (entry - _entries);
+
+    /// <summary>Fills an entry.</summary>
+    public void Fill(TlbEntry* entry, ulong tag, byte* addend, in PageWalk walk)
+    {
+        TlbOrigin* origin = OriginOf(entry);
+        if ((origin->Kind & TlbOrigin.Journaled) == 0)
+        {
+            _journal[_journalLength++] = (ushort)(entry - _entries);
+        }
+
+        entry->Tag = tag;
+        entry->Addend = addend;
+        origin->Page = walk.Page;
+        origin->Kind = TlbOrigin.Journaled | (walk.Global ? TlbOrigin.Global : 0) | (walk.Large ? TlbOrigin.Large : 0);
+        _hasLargePages |= walk.Large;
+    }
 
     /// <summary>Drops everything.</summary>
     public void FlushAll()
     {
-        Unsafe.InitBlock(_entries, byte.MaxValue, (uint)(3 * Entries * sizeof(TlbEntry)));
-        HasLargePages = false;
+        foreach (ushort number in Journal)
+        {
+            _entries[number].Tag = TlbEntry.Invalid;
+            _origins[number].Kind = 0;
+        }
+
+        _journalLength = 0;
+        _hasLargePages = false;
         NewGenerations();
     }
 
     /// <summary>Drops what isn't global.</summary>
     public void FlushNonGlobal()
     {
-        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        int kept = 0;
+        foreach (ushort number in Journal)
         {
-            if ((entry->Kind & TlbEntry.Global) == 0)
+            if ((_origins[number].Kind & TlbOrigin.Global) != 0)
             {
-                Drop(entry);
+                _journal[kept++] = number;
+            }
+            else
+            {
+                _entries[number].Tag = TlbEntry.Invalid;
+                _origins[number].Kind = 0;
             }
         }
 
+        _journalLength = kept;
         NewGenerations();
     }
 
     /// <summary>Drops the translations of linear addresses below a limit.</summary>
     public void FlushBelow(uint limit)
     {
-        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        int kept = 0;
+        foreach (ushort number in Journal)
         {
-            if (entry->ReadTag < limit)
+            if (_entries[number].Tag >= limit)
             {
-                Drop(entry);
+                _journal[kept++] = number;
+            }
+            else
+            {
+                _entries[number].Tag = TlbEntry.Invalid;
+                _origins[number].Kind = 0;
             }
         }
+
+        _journalLength = kept;
 
         // A kernel's code lies above, as a rule: then the way it jumps needn't be learned again at each switch of spaces.
         NewGeneration(ref _userGeneration, ExecutionMode.User);
@@ -120,10 +204,16 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     /// <summary>Drops the translation of one page, whatever its size.</summary>
     public void FlushPage(uint linear)
     {
-        uint page = linear & ~PhysicalMemory.PageOffsetMask;
-        DropIfPage(EntryOf(_state->SupervisorTlb, linear), page);
-        DropIfPage(EntryOf(_state->UserTlb, linear), page);
-        if (HasLargePages)
+        for (int table = 0; table < JournaledEntries; table += Entries)
+        {
+            TlbEntry* entry = ReadEntry(_entries + table, linear);
+            if (((entry->Tag ^ linear) & ~(ulong)PhysicalMemory.PageOffsetMask) == 0)
+            {
+                entry->Tag = TlbEntry.Invalid;
+            }
+        }
+
+        if (_hasLargePages)
         {
             FlushLargePage(linear);
             NewGenerations();
@@ -136,25 +226,25 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     }
 
     /// <summary>Makes stores to a physical page visible: code from it is about to be cached.</summary>
-    public void WatchCodePage(uint physicalPage)
+    public void WatchCodePage(uint page)
     {
-        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        foreach (ushort number in Journal)
         {
-            if (entry->Physical == physicalPage && (entry->WriteTag & TlbEntry.Invalid) == 0)
+            if (_origins[number].Page == page && IsForWriting(number) && _entries[number].Tag != TlbEntry.Invalid)
             {
-                entry->WriteTag |= TlbEntry.CodePage;
+                _entries[number].Tag |= TlbEntry.CodePage;
             }
         }
     }
 
     /// <summary>Lets stores to a physical page be fast again.</summary>
-    public void UnwatchCodePage(uint physicalPage)
+    public void UnwatchCodePage(uint page)
     {
-        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        foreach (ushort number in Journal)
         {
-            if (entry->Physical == physicalPage && (entry->WriteTag & TlbEntry.Invalid) == 0)
+            if (_origins[number].Page == page && IsForWriting(number) && _entries[number].Tag != TlbEntry.Invalid)
             {
-                entry->WriteTag &= ~TlbEntry.CodePage;
+                _entries[number].Tag &= ~(ulong)TlbEntry.CodePage;
             }
         }
     }
@@ -168,25 +258,17 @@ internal sealed unsafe class TranslationBuffer : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_entries);
+        NativeMemory.Free(_origins);
+        NativeMemory.Free(_journal);
         NativeMemory.Free(_state->JumpCache);
-        _entries = null;
+        _origins = null;
+        _journal = null;
+        _journalLength = 0;
     }
 
-    private static void Drop(TlbEntry* entry)
-    {
-        entry->ReadTag = uint.MaxValue;
-        entry->WriteTag = uint.MaxValue;
-        entry->ExecuteTag = uint.MaxValue;
-    }
+    private Span<ushort> Journal => new(_journal, _journalLength);
 
-    private static void DropIfPage(TlbEntry* entry, uint page)
-    {
-        if ((entry->ReadTag & ~PhysicalMemory.PageOffsetMask) == page)
-        {
-            Drop(entry);
-        }
-    }
+    private static bool IsForWriting(int number) => (number / Entries) % (EntriesPerPrivilege / Entries) == 1;
 
     /// <summary>Makes every entry of the jump cache stale at once.</summary>
     private void NewGenerations()
@@ -218,11 +300,12 @@ internal sealed unsafe class TranslationBuffer : IDisposable
 
     private void FlushLargePage(uint linear)
     {
-        for (TlbEntry* entry = _entries; entry < _entries + (2 * Entries); entry++)
+        foreach (ushort number in Journal)
         {
-            if ((entry->Kind & TlbEntry.Large) != 0 && ((entry->ReadTag ^ linear) & PageEntry.LargeFrameMask) == 0)
+            if ((_origins[number].Kind & TlbOrigin.Large) != 0
+                && ((_entries[number].Tag ^ linear) & PageEntry.LargeFrameMask) == 0)
             {
-                Drop(entry);
+                _entries[number].Tag = TlbEntry.Invalid;
             }
         }
     }

@@ -107,7 +107,7 @@ internal static unsafe class Debug
         for (int i = 0; i < Count; i++)
         {
             uint condition = Condition(control, i);
-            bool counts = condition == OnReadOrWrite || (condition == OnWrite && kind == AccessKind.Write);
+            bool counts = condition == OnReadOrWrite || (condition == OnWrite && kind != AccessKind.Read);
             uint length = Length(control, i);
             uint start = s->GetDebug(i) & ~(length - 1);
             bool overlaps = linear - start < length || start - linear < size;

@@ -159,6 +159,9 @@ public enum StopReason
 /// <summary>The exception an operation raised, before the engine looks at it.</summary>
 internal struct PendingException
 {
+    /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
+    public const int PolicyViolation = -1;
+
     public int Vector;
     public uint ErrorCode;
     public ExceptionOrigin Origin;

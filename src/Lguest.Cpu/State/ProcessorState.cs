@@ -103,7 +103,7 @@ public unsafe partial struct ProcessorState
     /// </summary>
     internal long Countdown;
 
-    /// <summary>Translations for the current privilege: one of the three tables below.</summary>
+    /// <summary>Translations for the current privilege: one of the three below.</summary>
     internal TlbEntry* Tlb;
     internal TlbEntry* SupervisorTlb;
     internal TlbEntry* UserTlb;
@@ -217,17 +217,17 @@ internal struct ScratchBuffer
 /// <summary>Where the two pieces of a write in <see cref="ProcessorState.Scratch"/> go.</summary>
 internal unsafe struct PendingWrite
 {
-    /// <summary>Host address of the first piece; null when a device takes the whole.</summary>
+    /// <summary>Host address of the first piece, or <see cref="MemoryAccess.NoMemory"/>.</summary>
     public byte* First;
 
-    /// <summary>Host address of the second piece.</summary>
+    /// <summary>The same of the second piece; null when there is none.</summary>
     public byte* Second;
 
     /// <summary>Physical address of the first piece.</summary>
-    public uint Physical;
+    public ulong FirstPhysical;
 
     /// <summary>Physical address of the second piece.</summary>
-    public uint SecondPhysical;
+    public ulong SecondPhysical;
 
     /// <summary>Bytes in the first piece.</summary>
     public int FirstLength;

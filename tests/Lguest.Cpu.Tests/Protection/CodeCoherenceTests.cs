@@ -503,7 +503,7 @@ public sealed class CodeCoherenceTests : IDisposable
     }
 
     private unsafe bool IsSlow(uint linear) =>
-        (TranslationBuffer.EntryOf(_machine.Cpu.StatePointer->Tlb, linear)->WriteTag & TlbEntry.CodePage) != 0;
+        (TranslationBuffer.WriteEntry(_machine.Cpu.StatePointer->Tlb, linear)->Tag & TlbEntry.CodePage) != 0;
 
     private void StoreByte(uint address, byte value)
     {

@@ -126,13 +126,13 @@ public sealed class PagingTests : IDisposable
     public void A_debugger_can_translate_and_leaves_no_trace(uint directoryFlags, uint tableFlags, bool isMapped)
     {
         SetEntries(Table | directoryFlags, Frame | tableFlags);
-        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out uint physical));
+        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out ulong physical));
         Assert.Equal(isMapped ? Frame + 0x123 : physical, physical);
         Assert.Equal(Frame | tableFlags, TableEntry);
 
         // The entry's own bit says how large a page is, not the processor's leave to have large ones.
         _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
-        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out uint again));
+        Assert.Equal(isMapped, _machine.Cpu.TryTranslate(Page + 0x123, out ulong again));
         Assert.Equal(physical, again);
     }
 
@@ -144,7 +144,7 @@ public sealed class PagingTests : IDisposable
         _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
         SetEntries(largeFrame | Large | Present, 0);
         uint address = (Page & ~0x3f_ffffu) + within;
-        Assert.True(_machine.Cpu.TryTranslate(address, out uint physical));
+        Assert.True(_machine.Cpu.TryTranslate(address, out ulong physical));
         Assert.Equal(largeFrame + within, physical);
 
         _machine.Cpu.WriteControlRegister(0, _machine.Cpu.ReadControlRegister(0) & ~Cr0.Pg);
@@ -317,7 +317,7 @@ public sealed class PagingTests : IDisposable
         SetEntries(Table | All | Large, Frame | All);
         _machine.Machine.WriteUInt32(Frame, 77);
         Assert.Equal(77u, Read(Page));
-        Assert.True(_machine.Cpu.TryTranslate(Page, out uint physical));
+        Assert.True(_machine.Cpu.TryTranslate(Page, out ulong physical));
         Assert.Equal(Frame, physical);
     }
 

@@ -22,9 +22,9 @@ public sealed unsafe class PhysicalMemoryTests
     {
         using var memory = new PhysicalMemory();
         memory.AddRam(0x2000, 0x2000);
-        Assert.True(memory.HostPage(0x1000) == null);
-        Assert.True(memory.HostPage(0x4000) == null);
-        Assert.Equal(0x1000, memory.HostPage(0x3000) - memory.HostPage(0x2000));
+        Assert.True(memory.HostPage(1) == null);
+        Assert.True(memory.HostPage(4) == null);
+        Assert.Equal(0x1000, memory.HostPage(3) - memory.HostPage(2));
     }
 
     /// <summary>Beside memory from 0x2000 up to 0x4000.</summary>
@@ -32,11 +32,13 @@ public sealed unsafe class PhysicalMemoryTests
     [InlineData(0x1800u, 0x1000u, "isn't made of whole pages")]
     [InlineData(0x1000u, 0x800u, "isn't made of whole pages")]
     [InlineData(0x1000u, 0u, "isn't made of whole pages")]
-    [InlineData(0xffff_f000u, 0x2000u, "ends past 4 GiB")]
+    [InlineData(0xf_ffff_f000u, 0x2000u, "ends past 64 GiB")]
+    [InlineData(0x10_0000_0000u, 0x1000u, "ends past 64 GiB")]
+    [InlineData(0x1000u, 0xffff_ffff_ffff_f000u, "ends past 64 GiB")]
     [InlineData(0x3000u, 0x1000u, "overlaps another")]
     [InlineData(0x1000u, 0x2000u, "overlaps another")]
     [InlineData(0x3000u, 0x2000u, "overlaps another")]
-    public void A_region_that_cannot_be_is_refused_and_changes_nothing(uint address, uint length, string why)
+    public void A_region_that_cannot_be_is_refused_and_changes_nothing(ulong address, ulong length, string why)
     {
         using var memory = new PhysicalMemory();
         memory.AddRam(0x2000, 0x2000);
@@ -44,7 +46,24 @@ public sealed unsafe class PhysicalMemoryTests
         Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
         refusal = Assert.Throws<ArgumentException>(() => memory.AddShared(address, 0x1000, length));
         Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
+        refusal = Assert.Throws<ArgumentException>(() => memory.AddDevice(address, length, new RecordingDevice()));
+        Assert.Contains(why, refusal.Message, StringComparison.Ordinal);
         Assert.Equal(0x4000ul, memory.Top);
+    }
+
+    [Theory]
+    [InlineData(1ul << 32)]
+    [InlineData((1ul << 36) - 0x2000)]
+    public void Memory_may_lie_beyond_4_GiB(ulong address)
+    {
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0x2000, 0x2000);
+        memory.AddRam(address, 0x2000);
+        Assert.Equal(address + 0x2000, memory.Top);
+        memory.Write(address + 0xfff, [1, 2]);
+        Assert.Equal([1, 2], memory.Span(address + 0xfff, 2).ToArray());
+        Assert.False(memory.Contains((uint)address, 1));
+        Assert.True(memory.HostPage((uint)(address >> 12)) != null);
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 using Iced.Intel;
 using Lguest.Cpu.Instructions.X87;
-using Lguest.Cpu.Memory;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Integers;
@@ -121,19 +120,21 @@ public sealed class X87StateTests : IDisposable
     [InlineData(0, 0)]
     public void The_recorded_opcode_has_zeros_where_its_code_can_no_longer_be_read(uint before, int opcode)
     {
-        // MOV EAX, [page], MOV dword [its entry], 0, and a division by zero whose ModRM, or all of it, lies on that page: it is in the
-        // TLB still, until the operand's page takes its place.
+        // MOV dword [the page's entry], 0, and a division by zero whose ModRM, or all of it, lies on that page: code can be fetched
+        // from it still, as it was before, but nothing can be read there.
         using var paged = new PagedMachine();
         const uint page = Machine.CodeBase + PagedMachine.PageSize;
-        const uint operand = page + TranslationBuffer.Entries * PagedMachine.PageSize;
         uint entry = PagedMachine.EntryAddress(page);
-        byte[] code = [0xA1, .. Bytes(page), 0xC7, 0x05, .. Bytes(entry), .. Bytes(0), 0xDC, 0x35, .. Bytes(operand)];
+        byte[] code = [0xC7, 0x05, .. Bytes(entry), .. Bytes(0), 0xDC, 0x35, .. Bytes(Machine.DataBase)];
+        paged.Machine.Memory.Write(page + 0x800, [0x90]);
+        paged.Cpu.State.Eip = page + 0x800;
+        paged.Cpu.Run(1);
         uint start = page - before - (uint)code.Length + 6;
         paged.Machine.Memory.Write(start, code);
         paged.Cpu.State.X87.Control = ZeroDivideUnmasked;
         paged.Machine.Execute(a => a.fld1());
         paged.Cpu.State.Eip = start;
-        paged.Cpu.Run(3);
+        paged.Cpu.Run(2);
         Assert.Empty(paged.Machine.Exceptions);
         Assert.Equal(page - before, paged.Cpu.State.X87.InstructionPointer);
         Assert.Equal(opcode, paged.Cpu.State.X87.LastOpcode);
@@ -147,9 +148,8 @@ public sealed class X87StateTests : IDisposable
         // As above, with prefixes up to the page's end, and what would be an escape in the page behind it.
         using var paged = new PagedMachine();
         const uint page = Machine.CodeBase + PagedMachine.PageSize;
-        const uint operand = page + TranslationBuffer.Entries * PagedMachine.PageSize;
         byte[] unmap = [0xC7, 0x05, .. BitConverter.GetBytes(PagedMachine.EntryAddress(page)), 0, 0, 0, 0];
-        byte[] divide = [0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0xDC, 0x35, .. BitConverter.GetBytes(operand)];
+        byte[] divide = [0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0xDC, 0x35, .. BitConverter.GetBytes(Machine.DataBase)];
         uint start = page + PagedMachine.PageSize - (uint)(unmap.Length + divide.Length);
         paged.Machine.Memory.Write(start, [.. unmap, .. divide, 0xD9, 0xE8]);
         paged.Cpu.State.X87.Control = ZeroDivideUnmasked;

@@ -36,7 +36,7 @@ internal static unsafe class FarExit
             s->Exception = fault;
             s->Exception.Origin = ExceptionOrigin.Fault;
             s->Exception.InstructionEip = s->Eip;
-            s->Exit = fault.Vector == Fault.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+            s->Exit = fault.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         }
 
         return null;

@@ -172,7 +172,7 @@ internal static unsafe class BitManipulation
             }
 
             byte* destination = TOperation.WritesDestination
-                ? TAddressing.WriteAt(s, op, op->Segment, offset, TSize.Bytes)
+                ? TAddressing.ModifyAt(s, op, op->Segment, offset, TSize.Bytes)
                 : TAddressing.ReadAt(s, op, op->Segment, offset, TSize.Bytes);
             if (destination == null)
             {

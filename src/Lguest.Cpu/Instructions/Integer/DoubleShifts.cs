@@ -155,7 +155,7 @@ internal static unsafe class DoubleShifts
         public static Operation* Memory<TAddressing>(ProcessorState* s, Operation* op)
             where TAddressing : struct, IAddressing
         {
-            byte* destination = TAddressing.Write(s, op, TSize.Bytes);
+            byte* destination = TAddressing.Modify(s, op, TSize.Bytes);
             if (destination == null)
             {
                 return null;

@@ -64,7 +64,7 @@ internal static unsafe class Exchange
     private static Operation* CompareAndExchange8Bytes<TAddressing>(ProcessorState* s, Operation* op)
         where TAddressing : struct, IAddressing
     {
-        byte* destination = TAddressing.Write(s, op, sizeof(ulong));
+        byte* destination = TAddressing.Modify(s, op, sizeof(ulong));
         if (destination == null)
         {
             return null;
@@ -149,7 +149,7 @@ internal static unsafe class Exchange
         public static Operation* Memory<TAddressing>(ProcessorState* s, Operation* op)
             where TAddressing : struct, IAddressing
         {
-            byte* destination = TAddressing.Write(s, op, TSize.Bytes);
+            byte* destination = TAddressing.Modify(s, op, TSize.Bytes);
             if (destination == null)
             {
                 return null;

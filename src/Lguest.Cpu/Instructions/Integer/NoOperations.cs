@@ -64,6 +64,6 @@ internal static unsafe class NoOperations
             return SegmentCheck.Raise(s, op, op->Segment);
         }
 
-        return MemoryAccess.Read(s, op, segment.Base + offset, 1) == null ? null : Operation.Next(s, op);
+        return OperandAccess.Read(s, op, segment.Base + offset, 1) == null ? null : Operation.Next(s, op);
     }
 }

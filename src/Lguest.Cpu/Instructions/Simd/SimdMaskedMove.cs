@@ -52,7 +52,7 @@ internal static unsafe class SimdMaskedMove
             return TUnit.Raise(s, op);
         }
 
-        byte* location = TAddressing.Write(s, op, TMemory.Bytes);
+        byte* location = TAddressing.Modify(s, op, TMemory.Bytes);
         if (location == null)
         {
             return null;

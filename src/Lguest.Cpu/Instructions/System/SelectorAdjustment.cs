@@ -41,7 +41,7 @@ internal static unsafe class SelectorAdjustment
     private static Operation* Memory<TAddressing>(ProcessorState* s, Operation* op)
         where TAddressing : struct, IAddressing
     {
-        byte* selector = TAddressing.Write(s, op, Size16.Bytes);
+        byte* selector = TAddressing.Modify(s, op, Size16.Bytes);
         if (selector == null)
         {
             return null;
