@@ -104,6 +104,7 @@ public sealed unsafe partial class Processor
             // The INT hasn't happened: EIP goes back to it, and it doesn't count.
             _state->Eip = first.InstructionEip;
             _state->Countdown++;
+            _state->PendingDebug = 0;
         }
 
         bool isDouble = IsContributory(first) || IsPageFault(first)

@@ -46,7 +46,8 @@ public sealed unsafe partial class Processor
 
         while (true)
         {
-            if (s->PendingDebug != 0)
+            // What MOV SS or POP SS has hit waits for the next instruction (SDM 3A, 6.8.3).
+            if (s->PendingDebug != 0 && Retired >= s->DebugShadowUntil)
             {
                 RaiseDebugTrap();
                 if (Deliver() is { } reason)
@@ -78,7 +79,7 @@ public sealed unsafe partial class Processor
 
             uint flags = s->SystemFlags & (Cpu.State.Eflags.Tf | Cpu.State.Eflags.Rf);
             s->Exit = ExitReason.Continue;
-            if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None)
+            if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None && s->PendingDebug == 0)
             {
                 Execute();
             }
@@ -300,6 +301,7 @@ public sealed unsafe partial class Processor
     private Operation* RaiseFetchFault(in PendingException fault)
     {
         ProcessorState* s = _state;
+        s->PendingDebug = 0;
         s->Exception = fault;
         s->Exception.Origin = ExceptionOrigin.Fault;
         s->Exception.InstructionEip = s->Eip;

@@ -102,6 +102,7 @@ public sealed unsafe partial class Processor
         s->Eip = entry.Offset;
         s->SystemFlags &= ~entry.ClearEflags | Cpu.State.Eflags.Fixed;
         s->Halted = 0;
+        InterruptShadow.End(s);
         UpdateMode();
         return true;
     }

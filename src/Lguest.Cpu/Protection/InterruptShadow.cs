@@ -9,11 +9,25 @@ namespace Lguest.Cpu.Protection;
 /// </summary>
 internal static unsafe class InterruptShadow
 {
-    /// <summary>After MOV SS or POP SS: neither interrupts nor debug traps before the next instruction is over.</summary>
+    /// <summary>
+    /// After MOV SS or POP SS: neither interrupts nor debug traps before the next instruction is over. Where that is another
+    /// one of the two, it casts no shadow (SDM 2B, POP: only the first of a sequence is sure to).
+    /// </summary>
     public static void AfterStackSegment(ProcessorState* s, Operation* op)
     {
-        s->ShadowUntil = BlockExit.RetiredBefore(s, op) + 2;
-        s->DebugShadowUntil = s->ShadowUntil;
+        ulong before = BlockExit.RetiredBefore(s, op);
+        if (before >= s->DebugShadowUntil)
+        {
+            s->ShadowUntil = before + 2;
+            s->DebugShadowUntil = s->ShadowUntil;
+        }
+    }
+
+    /// <summary>When an exception or interrupt is delivered (SDM 3A, 6.8.3).</summary>
+    public static void End(ProcessorState* s)
+    {
+        s->ShadowUntil = 0;
+        s->DebugShadowUntil = 0;
     }
 
     /// <summary>After STI: no interrupts before the next instruction is over.</summary>

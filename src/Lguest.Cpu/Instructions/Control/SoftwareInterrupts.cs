@@ -40,7 +40,13 @@ internal static unsafe class SoftwareInterrupts
             ? Fault.RaiseSoftware(s, op, ExceptionVector.Overflow, ExceptionOrigin.Software)
             : Operation.Next(s, op);
 
-    /// <summary>INT1 is a debug trap like the processor's own: the gate's DPL doesn't matter.</summary>
-    private static Operation* Debug(ProcessorState* s, Operation* op) =>
-        Fault.RaiseSoftware(s, op, ExceptionVector.Debug, ExceptionOrigin.Trap);
+    /// <summary>
+    /// INT1 is a debug trap like the processor's own: the gate's DPL doesn't matter, and one that waited since MOV SS or POP SS
+    /// doesn't come as well.
+    /// </summary>
+    private static Operation* Debug(ProcessorState* s, Operation* op)
+    {
+        s->PendingDebug = 0;
+        return Fault.RaiseSoftware(s, op, ExceptionVector.Debug, ExceptionOrigin.Trap);
+    }
 }
