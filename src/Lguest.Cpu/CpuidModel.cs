@@ -91,7 +91,7 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
     public static CpuidModel Default { get; } = Create(BaseFeatures, BaseExtendedFeatures);
 
     /// <summary>For kernels that run at CPL 0: 4 MiB pages too.</summary>
-    public static CpuidModel Native { get; } = Create(BaseFeatures | CpuidFeatures.Pse, BaseExtendedFeatures);
+    public static CpuidModel RingZero { get; } = Create(BaseFeatures | CpuidFeatures.Pse, BaseExtendedFeatures);
 
     /// <summary>The bits that CR4 can hold: those of the features that are claimed.</summary>
     internal uint WritableCr4 { get; } = ControlBitsOf(Leaves);

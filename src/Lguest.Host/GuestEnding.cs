@@ -1,6 +1,6 @@
 namespace Lguest.Host;
 
-/// <summary>Where whoever learns that the guest is over says so; the first to say it is right.</summary>
+/// <summary>How the guest ended. Of several ends that are reported, the first counts.</summary>
 public sealed class GuestEnding
 {
     /// <summary>How the guest ended; null while it hasn't.</summary>

@@ -3,7 +3,7 @@ using Lguest.Host.Traps;
 
 namespace Lguest.Host;
 
-/// <summary>The host layer's part of a snapshot: one plain record for each component.</summary>
+/// <summary>The host layer's part of a saved guest: one plain record for each component.</summary>
 public sealed record GuestState
 {
     /// <summary>Where lguest_data is; null before the guest has said so.</summary>

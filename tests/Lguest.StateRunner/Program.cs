@@ -4,8 +4,9 @@ using System.Text;
 using System.Text.Json;
 using Lguest.Boot;
 using Lguest.Cpu.Memory;
-using Lguest.Devices;
 using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
@@ -39,7 +40,7 @@ internal static class Program
         {
             MemoryBytes = MemoryBytes,
             Memory = memory,
-            Abi = boot is null ? KnownAbis.Native : KnownAbis.Of(boot.Method),
+            Abi = boot is null ? KnownAbis.RingZero : KnownAbis.Of(boot.Method),
             Clock = ClockKind.Virtual,
             Devices = devices,
         });

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using Lguest.Devices;
-using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.TestSupport;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,7 +1,8 @@
 using System.Text;
 using Lguest.Boot;
 using Lguest.Cpu.Memory;
-using Lguest.Devices;
+using Lguest.Devices.Backends;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;

@@ -21,7 +21,7 @@ namespace Lguest.Cpu.State;
 [StructLayout(LayoutKind.Sequential)]
 public unsafe partial struct ProcessorState
 {
-    // --- Architectural state: what a snapshot saves. -------------------------------------------
+    // --- Architectural state: what is saved. --------------------------------------------------
 
     private fixed uint _general[8];
 

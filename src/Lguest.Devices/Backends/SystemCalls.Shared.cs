@@ -24,7 +24,7 @@ internal static unsafe partial class SystemCalls
     /// <summary>open: makes the file if it is missing.</summary>
     public const int OpenCreate = 0x40;
 
-    /// <summary>fcntl: who has a lock that one of this open file would have to wait for?</summary>
+    /// <summary>fcntl: is there a lock that one of this open file would have to wait for?</summary>
     public const int FcntlOfdGetLock = 36;
 
     /// <summary>mmap: may be read.</summary>
@@ -73,7 +73,7 @@ internal static unsafe partial class SystemCalls
     [LibraryImport(Library, EntryPoint = "munmap", SetLastError = true)]
     public static partial int Unmap(nint address, long length);
 
-    /// <summary>Sleeps until somebody wakes those who wait at a word, in this process or in another that shares it.</summary>
+    /// <summary>Waits at a word until it is woken, by this process or another that shares the word.</summary>
     /// <param name="word">The word.</param>
     /// <param name="expected">Doesn't sleep when the word is another.</param>
     /// <param name="nanoseconds">How long at most.</param>
@@ -84,7 +84,7 @@ internal static unsafe partial class SystemCalls
         _ = Futex(FutexNumber, word, FutexWaitOperation, expected, &limit);
     }
 
-    /// <summary>Wakes those who wait at a word.</summary>
+    /// <summary>Wakes the threads that wait at a word.</summary>
     public static void FutexWake(uint* word) => _ = Futex(FutexNumber, word, FutexWakeOperation, int.MaxValue, null);
 
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]

@@ -1,10 +1,11 @@
 using System.Buffers;
+using Lguest.Devices.Disks;
 using Lguest.Host;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Microsoft.Extensions.Logging;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>
 /// A disk as a device of the lguest bus. The guest describes a request on the device's page and sends the data of a write,

@@ -1,8 +1,9 @@
 using System.Buffers;
+using Lguest.Devices.Backends;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>
 /// The console as a device of the lguest bus: what the guest sends to key 0 is shown, whole and at once, and input goes into

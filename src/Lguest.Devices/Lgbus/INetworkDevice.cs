@@ -1,6 +1,7 @@
+using Lguest.Devices.Networks;
 using Lguest.Host.Bus;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>A network as a device of the lguest bus.</summary>
 public interface INetworkDevice : IGuestDevice

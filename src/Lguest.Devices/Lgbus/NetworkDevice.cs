@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
+using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>
 /// A network as a device of the lguest bus. Its page has a slot for the MAC address of each end of the cable: the host's, which
@@ -12,7 +13,7 @@ namespace Lguest.Devices;
 /// </summary>
 /// <remarks>
 /// <para>Frames stay with the port while the guest's buffers are full; the guest frees one by a plain store and says nothing, so
-/// every call of <see cref="Service"/> and of <see cref="Send"/> looks again. A snapshot needs nothing but the page: frames on
+/// every call of <see cref="Service"/> and of <see cref="Send"/> looks again. Saved state needs nothing but the page: frames on
 /// their way may be lost, as on any cable.</para>
 /// <para>A driver that knows <see cref="SegmentOffload"/> sends segments that are to be split. Whether a guest gets such
 /// is for each of its buffers to say: if it has no room for one, it gets a frame of it.</para>

@@ -1,7 +1,8 @@
+using Lguest.Devices.Networks;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>
 /// What a network's driver may leave to the host: an extension of lguest's network device that 2.6.23's driver doesn't

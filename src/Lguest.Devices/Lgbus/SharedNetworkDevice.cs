@@ -1,17 +1,18 @@
 using System.Runtime.Versioning;
+using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
 using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Lgbus;
 
 /// <summary>
 /// A network of guests as a device of the lguest bus. Its page is one that all of them share, with a slot for the MAC
-/// address of each: whoever sends a frame looks there for who wants it, and sends it to each one's key.
+/// address of each. The sender of a frame finds there which guests want it, and sends it to each one's key.
 /// </summary>
 /// <remarks>
-/// A snapshot needs nothing of it: frames on their way may be lost, as on any cable. Long segments go from guest to guest as
+/// Saved state needs nothing of it: frames on their way may be lost, as on any cable. Long segments go from guest to guest as
 /// they are, and are split for those who have no room for them.
 /// </remarks>
 [SupportedOSPlatform("linux")]

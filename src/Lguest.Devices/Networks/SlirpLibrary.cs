@@ -5,7 +5,7 @@ namespace Lguest.Devices.Networks;
 /// <summary>The calls of libslirp that are used here. A stack is only ever used by one thread at a time.</summary>
 internal static unsafe partial class SlirpLibrary
 {
-    /// <summary>What the file is called, and what the Debian package that has it is.</summary>
+    /// <summary>The file's name, and the Debian package that has it.</summary>
     public const string Name = "libslirp.so.0";
 
     /// <summary>The Debian package that has it.</summary>

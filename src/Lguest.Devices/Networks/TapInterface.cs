@@ -5,7 +5,7 @@ using Lguest.Devices.Backends;
 
 namespace Lguest.Devices.Networks;
 
-/// <summary>A tap: an interface of the host's whose cable is a descriptor. It is gone when that is closed, or the process dead.</summary>
+/// <summary>A tap: a network interface of the host whose other end is a descriptor. Closing the descriptor, or the process's end, removes it.</summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class TapInterface : IDisposable
 {

@@ -19,7 +19,7 @@ public sealed record UserNetworkOptions(HostNetworkAddress Network, bool IsRestr
     private const uint NameServerNumber = 3;
     private const uint FirstGuestNumber = 15;
 
-    /// <summary>The network of a user who has no wish: 10.0.2.0/24.</summary>
+    /// <summary>The default network: 10.0.2.0/24.</summary>
     public static HostNetworkAddress DefaultNetwork { get; } = new(0x0a000200, 24);
 
     /// <summary>The host's address as the guest sees it.</summary>

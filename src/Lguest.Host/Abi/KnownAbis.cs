@@ -61,14 +61,14 @@ public static class KnownAbis
     /// A kernel at CPL 0 with page tables, descriptors and an IDT of its own, which uses hypercalls for what a machine would
     /// have devices for. irq_enabled and the range without interrupts in lguest_data mean nothing to it.
     /// </summary>
-    public static GuestAbi Native { get; } = Linux2623 with
+    public static GuestAbi RingZero { get; } = Linux2623 with
     {
-        Name = "native",
-        Hypercalls = [.. CommonCalls, new(10, "HALT", NativeCalls.Halt)],
+        Name = "ring 0",
+        Hypercalls = [.. CommonCalls, new(10, "HALT", RingZeroCalls.Halt)],
         ReservedMemory = 0,
-        ReadCrash = ReadNativeCrash,
-        MakeTraps = context => new NativeTraps(context),
-        Cpuid = CpuidModel.Native,
+        ReadCrash = ReadRingZeroCrash,
+        MakeTraps = context => new RingZeroTraps(context),
+        Cpuid = CpuidModel.RingZero,
         Boot = BootMethod.Boot32,
     };
 
@@ -76,11 +76,11 @@ public static class KnownAbis
     public static GuestAbi Of(BootMethod boot) => boot switch
     {
         BootMethod.LguestSignature => Linux2623,
-        BootMethod.Boot32 => Native,
+        BootMethod.Boot32 => RingZero,
         _ => throw new ArgumentOutOfRangeException(nameof(boot), boot, "No kernel is entered so."),
     };
 
-    private static GuestOutcome ReadNativeCrash(string text)
+    private static GuestOutcome ReadRingZeroCrash(string text)
     {
         if (text == RestartingSystem)
         {

@@ -15,8 +15,8 @@ public interface IDmaReceiver
 }
 
 /// <summary>
-/// BIND_DMA and SEND_DMA: brings messages of the guest to those who receive on a key, and finds buffers of the guest's
-/// for messages to it. It alone touches guest memory for a device.
+/// BIND_DMA and SEND_DMA: takes the guest's messages to the receivers of their keys, and finds the guest's buffers for
+/// messages to it. It alone touches guest memory for a device.
 /// </summary>
 public sealed class DmaRouter
 {

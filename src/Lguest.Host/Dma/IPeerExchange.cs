@@ -1,9 +1,8 @@
 namespace Lguest.Host.Dma;
 
 /// <summary>
-/// Where the guests that share some memory meet: it brings messages to keys in that memory, given as offsets in it. A guest
-/// opens an inbox for each key that it receives on, and offers its free buffers there; others fill what is offered. It
-/// knows no guest memory.
+/// Messages between guests that share some memory. Keys are offsets in that memory. A guest opens an inbox for each key
+/// that it receives on, and offers its free buffers there. Other guests fill them. No guest's own memory is touched here.
 /// </summary>
 /// <remarks>All methods are for the processor's thread, and only <see cref="Send"/> ever waits.</remarks>
 public interface IPeerExchange
@@ -23,7 +22,7 @@ public interface IPeerExchange
     /// <summary>As the other, with a message that isn't in guest memory.</summary>
     int Send(int offset, ReadOnlySpan<byte> message);
 
-    /// <summary>How many bytes the buffers have that the first other guest receives in on a key, as far as is known: 0 until something was sent there.</summary>
+    /// <summary>The size in bytes of the buffers on a key, those of the first other guest that receives there. Not known, and 0, until something was sent to it.</summary>
     int Capacity(int offset);
 
     /// <summary>Opens an inbox for a key.</summary>
@@ -45,7 +44,7 @@ public interface IPeerExchange
     /// <summary>Looks for an offer that has come to its end, filled or not; it is an offer until <see cref="Release"/>.</summary>
     /// <param name="inbox">The inbox.</param>
     /// <param name="offer">Which it is.</param>
-    /// <param name="message">What is in it, good until <see cref="Release"/>. Who sent it may still change the bytes.</param>
+    /// <param name="message">Its contents, good until <see cref="Release"/>. The sender may still change the bytes.</param>
     /// <param name="isLost">Whether somebody began to fill it and never finished: there is no message.</param>
     /// <returns>False when there is none.</returns>
     bool TryTake(int inbox, out int offer, out ReadOnlySpan<byte> message, out bool isLost);
@@ -57,7 +56,7 @@ public interface IPeerExchange
     bool TakeRequest(int inbox);
 
     /// <summary>
-    /// Says that this guest has looked into all its inboxes: whoever puts something there from now on wakes it.
+    /// Says that this guest has looked into all its inboxes. From now on, a guest that fills one wakes it.
     /// </summary>
     /// <returns>False when something has come meanwhile: look again.</returns>
     bool Rest();

@@ -4,7 +4,7 @@ namespace Lguest.Host.Dma;
 /// Keys in memory that guests share: BIND_DMA there offers the guest's buffers to other guests, and SEND_DMA fills one of
 /// theirs. Each guest's memory is touched by its own process alone.
 /// </summary>
-/// <remarks>A guest whose list has a piece that crosses a page is over, for the sender's list as for the receiver's.</remarks>
+/// <remarks>A piece of a list that crosses a page ends the guest whose list it is, sender or receiver.</remarks>
 public sealed class SharedKeys : IDmaReceiver
 {
     // What arrives in one go, so that a flood doesn't keep the guest from running.

@@ -18,7 +18,7 @@ internal static class DmaCalls
         return done ? 1u : 0;
     }
 
-    /// <summary>Sends what a dma lists to whoever receives on the key.</summary>
+    /// <summary>Sends the pieces that a list names to the receiver of the key.</summary>
     public static uint? Send(HypercallContext context, in HypercallArguments arguments)
     {
         context.Router.Send(arguments.First, arguments.Second);

@@ -40,7 +40,7 @@ public sealed class HypercallDispatcher
         orderby row.Number
         select KeyValuePair.Create(row.Name, _counts[row.Number]);
 
-    /// <summary>All that a snapshot keeps: the slot of the ring to look at next.</summary>
+    /// <summary>The state to save: the slot of the ring to look at next.</summary>
     public int State
     {
         get => _nextSlot;

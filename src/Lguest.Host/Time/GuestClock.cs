@@ -24,7 +24,7 @@ public abstract class GuestClock : ITimeStampClock
     /// <summary>The date now.</summary>
     public abstract WallTime WallTime { get; }
 
-    /// <summary>All of the clock that must survive in a snapshot.</summary>
+    /// <summary>The state to save.</summary>
     public ClockState State
     {
         get => new(Now, Deadline);
@@ -66,7 +66,7 @@ public abstract class GuestClock : ITimeStampClock
     protected abstract void ContinueFrom(ulong now);
 }
 
-/// <summary>What a snapshot keeps of a clock.</summary>
+/// <summary>The saved state of a clock.</summary>
 /// <param name="Now">Nanoseconds since the guest's start.</param>
 /// <param name="Deadline">When the timer is due, if it is armed.</param>
 public sealed record ClockState(ulong Now, ulong? Deadline);

@@ -117,7 +117,7 @@ public readonly record struct Gate(bool IsPresent, uint Offset, int Privilege, b
 /// <param name="Offset">For ESP, before anything is pushed.</param>
 public readonly record struct KernelStackTop(ushort Selector, uint Offset);
 
-/// <summary>What a snapshot keeps of gates.</summary>
+/// <summary>The saved state of gates.</summary>
 /// <param name="Gates">By vector, 256.</param>
 /// <param name="Stack">The kernel's stack.</param>
 public sealed record GateTableState(IReadOnlyList<Gate> Gates, KernelStackTop Stack);

@@ -33,7 +33,7 @@ public sealed class InterruptController
     /// <summary>Whether the guest sleeps until an interrupt can be delivered.</summary>
     public bool IsHalted { get; set; }
 
-    /// <summary>All that a snapshot keeps of interrupts.</summary>
+    /// <summary>The state to save.</summary>
     public InterruptState State
     {
         get => new(Pending, IsHalted);
@@ -75,7 +75,7 @@ public sealed class InterruptController
         Pending == 0 || !_data.IsPresent ? 0 : Pending & ~_data.BlockedInterrupts & traps.OpenLines;
 }
 
-/// <summary>What a snapshot keeps of interrupts.</summary>
+/// <summary>The saved state of interrupts.</summary>
 /// <param name="Pending">Bit n is set while IRQ n is pending.</param>
 /// <param name="IsHalted">Whether the guest sleeps.</param>
 public sealed record InterruptState(uint Pending, bool IsHalted);

@@ -35,7 +35,7 @@ public sealed class TrapContext
     public required GuestEnding Ending { get; init; }
 }
 
-/// <summary>Where a kernel starts, as whoever loaded it has found out.</summary>
+/// <summary>Where a kernel starts.</summary>
 /// <param name="EntryPoint">EIP of its first instruction.</param>
 /// <param name="PageDirectory">Physical address of the first page directory, for kernels that start with paging on.</param>
 /// <param name="PageOffset">Linear address at which such a kernel sees physical 0.</param>

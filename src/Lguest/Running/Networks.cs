@@ -1,7 +1,7 @@
 using System.Globalization;
 using Lguest.CommandLine;
-using Lguest.Devices;
 using Lguest.Devices.Backends;
+using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
 using Lguest.Logging;

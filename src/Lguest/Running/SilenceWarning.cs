@@ -1,4 +1,4 @@
-using Lguest.Devices;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Logging;
 using Microsoft.Extensions.Logging;

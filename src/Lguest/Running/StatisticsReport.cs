@@ -1,5 +1,7 @@
 using System.Globalization;
-using Lguest.Devices;
+using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
+using Lguest.Devices.Networks;
 using Lguest.Host;
 
 namespace Lguest.Running;

@@ -388,7 +388,7 @@ public sealed class PrivilegeTests : IPortHandler, IDisposable
     [Fact]
     public void A_processor_with_large_pages_can_turn_them_on()
     {
-        _machine.Cpu.Cpuid = CpuidModel.Native;
+        _machine.Cpu.Cpuid = CpuidModel.RingZero;
         State.Eax = Cr4.Pse;
         Execute([0x0f, 0x22, 0xe0]);
         Assert.Empty(_machine.Exceptions);

@@ -1,4 +1,5 @@
 using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
 
 namespace Lguest.Devices.Tests.Backends;
 

@@ -1,4 +1,5 @@
 using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
 using Lguest.Devices.Tests.FrontEnds;
 
 namespace Lguest.Devices.Tests.Backends;

@@ -1,3 +1,5 @@
+using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Bus;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,4 +1,5 @@
 using System.Text;
+using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Bus;
 

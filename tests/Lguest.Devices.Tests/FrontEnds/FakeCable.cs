@@ -1,3 +1,5 @@
+using Lguest.Devices.Networks;
+
 namespace Lguest.Devices.Tests.FrontEnds;
 
 /// <summary>The far end of a network cable in the test's hands.</summary>

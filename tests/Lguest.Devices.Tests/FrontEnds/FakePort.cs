@@ -1,4 +1,5 @@
 using System.Text;
+using Lguest.Devices.Backends;
 
 namespace Lguest.Devices.Tests.FrontEnds;
 

@@ -1,3 +1,5 @@
+using Lguest.Devices.Disks;
+
 namespace Lguest.Devices.Tests.FrontEnds;
 
 /// <summary>A disk in memory that can fail, and can be slow.</summary>

@@ -1,3 +1,5 @@
+using Lguest.Devices.Lgbus;
+using Lguest.Devices.Networks;
 using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Host;
 using Lguest.Host.Bus;

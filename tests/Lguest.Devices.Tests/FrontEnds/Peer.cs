@@ -1,3 +1,5 @@
+using Lguest.Devices.Lgbus;
+using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
 using Lguest.Host.Dma;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,3 +1,4 @@
+using Lguest.Devices.Networks;
 using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Host;
 using Lguest.Host.Bus;

@@ -1,5 +1,5 @@
 using Iced.Intel;
-using Lguest.Devices;
+using Lguest.Devices.Lgbus;
 using Lguest.Devices.Tests.FrontEnds;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Iced.Intel.AssemblerRegisters;

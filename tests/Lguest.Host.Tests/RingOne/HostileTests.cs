@@ -1,4 +1,4 @@
-using Lguest.Devices;
+using Lguest.Devices.Lgbus;
 using Lguest.Devices.Tests.FrontEnds;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Lguest.Host.Tests.RingOne.RingOneGuest;

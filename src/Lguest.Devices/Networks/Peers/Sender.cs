@@ -36,7 +36,7 @@ internal sealed unsafe class Sender(SharedMemory memory, SlotTable slots)
     public int Send(int key, OutgoingMessage message) =>
         TryFindReceiver(key, out int slot, out int inbox) ? SendTo(slot, inbox, message) : 0;
 
-    /// <summary>The room in the entries of who is the first other guest that receives on a key, if something was sent there.</summary>
+    /// <summary>The size of the entries on a key, those of the first other guest that receives there; 0 until something was sent to it.</summary>
     public int Capacity(int key) => TryFindReceiver(key, out int slot, out int inbox) ? _capacity[Number(slot, inbox)] : 0;
 
     private static int Number(int slot, int inbox) => (slot * SharedLayout.Inboxes) + inbox;

@@ -1,3 +1,4 @@
+using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Segments;
 
 namespace Lguest.Devices.Tests.Networks.Segments;

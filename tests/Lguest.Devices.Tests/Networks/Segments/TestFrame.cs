@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Segments;
 
 namespace Lguest.Devices.Tests.Networks.Segments;

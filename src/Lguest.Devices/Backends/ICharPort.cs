@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Backends;
 
 /// <summary>The far end of a console: where the guest's bytes go and its input comes from. It knows no bus.</summary>
 /// <remarks>

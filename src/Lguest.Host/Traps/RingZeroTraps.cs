@@ -9,7 +9,7 @@ namespace Lguest.Host.Traps;
 /// Traps and interrupts of a kernel at CPL 0, which has an IDT, page tables and an interrupt flag of its own: the processor
 /// does it all, and the host only makes hypercalls and asks for interrupts.
 /// </summary>
-public sealed class NativeTraps : TrapPolicy
+public sealed class RingZeroTraps : TrapPolicy
 {
     /// <summary>The selectors of Linux's 32-bit boot protocol, __BOOT_CS and __BOOT_DS.</summary>
     private const ushort BootCode = 0x10;
@@ -19,7 +19,7 @@ public sealed class NativeTraps : TrapPolicy
     private readonly Processor _processor;
 
     /// <summary>Makes the policy of a guest.</summary>
-    public NativeTraps(TrapContext context)
+    public RingZeroTraps(TrapContext context)
         : base(context) => _processor = context.Processor;
 
     /// <summary>All: what isn't in the kernel's IDT is a fault of the kernel's.</summary>

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Disks;
 
 /// <summary>
 /// The thread that waits for a disk in place of the processor's. It does requests one after the other, in the order
@@ -146,7 +146,7 @@ internal sealed class BlockWorker : IDisposable
             if (!_reported)
             {
                 _reported = true;
-                DeviceLog.BlockError(_logger, _disk.Name, request.Offset, error.Message);
+                DiskLog.BlockError(_logger, _disk.Name, request.Offset, error.Message);
             }
 
             return false;

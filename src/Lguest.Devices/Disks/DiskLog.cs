@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 
-namespace Lguest.Devices;
+namespace Lguest.Devices.Disks;
 
-/// <summary>What front ends log.</summary>
-internal static partial class DeviceLog
+/// <summary>What disks log.</summary>
+internal static partial class DiskLog
 {
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Name}: an I/O error for the guest at byte {Offset}: {Reason}; more of them won't be reported")]
     public static partial void BlockError(ILogger logger, string name, ulong offset, string reason);

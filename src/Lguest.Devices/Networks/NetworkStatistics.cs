@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Networks;
 
 /// <summary>What went through a guest's network.</summary>
 public sealed class NetworkStatistics

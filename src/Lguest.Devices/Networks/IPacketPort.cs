@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Networks;
 
 /// <summary>The far end of a network cable: takes a guest's Ethernet frames and has others for it. It knows no bus.</summary>
 /// <remarks>

@@ -1,4 +1,4 @@
-namespace Lguest.Devices.Backends;
+namespace Lguest.Devices.Disks;
 
 /// <summary>What every disk checks of a request.</summary>
 internal static class BlockRange

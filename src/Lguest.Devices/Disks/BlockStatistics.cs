@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Disks;
 
 /// <summary>What a disk has done for its guest.</summary>
 public sealed class BlockStatistics
@@ -41,7 +41,7 @@ public sealed class BlockStatistics
     }
 }
 
-/// <summary>What a snapshot keeps of a disk's front end.</summary>
+/// <summary>The saved state of a disk's front end.</summary>
 /// <param name="Requests">Not answered yet, first to last.</param>
 /// <param name="Due">How many of them should have been, but the guest has no buffer free.</param>
 /// <param name="Early">How many were answered before their moment.</param>

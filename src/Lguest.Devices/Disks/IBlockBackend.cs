@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Disks;
 
 /// <summary>A disk as a device front end sees it: bytes at offsets. It knows no bus.</summary>
 /// <remarks>

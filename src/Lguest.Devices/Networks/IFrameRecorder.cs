@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Networks;
 
 /// <summary>Sees all frames of one network, from the guest's side of the cable.</summary>
 public interface IFrameRecorder

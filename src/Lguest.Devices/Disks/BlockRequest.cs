@@ -1,4 +1,4 @@
-namespace Lguest.Devices;
+namespace Lguest.Devices.Disks;
 
 /// <summary>What a guest asks of a disk.</summary>
 internal enum BlockOperation

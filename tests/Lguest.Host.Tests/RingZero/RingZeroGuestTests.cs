@@ -8,10 +8,10 @@ using Lguest.Host.Tests.RingOne;
 using Lguest.Host.Traps;
 using static Iced.Intel.AssemblerRegisters;
 
-namespace Lguest.Host.Tests.Native;
+namespace Lguest.Host.Tests.RingZero;
 
 /// <summary>A kernel at CPL 0 with an IDT of its own.</summary>
-public sealed class NativeGuestTests : IDisposable
+public sealed class RingZeroGuestTests : IDisposable
 {
     private const uint Text = 0x1000;
     private const uint Handlers = 0x3000;
@@ -31,11 +31,11 @@ public sealed class NativeGuestTests : IDisposable
     private readonly Guest _guest = new(new GuestConfiguration
     {
         MemoryBytes = 0x2_0000,
-        Abi = KnownAbis.Native,
+        Abi = KnownAbis.RingZero,
         Clock = ClockKind.Virtual,
     });
 
-    public NativeGuestTests()
+    public RingZeroGuestTests()
     {
         _guest.PhysicalMemory.Write(Words, "Power down\0"u8);
         for (uint slot = 0; slot < 64; slot++)

@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
+using Lguest.Devices.Backends;
 using Microsoft.Win32.SafeHandles;
 
-namespace Lguest.Devices.Backends;
+namespace Lguest.Devices.Disks;
 
 /// <summary>
 /// A disk whose bytes are those of a regular file or of a block device. It keeps the size it had, and is locked

@@ -1,7 +1,8 @@
 using System.Collections;
+using Lguest.Devices.Backends;
 using Microsoft.Win32.SafeHandles;
 
-namespace Lguest.Devices.Backends;
+namespace Lguest.Devices.Disks;
 
 /// <summary>
 /// A disk that keeps what is written to it aside: the one below is only read, so that many guests may share it, and all
