@@ -337,14 +337,22 @@ public sealed unsafe partial class Processor
         s->Exception.InstructionEip = s->Eip;
     }
 
+    /// <summary>Shows the tracer the instruction that begins the block, fetched as the processor has: data isn't touched.</summary>
     private void Trace(CodeBlock* block)
     {
+        ProcessorState* s = _state;
         Span<byte> code = stackalloc byte[15];
         int length = 0;
-        while (length < code.Length && length < block->Length
-            && TryReadLinear(_state->Cs.Base + _state->Eip + (uint)length, code.Slice(length, 1), out _))
+        while (length < code.Length && length < block->Length)
         {
-            length++;
+            byte* host = MemoryAccess.Translate(
+                s, s->Cs.Base + s->Eip + (uint)length, AccessKind.Execute, s->Cpl == 3, out _, out _);
+            if (host == null || host == MemoryAccess.NoMemory)
+            {
+                break;
+            }
+
+            code[length++] = *host;
         }
 
         Tracer?.OnInstruction(this, code[..length]);

@@ -12,7 +12,7 @@ internal static unsafe class Bounds
     {
         if (instruction.Mnemonic != Mnemonic.Bound)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Register = Operands.RegisterOffset(instruction, 0);

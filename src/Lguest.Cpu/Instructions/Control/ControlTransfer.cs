@@ -127,7 +127,7 @@ internal static unsafe class ControlTransfer
         };
         if (handler == null)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         SetTarget(instruction, op);

@@ -38,7 +38,7 @@ internal static unsafe class FarTransfers
             case Code.Retfd_imm16:
                 return LowerReturn(instruction, op, &Forms<Size32>.Return);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

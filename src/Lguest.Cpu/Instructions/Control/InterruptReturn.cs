@@ -24,7 +24,7 @@ internal static unsafe class InterruptReturn
                 op->Handler = &Return32;
                 return Lowered.EndsBlock;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

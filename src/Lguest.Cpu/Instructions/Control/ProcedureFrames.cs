@@ -49,7 +49,7 @@ internal static unsafe class ProcedureFrames
                 handler = context.IsFlat ? &Forms<Size32, FlatAddressing>.PopAll : &Forms<Size32, SegmentedAddressing>.PopAll;
                 break;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
 
         op->Handler = handler;

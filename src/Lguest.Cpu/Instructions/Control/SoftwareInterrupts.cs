@@ -28,7 +28,7 @@ internal static unsafe class SoftwareInterrupts
                 op->Handler = &Debug;
                 return Lowered.EndsBlock;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

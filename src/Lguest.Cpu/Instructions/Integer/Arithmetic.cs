@@ -25,7 +25,7 @@ internal static unsafe class Arithmetic
             Mnemonic.Dec => UnaryLowering<Dec>.Lower(instruction, context, op),
             Mnemonic.Neg => UnaryLowering<Neg>.Lower(instruction, context, op),
             Mnemonic.Not => UnaryLowering<Not>.Lower(instruction, context, op),
-            _ => Lowered.NotMine,
+            _ => Lowered.Undefined,
         };
 
     internal readonly struct Add : IBinaryOperation

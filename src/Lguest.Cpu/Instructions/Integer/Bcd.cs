@@ -26,7 +26,7 @@ internal static unsafe class Bcd
         };
         if (handler == null)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Handler = handler;

@@ -38,7 +38,7 @@ internal static unsafe class BitManipulation
                 op->Handler = instruction.Code == Code.Bswap_r16 ? &SwapWord : &SwapDoubleword;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

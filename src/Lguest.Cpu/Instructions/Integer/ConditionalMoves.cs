@@ -23,7 +23,7 @@ internal static unsafe class ConditionalMoves
                     : SelectCondition<MoveForm<Size32>>(instruction, context, op);
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -32,7 +32,7 @@ internal static unsafe class Conversions
         };
         if (handler == null)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Handler = handler;

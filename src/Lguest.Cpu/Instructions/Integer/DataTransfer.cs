@@ -22,7 +22,7 @@ internal static unsafe class DataTransfer
             case Mnemonic.Lea:
                 return LowerLea(instruction, op);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 
@@ -30,7 +30,7 @@ internal static unsafe class DataTransfer
     {
         if (!IsGeneral(instruction, 0) || !IsGeneral(instruction, 1))
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Handler = Operands.Bits(instruction, 0) switch

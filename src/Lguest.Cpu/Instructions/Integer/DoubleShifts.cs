@@ -21,7 +21,7 @@ internal static unsafe class DoubleShifts
         {
             Mnemonic.Shld => Select<Shld>(instruction, context, op),
             Mnemonic.Shrd => Select<Shrd>(instruction, context, op),
-            _ => Lowered.NotMine,
+            _ => Lowered.Undefined,
         };
 
     private static Lowered Select<TShift>(in Instruction instruction, in LoweringContext context, Operation* op)

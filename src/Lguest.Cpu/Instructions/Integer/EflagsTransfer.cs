@@ -35,7 +35,7 @@ internal static unsafe class EflagsTransfer
                 op->Handler = &SetInterrupt;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -27,7 +27,7 @@ internal static unsafe class Exchange
                     : &CompareAndExchange8Bytes<SegmentedAddressing>;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

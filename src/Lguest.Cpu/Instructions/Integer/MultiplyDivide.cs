@@ -33,7 +33,7 @@ internal static unsafe class MultiplyDivide
             case Mnemonic.Idiv:
                 return LowerOneOperand<SignedDivide>(instruction, context, op);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -45,7 +45,7 @@ internal static unsafe class NoOperations
                 op->Handler = &FlushLine;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

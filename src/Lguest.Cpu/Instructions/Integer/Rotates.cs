@@ -24,7 +24,7 @@ internal static unsafe class Rotates
             Mnemonic.Ror => BinaryLowering<Ror>.Lower(instruction, context, op),
             Mnemonic.Rcl => BinaryLowering<Rcl>.Lower(instruction, context, op),
             Mnemonic.Rcr => BinaryLowering<Rcr>.Lower(instruction, context, op),
-            _ => Lowered.NotMine,
+            _ => Lowered.Undefined,
         };
 
     /// <summary>Count of a rotate through the carry: modulo 9, 17 or 33.</summary>

@@ -23,7 +23,7 @@ internal static unsafe class Shifts
             Mnemonic.Shl or Mnemonic.Sal => BinaryLowering<Shl>.Lower(instruction, context, op),
             Mnemonic.Shr => BinaryLowering<Shr>.Lower(instruction, context, op),
             Mnemonic.Sar => BinaryLowering<Sar>.Lower(instruction, context, op),
-            _ => Lowered.NotMine,
+            _ => Lowered.Undefined,
         };
 
     internal readonly struct Shl : IBinaryOperation

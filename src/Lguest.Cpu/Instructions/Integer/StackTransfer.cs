@@ -25,7 +25,7 @@ internal static unsafe class StackTransfer
                     : SelectPop<Size32>(instruction, context, op);
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

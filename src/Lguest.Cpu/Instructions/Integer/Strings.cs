@@ -44,7 +44,7 @@ internal static unsafe class Strings
             case Code.Scasd_EAX_m32:
                 return StringLowering<Scas, Size32>.Lower(instruction, context, op);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -13,7 +13,7 @@ internal static unsafe class MmxControl
     {
         if (instruction.Mnemonic != Mnemonic.Emms)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Handler = &Empty;

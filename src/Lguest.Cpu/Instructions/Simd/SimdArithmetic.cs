@@ -50,7 +50,7 @@ internal static unsafe class SimdArithmetic
             case Mnemonic.Pandn or Mnemonic.Andnps or Mnemonic.Andnpd: return Either<AndNot>(instruction, context, op);
             case Mnemonic.Por or Mnemonic.Orps or Mnemonic.Orpd: return Either<Or>(instruction, context, op);
             case Mnemonic.Pxor or Mnemonic.Xorps or Mnemonic.Xorpd: return Either<Xor>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

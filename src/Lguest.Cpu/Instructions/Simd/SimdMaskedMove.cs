@@ -19,7 +19,7 @@ internal static unsafe class SimdMaskedMove
         {
             case Mnemonic.Maskmovq: return Lower<MmxUnit, MmxOperand, Memory64>(instruction, context, op);
             case Mnemonic.Maskmovdqu: return Lower<SseUnit, XmmOperand, UnalignedMemory128>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

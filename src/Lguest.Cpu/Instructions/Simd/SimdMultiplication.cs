@@ -29,7 +29,7 @@ internal static unsafe class SimdMultiplication
             case Mnemonic.Phsubw: return Joined<SubtractNeighbourWords>(instruction, context, op);
             case Mnemonic.Phsubd: return Joined<SubtractNeighbourDoublewords>(instruction, context, op);
             case Mnemonic.Phsubsw: return Joined<SubtractNeighboursSaturated>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

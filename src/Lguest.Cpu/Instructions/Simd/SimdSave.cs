@@ -65,7 +65,7 @@ internal static unsafe class SimdSave
                     : &Restore<SegmentedAddressing>;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

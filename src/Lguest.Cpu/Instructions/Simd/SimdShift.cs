@@ -36,7 +36,7 @@ internal static unsafe class SimdShift
                 return PackedLowering<PackedImmediate<ShiftLeftBytes>>.LowerEither(instruction, context, op);
             case Mnemonic.Psrldq:
                 return PackedLowering<PackedImmediate<ShiftRightBytes>>.LowerEither(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -40,7 +40,7 @@ internal static unsafe class SimdShuffle
             case Mnemonic.Pshufd: return LowerXmm<PackedImmediate<ShuffleDoublewords>>(instruction, context, op);
             case Mnemonic.Shufps: return LowerXmm<PackedImmediate<ShuffleSingles>>(instruction, context, op);
             case Mnemonic.Shufpd: return LowerXmm<PackedImmediate<ShuffleDoubles>>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

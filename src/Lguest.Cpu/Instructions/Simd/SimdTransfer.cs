@@ -87,7 +87,7 @@ internal static unsafe class SimdTransfer
                 return PackedLowering<PackedImmediate<InsertWord64>>.Lower<MmxUnit, MmxOperand, GeneralOperand, Memory16>(
                     instruction, context, op);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -35,7 +35,7 @@ internal static unsafe class SseApproximation
             case Mnemonic.Rsqrtss:
                 return PackedLowering<Packed<First<ReciprocalSquareRoot>>>.LowerXmm<Memory32>(instruction, context, op);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

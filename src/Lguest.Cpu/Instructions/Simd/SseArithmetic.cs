@@ -33,7 +33,7 @@ internal static unsafe class SseArithmetic
             case Mnemonic.Haddpd: return LowerPacked<HorizontalDoubles<Add>>(instruction, context, op);
             case Mnemonic.Hsubps: return LowerPacked<HorizontalSingles<Subtract>>(instruction, context, op);
             case Mnemonic.Hsubpd: return LowerPacked<HorizontalDoubles<Subtract>>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -23,7 +23,7 @@ internal static unsafe class SseComparison
             case Code.Comisd_xmm_xmmm64: return LowerFlags<Float64, Ordered, Memory64>(instruction, context, op);
             case Code.Ucomiss_xmm_xmmm32: return LowerFlags<Float32, Unordered, Memory32>(instruction, context, op);
             case Code.Ucomisd_xmm_xmmm64: return LowerFlags<Float64, Unordered, Memory64>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -26,7 +26,7 @@ internal static unsafe class SseControl
                 op->Handler = Operands.IsFlat(instruction, context) ? &Store<FlatAddressing> : &Store<SegmentedAddressing>;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

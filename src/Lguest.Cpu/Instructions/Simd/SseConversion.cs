@@ -41,7 +41,7 @@ internal static unsafe class SseConversion
             case Mnemonic.Cvttps2pi: return ToMmx<FromTwoSingles<Truncating>, Memory64>(instruction, context, op);
             case Mnemonic.Cvtpd2pi: return ToMmx<FromDoubles<AsControlled>, AlignedMemory128>(instruction, context, op);
             case Mnemonic.Cvttpd2pi: return ToMmx<FromDoubles<Truncating>, AlignedMemory128>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -47,7 +47,7 @@ internal static unsafe class ControlRegisterTransfer
                     : Operands.Bits(instruction, 0) == 16 ? &StoreStatusRegister<Size16> : &StoreStatusRegister<Size32>;
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -14,7 +14,7 @@ internal static unsafe class DebugRegisterTransfer
     {
         if (instruction.Mnemonic != Mnemonic.Mov)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         if (IsDebug(instruction, 0))
@@ -33,7 +33,7 @@ internal static unsafe class DebugRegisterTransfer
             return Lowered.EndsBlock;
         }
 
-        return Lowered.NotMine;
+        return Lowered.Undefined;
     }
 
     private static bool IsDebug(in Instruction instruction, int operand) =>

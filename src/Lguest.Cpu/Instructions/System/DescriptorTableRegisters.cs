@@ -55,7 +55,7 @@ internal static unsafe class DescriptorTableRegisters
                     Is16(instruction) ? &StoreTaskRegister<Size16> : &StoreTaskRegister<Size32>,
                     &StoreTaskMemory);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

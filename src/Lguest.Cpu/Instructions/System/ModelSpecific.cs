@@ -33,7 +33,7 @@ internal static unsafe class ModelSpecific
                 op->Handler = &NoCounter;
                 return Lowered.EndsBlock;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -50,7 +50,7 @@ internal static unsafe class Ports
                 op->Handler = PortStrings<Size32>.Select(instruction, op);
                 return Lowered.Continues;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -40,7 +40,7 @@ internal static unsafe class Segmentation
             case Mnemonic.Lgs:
                 return LowerPointer(instruction, op, SegmentNumber.Gs);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -16,7 +16,7 @@ internal static unsafe class SelectorAdjustment
     {
         if (instruction.Mnemonic != Mnemonic.Arpl)
         {
-            return Lowered.NotMine;
+            return Lowered.Undefined;
         }
 
         op->Register2 = Operands.RegisterOffset(instruction, 1);

@@ -36,7 +36,7 @@ internal static unsafe class SelectorQueries
             case Mnemonic.Verw:
                 return LowerQuery<VerifyWrite>(instruction, op, 0);
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

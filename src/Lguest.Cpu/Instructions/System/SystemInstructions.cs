@@ -33,7 +33,7 @@ internal static unsafe class SystemInstructions
                 op->Handler = &NoFastSystemCall;
                 return Lowered.EndsBlock;
             default:
-                return Lowered.NotMine;
+                return Lowered.Undefined;
         }
     }
 

@@ -27,7 +27,7 @@ internal static unsafe class X87Arithmetic
             case Mnemonic.Fdiv or Mnemonic.Fdivp or Mnemonic.Fidiv: return Any<Divide>(instruction, context, op);
             case Mnemonic.Fdivr or Mnemonic.Fdivrp or Mnemonic.Fidivr:
                 return Any<DivideReversed>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -32,7 +32,7 @@ internal static unsafe class X87Comparison
             case Mnemonic.Fucomip: return Registers(instruction, op, &CompareToFlags<Unordered, PopOne>);
             case Mnemonic.Ftst: return Registers(op, 0, &CompareWithZero);
             case Mnemonic.Fxam: return Registers(op, 0, &Examine);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

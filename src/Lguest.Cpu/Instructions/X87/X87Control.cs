@@ -40,7 +40,7 @@ internal static unsafe class X87Control
             case Mnemonic.Fnstcw: return Store<ControlWord>(instruction, context, op);
             case Mnemonic.Fnstsw when instruction.Op0Kind == OpKind.Register: return With(op, &StoreStatusToAx);
             case Mnemonic.Fnstsw: return Store<StatusWord>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

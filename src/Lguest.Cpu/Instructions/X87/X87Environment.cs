@@ -45,7 +45,7 @@ internal static unsafe class X87Environment
             case Code.Fnsave_m108byte: return With(instruction, context, op, &Save<Form32>);
             case Code.Frstor_m94byte: return With(instruction, context, op, &Restore<Form16>);
             case Code.Frstor_m108byte: return With(instruction, context, op, &Restore<Form32>);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

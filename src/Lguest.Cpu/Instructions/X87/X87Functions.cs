@@ -71,7 +71,7 @@ internal static unsafe class X87Functions
             case Mnemonic.Fxtract: return With(op, &Splitting<Extract>);
             case Mnemonic.Fptan: return With(op, &Splitting<Tangent>);
             case Mnemonic.Fsincos: return With(op, &Splitting<SineCosine>);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

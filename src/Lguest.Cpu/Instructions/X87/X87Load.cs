@@ -34,7 +34,7 @@ internal static unsafe class X87Load
             case Code.Fldpi: return Constant(op, X87Constant.Pi);
             case Code.Fldlg2: return Constant(op, X87Constant.Log10Of2);
             case Code.Fldln2: return Constant(op, X87Constant.LnOf2);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

@@ -26,7 +26,7 @@ internal static unsafe class X87Registers
             case Mnemonic.Fcmovnbe: return Register(op, instruction.Op1Register, &MoveIf<Not<IfBelowOrEqual>>);
             case Mnemonic.Fcmovu: return Register(op, instruction.Op1Register, &MoveIf<IfParity>);
             case Mnemonic.Fcmovnu: return Register(op, instruction.Op1Register, &MoveIf<Not<IfParity>>);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 

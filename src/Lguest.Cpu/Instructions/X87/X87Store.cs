@@ -40,7 +40,7 @@ internal static unsafe class X87Store
             case Code.Fisttp_m32int: return Memory<Integer<Bits32, Truncated>, PopOne>(instruction, context, op);
             case Code.Fisttp_m64int: return Memory<Integer<Bits64, Truncated>, PopOne>(instruction, context, op);
             case Code.Fbstp_m80bcd: return Memory<PackedDecimal, PopOne>(instruction, context, op);
-            default: return Lowered.NotMine;
+            default: return Lowered.Undefined;
         }
     }
 
