@@ -38,6 +38,52 @@ public class CommandLineTests
     }
 
     [Theory]
+    [InlineData("run=exit 5", "run=\"exit 5\"")]
+    [InlineData("run=a\tb", "run=\"a\tb\"")]
+    [InlineData("run=a\nb", "run=\"a\nb\"")]
+    [InlineData("run=echo 'a  b'", "run=\"echo 'a  b'\"")]
+    [InlineData("run=voil\u00e0", "run=\"voil\u00e0\"")]
+    [InlineData("run=", "run=")]
+    [InlineData("run=poweroff", "run=poweroff")]
+    [InlineData("run=\"uname -a; exit 7\"", "run=\"uname -a; exit 7\"")]
+    [InlineData("run=\"uname", "run=\"uname")]
+    [InlineData("run=a\"b c\"d", "run=a\"b c\"d")]
+    [InlineData("root=/dev/lgba quiet", "root=/dev/lgba quiet")]
+    [InlineData("quiet run=exit 5", "quiet run=exit 5")]
+    [InlineData("rerun=a b", "rerun=a b")]
+    public void A_command_reaches_the_guest_whole_and_all_other_words_as_they_are(string word, string expected) =>
+        Assert.Equal($"a {expected} b", Parse("64m", "vmlinux", "a", word, "b").KernelCommandLine);
+
+    [Theory]
+    [InlineData("run=echo \"a b\"")]
+    [InlineData("run=\"my program\" 5")]
+    [InlineData("run=\"a b\"c\"")]
+    [InlineData("run=\"a\"b")]
+    [InlineData("run=it\"s")]
+    [InlineData("run=voil\u00e0 \"")]
+    public void A_command_that_cannot_be_quoted_for_the_kernel_is_refused(string word)
+    {
+        CommandLineException refusal = Assert.Throws<CommandLineException>(() => Parse("64m", "vmlinux", word));
+
+        Assert.StartsWith($"{word} cannot be given to the guest", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("console=ttyS0", "console=ttyS0")]
+    [InlineData("console=hvc0 console=ttyS0,115200n8 quiet", "console=ttyS0,115200n8")]
+    [InlineData("quiet", null)]
+    [InlineData("console=ttyS0 console=hvc0", null)]
+    [InlineData("console=", null)]
+    [InlineData("console=null", null)]
+    public void A_console_that_no_guest_has_is_worth_a_word(string words, string? start)
+    {
+        string? warning = Parse(["64m", "vmlinux", .. words.Split(' ')]).Warning;
+
+        Assert.Equal(start, Parse("64m", "vmlinux", words).Warning?.Split(' ')[0]);
+        Assert.Equal(start, warning?.Split(' ')[0]);
+    }
+
+    [Theory]
     [InlineData("disk,ro", "disk", (int)DiskMode.ReadOnly)]
     [InlineData("disk,snapshot", "disk", (int)DiskMode.Snapshot)]
     [InlineData("disk,ro,ro", "disk", (int)DiskMode.ReadOnly)]

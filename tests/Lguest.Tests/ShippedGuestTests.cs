@@ -44,6 +44,28 @@ public sealed partial class ShippedGuestTests : IDisposable
         Assert.Contains("from the initrd\n", Text(result), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("run=exit 5", 5, "")]
+    [InlineData("run=echo 'a  b'; exit 6", 6, "a  b\n")]
+    [InlineData("run=echo voil\u00e0\nexit 8", 8, "voil\u00e0\n")]
+    public void A_command_in_one_word_arrives_whole(string word, int exitCode, string output)
+    {
+        LguestResult result = RunGuest("64m", Image("vmlinux"), $"--initrd={Image("initrd.cpio")}", "quiet", word);
+
+        AssertEnded(exitCode, result);
+        Assert.StartsWith(output, Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(Text(result))), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Its_session_is_on_lguests_console_whatever_the_kernel_was_told_to_use()
+    {
+        LguestResult result = RunGuest("64m", Image("vmlinux"), $"--initrd={Image("initrd.cpio")}", "quiet", "console=ttyS0", "run=tty; echo of use");
+
+        AssertEnded(0, result);
+        Assert.StartsWith("/dev/hvc0\nof use\n", Text(result), StringComparison.Ordinal);
+        Assert.StartsWith("lguest: console=ttyS0 makes /dev/console a device that no guest of lguest's has", result.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Without_arguments_lguest_boots_it()
     {

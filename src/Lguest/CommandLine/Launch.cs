@@ -9,6 +9,9 @@ internal sealed record Launch
     /// <summary>What the user should know before it starts; null when there is nothing.</summary>
     public string? Announcement { get; init; }
 
+    /// <summary>What will probably not do what the user wants of it; null when there is nothing.</summary>
+    public string? Warning { get; init; }
+
     /// <summary>Bytes of memory.</summary>
     public required uint MemoryBytes { get; init; }
 
@@ -97,10 +100,11 @@ internal sealed record Launch
         return new Request.Run(new Launch
         {
             Announcement = announcement,
+            Warning = KernelWords.Warning(split.KernelWords),
             MemoryBytes = OptionValues.Memory(split.Memory!),
             Kernel = split.Kernel ?? throw new CommandLineException(
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
-            KernelCommandLine = string.Join(' ', split.KernelWords),
+            KernelCommandLine = KernelWords.Join(split.KernelWords),
             Initrd = options.Value(Options.Initrd),
             Disks = disks,
             Networks = networks,

@@ -33,6 +33,11 @@ internal static class Machine
             LaunchLog.Information(logger, launch.Announcement);
         }
 
+        if (launch.Warning is not null)
+        {
+            LaunchLog.Warning(logger, launch.Warning);
+        }
+
         using var end = new RunEnd(launch.Timeout);
         using StreamPort port = OpenConsole(end, logger);
         List<Disk> disks = OpenDisks(launch.Disks, logger);
