@@ -93,12 +93,15 @@ public sealed class MemoryFaultTests : IDisposable
             for (int i = 0; i < form.Decoded.OpCount; i++)
             {
                 OpKind kind = form.Decoded.GetOpKind(i);
-                bool isWritten = info.GetOpAccess(i) is not (OpAccess.Read or OpAccess.CondRead);
+
+                // ARPL finds nothing to raise, and then only reads.
+                bool isWritten = info.GetOpAccess(i) is not (OpAccess.Read or OpAccess.CondRead)
+                    && code is not (Code.Clflush_m8 or Code.Arpl_rm16_r16 or Code.Arpl_r32m16_r32);
                 uint size = code == Code.Clflush_m8 ? 1 : (uint)form.Decoded.MemorySize.GetSize();
                 switch (kind)
                 {
                     case OpKind.Memory:
-                        check(form, new Operand(form.Pointer, Displacement(form), size, isWritten && code != Code.Clflush_m8));
+                        check(form, new Operand(form.Pointer, Displacement(form), size, isWritten));
                         break;
                     case OpKind.MemorySegESI:
                         check(form, new Operand(Esi, 0, size, isWritten));

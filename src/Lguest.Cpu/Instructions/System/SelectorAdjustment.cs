@@ -6,6 +6,7 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Instructions.System;
 
 /// <summary>ARPL: raises the privilege number in a selector to another's (SDM 2A). Only ZF changes.</summary>
+/// <remarks>As on processors, it writes only what it changes: where nothing is to be raised the operand needn't be writable.</remarks>
 internal static unsafe class SelectorAdjustment
 {
     /// <summary>The requestor's privilege level in a selector.</summary>
@@ -34,34 +35,44 @@ internal static unsafe class SelectorAdjustment
 
     private static Operation* Register(ProcessorState* s, Operation* op)
     {
-        Adjust(s, Operands.Register(s, op->Register), op);
+        byte* selector = Operands.Register(s, op->Register);
+        uint value = Size16.Load(selector);
+        uint adjusted = Adjust(s, op, value);
+        Size16.Store(selector, adjusted);
+        s->SetZero(adjusted != value);
         return Operation.Next(s, op);
     }
 
     private static Operation* Memory<TAddressing>(ProcessorState* s, Operation* op)
         where TAddressing : struct, IAddressing
     {
-        byte* selector = TAddressing.Modify(s, op, Size16.Bytes);
+        byte* selector = TAddressing.Read(s, op, Size16.Bytes);
         if (selector == null)
         {
             return null;
         }
 
-        Adjust(s, selector, op);
-        MemoryAccess.Complete(s, selector);
+        uint value = Size16.Load(selector);
+        uint adjusted = Adjust(s, op, value);
+        if (adjusted != value)
+        {
+            selector = TAddressing.Write(s, op, Size16.Bytes);
+            if (selector == null)
+            {
+                return null;
+            }
+
+            Size16.Store(selector, adjusted);
+            MemoryAccess.Complete(s, selector);
+        }
+
+        s->SetZero(adjusted != value);
         return Operation.Next(s, op);
     }
 
-    private static void Adjust(ProcessorState* s, byte* selector, Operation* op)
+    private static uint Adjust(ProcessorState* s, Operation* op, uint selector)
     {
-        uint value = Size16.Load(selector);
         uint level = Size16.Load(Operands.Register(s, op->Register2)) & RplMask;
-        bool raised = (value & RplMask) < level;
-        if (raised)
-        {
-            Size16.Store(selector, (value & ~RplMask) | level);
-        }
-
-        s->SetZero(raised);
+        return Math.Max(selector & RplMask, level) | (selector & ~RplMask);
     }
 }
