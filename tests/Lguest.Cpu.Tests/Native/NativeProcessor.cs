@@ -105,6 +105,12 @@ internal sealed unsafe class NativeProcessor : IDisposable
         a.push(r14);
         a.push(r15);
         a.mov(r15, OperatingSystem.IsWindows() ? rcx : rdi);
+        if (OperatingSystem.IsLinux())
+        {
+            HostSystemCalls.BlockSignals(
+                a, __[r15 + NativeState.BlockedSignalsOffset], __[r15 + NativeState.SignalsBeforeOffset]);
+        }
+
         a.fxsave(__[r15 + NativeState.HostOffset]);
         a.fxrstor(__[r15]);
         a.push(__qword_ptr[r15 + NativeState.FlagsOffset]);
@@ -135,6 +141,11 @@ internal sealed unsafe class NativeProcessor : IDisposable
         a.fxrstor(__[r15 + NativeState.HostOffset]);
         a.push(0x202);
         a.popfq();
+        if (OperatingSystem.IsLinux())
+        {
+            HostSystemCalls.RestoreSignals(a, __[r15 + NativeState.SignalsBeforeOffset]);
+        }
+
         a.pop(r15);
         a.pop(r14);
         a.pop(r13);

@@ -24,6 +24,8 @@ internal unsafe struct NativeState
     internal const int VectorOffset = 592;
     internal const int ErrorCodeOffset = 600;
     internal const int FaultAddressOffset = 608;
+    internal const int SignalsBeforeOffset = 616;
+    internal const int BlockedSignalsOffset = 624;
     internal const int HostOffset = 640;
     private const int ScratchOffset = 1152;
 
@@ -55,6 +57,9 @@ internal unsafe struct NativeState
     [FieldOffset(FaultAddressOffset)]
     public ulong FaultAddress;
 
+    [FieldOffset(BlockedSignalsOffset)]
+    private ulong _blockedSignals;
+
     [FieldOffset(HostOffset)]
     private FxsaveImage _host;
 
@@ -69,6 +74,7 @@ internal unsafe struct NativeState
         Fx.Control = 0x37F;
         Fx.Mxcsr = 0x1F80;
         Flags = 0x202;
+        _blockedSignals = HostSystemCalls.AllButFaults;
     }
 }
 
