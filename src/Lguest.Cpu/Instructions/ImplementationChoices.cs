@@ -89,6 +89,11 @@ internal static class ImplementationChoices
             "the upper 16 bits on the stack",
             "0"),
         new(
+            [Mnemonic.Enter, Mnemonic.Pusha, Mnemonic.Pushad],
+            "it faults",
+            "what lies below the top of the stack",
+            "as before"),
+        new(
             [Mnemonic.Mov, Mnemonic.Sldt, Mnemonic.Str],
             "a segment selector goes to a register of 32 bits",
             "its upper 16 bits",
@@ -113,11 +118,16 @@ internal static class ImplementationChoices
             "the machine has no clock of its own",
             "how fast it counts",
             "one for each instruction retired"),
+        new(
+            [],
+            "an operand reaches beyond the end of 4 GiB, in a segment as large as that",
+            "whether it is a fault",
+            "it isn't: the operand goes on at address 0"),
     ];
 }
 
 /// <summary>Something that the manual leaves to the implementation.</summary>
-/// <param name="Instructions">Of which instructions.</param>
+/// <param name="Instructions">Of which instructions; none for all.</param>
 /// <param name="When">Under which condition.</param>
 /// <param name="What">What is concerned.</param>
 /// <param name="Value">What it is here.</param>

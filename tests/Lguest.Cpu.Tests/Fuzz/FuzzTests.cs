@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 
 namespace Lguest.Cpu.Tests.Fuzz;
 
@@ -10,7 +9,6 @@ namespace Lguest.Cpu.Tests.Fuzz;
 public sealed class FuzzTests
 {
     private const int Minute = 60;
-    private const int FirstSeed = 19911005;
 
     // No case takes a millisecond: one that takes so long never ends.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
@@ -19,8 +17,8 @@ public sealed class FuzzTests
     public async Task Random_bytes_execute_or_raise_an_exception_that_the_manual_allows()
     {
         Assert.SkipWhen(TestEngine.Current == Engine.Traced, "What random bytes happen to be covers nothing.");
-        int seconds = ReadNumber("LGUEST_FUZZ_SECONDS", otherwise: Minute);
-        int first = ReadNumber("LGUEST_FUZZ_SEED", otherwise: FirstSeed);
+        int seconds = FuzzSettings.Seconds(otherwise: Minute);
+        int first = FuzzSettings.FirstSeed;
         var progress = new Progress { Seed = first };
         Task work = Task.Run(() => Work(first, TimeSpan.FromSeconds(seconds), progress), TestContext.Current.CancellationToken);
         int seen = -1;
@@ -55,9 +53,6 @@ public sealed class FuzzTests
         while (Stopwatch.GetElapsedTime(start) < duration);
         progress.Executed = machine.Executed;
     }
-
-    private static int ReadNumber(string variable, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int value) ? value : otherwise;
 
     private sealed class Progress
     {

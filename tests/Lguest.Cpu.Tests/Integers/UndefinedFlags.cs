@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Instructions;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Integers;
 
@@ -40,6 +41,23 @@ internal static class UndefinedFlags
         return false;
     }
 
+    /// <summary>The arithmetic flags that an instruction looks at.</summary>
+    public static uint Read(in Instruction instruction) => FromIced(instruction.RflagsRead);
+
+    /// <summary>The arithmetic flags that an instruction changes for certain: one that may do nothing changes none.</summary>
+    public static uint Modified(in Instruction instruction) => instruction.HasRepPrefix || instruction.HasRepnePrefix || IsShift(instruction.Mnemonic)
+        ? 0
+        : FromIced(instruction.RflagsModified);
+
+    /// <summary>Iced's names of flags as bits of EFLAGS.</summary>
+    public static uint FromIced(RflagsBits bits) =>
+        ((bits & RflagsBits.CF) != 0 ? Eflags.Cf : 0u)
+        | ((bits & RflagsBits.PF) != 0 ? Eflags.Pf : 0u)
+        | ((bits & RflagsBits.AF) != 0 ? Eflags.Af : 0u)
+        | ((bits & RflagsBits.ZF) != 0 ? Eflags.Zf : 0u)
+        | ((bits & RflagsBits.SF) != 0 ? Eflags.Sf : 0u)
+        | ((bits & RflagsBits.OF) != 0 ? Eflags.Of : 0u);
+
     /// <summary>The count of a shift or rotate, cut to five bits.</summary>
     public static uint Count(in Instruction instruction, uint ecx) =>
         (instruction.GetOpKind(instruction.OpCount - 1) == OpKind.Register
@@ -58,6 +76,9 @@ internal static class UndefinedFlags
         UndefinedWhen.SourceIsZero => false,
         _ => true,
     };
+
+    private static bool IsShift(Mnemonic mnemonic) => mnemonic is Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar
+        or Mnemonic.Shld or Mnemonic.Shrd or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr;
 
     private static uint Size(in Instruction instruction) => 8 * (uint)(instruction.Op0Kind == OpKind.Register
         ? instruction.Op0Register.GetSize()

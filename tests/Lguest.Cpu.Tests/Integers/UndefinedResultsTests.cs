@@ -29,7 +29,7 @@ public sealed class UndefinedResultsTests
                 {
                     // Iced doesn't know a count in CL: whatever that may make undefined has to be in the table for 31.
                     uint known = UndefinedFlags.Of(form.Decoded, 31);
-                    uint undefined = FromIced(form.Decoded.RflagsUndefined);
+                    uint undefined = UndefinedFlags.FromIced(form.Decoded.RflagsUndefined);
                     Assert.True((undefined & ~known) == 0, $"{form}: {undefined & ~known:X3} isn't in the table");
                 }
             }
@@ -38,14 +38,6 @@ public sealed class UndefinedResultsTests
 
     [Fact]
     public void The_documentation_is_made_from_the_table() => Documentation.AssertUpToDate(Document, Render());
-
-    private static uint FromIced(RflagsBits bits) =>
-        ((bits & RflagsBits.CF) != 0 ? Eflags.Cf : 0u)
-        | ((bits & RflagsBits.PF) != 0 ? Eflags.Pf : 0u)
-        | ((bits & RflagsBits.AF) != 0 ? Eflags.Af : 0u)
-        | ((bits & RflagsBits.ZF) != 0 ? Eflags.Zf : 0u)
-        | ((bits & RflagsBits.SF) != 0 ? Eflags.Sf : 0u)
-        | ((bits & RflagsBits.OF) != 0 ? Eflags.Of : 0u);
 
     private static string Render()
     {
@@ -66,14 +58,27 @@ public sealed class UndefinedResultsTests
             AppendRow(text, ++number, row.Instructions, row.When, row.What, row.Value);
         }
 
+        text.Append("\n# What processors of different makers do differently\n\n");
+        text.Append("CPUID says GenuineIntel, so what is done here is Intel's way wherever that is sane. This table is made from\n");
+        text.Append("`VendorDifferences.cs`.\n\n");
+        text.Append("| instructions | when | what | AMD | Intel | here |\n| --- | --- | --- | --- | --- | --- |\n");
+        foreach (VendorDifference row in VendorDifferences.All)
+        {
+            string instructions = NamesOf(row.Instructions);
+            text.Append(CultureInfo.InvariantCulture, $"| {instructions} | {row.When} | {row.What} | {row.Amd} | {row.Intel} | {row.Here} |\n");
+        }
+
         return text.ToString();
     }
 
+    private static string NamesOf(IReadOnlyList<Mnemonic> instructions) => instructions.Count == 0
+        ? "all"
+        : string.Join(", ", instructions.Select(m => m.ToString().ToUpperInvariant()));
+
     private static void AppendRow(
-        StringBuilder text, int number, IEnumerable<Mnemonic> instructions, string when, string what, string value)
+        StringBuilder text, int number, IReadOnlyList<Mnemonic> instructions, string when, string what, string value)
     {
-        string names = string.Join(", ", instructions.Select(m => m.ToString().ToUpperInvariant()));
-        text.Append(CultureInfo.InvariantCulture, $"| {number} | {names} | {when} | {what} | {value} |\n");
+        text.Append(CultureInfo.InvariantCulture, $"| {number} | {NamesOf(instructions)} | {when} | {what} | {value} |\n");
     }
 
     private static string Describe(UndefinedWhen when) => when switch

@@ -18,6 +18,9 @@ internal static unsafe partial class ExecutableArena
     private const int MapPrivate = 2;
     private const int MapAnonymousLinux = 0x20;
     private const int MapAnonymousMac = 0x1000;
+    private const int Map32Bit = 0x40;
+    private const int MapNoReserve = 0x4000;
+    private const int ProtectNone = 0;
     private const uint CommitAndReserve = 0x3000;
     private const uint PageReadWrite = 0x04;
     private const uint PageExecuteRead = 0x20;
@@ -74,6 +77,23 @@ internal static unsafe partial class ExecutableArena
         Protect(page, writable: true);
         code.CopyTo(new Span<byte>((void*)page, PageSize));
         Protect(page, writable: false);
+    }
+
+    /// <summary>Reserves addresses below 2 GiB, which nobody may touch yet, on Linux.</summary>
+    /// <returns>0 if there are none.</returns>
+    public static nint ReserveLow(nint wanted, nuint length)
+    {
+        nint start = Map(wanted, length, ProtectNone, MapPrivate | MapAnonymousLinux | Map32Bit | MapNoReserve, -1, 0);
+        return start == -1 ? 0 : start;
+    }
+
+    /// <summary>Opens pages for data that are only read, or also written.</summary>
+    public static void OpenForData(nint start, nuint length, bool writable)
+    {
+        if (ChangeProtection(start, length, writable ? ProtectRead | ProtectWrite : ProtectRead) != 0)
+        {
+            throw new InvalidOperationException($"Memory can't be opened: error {Marshal.GetLastPInvokeError()}.");
+        }
     }
 
     private static void Protect(nint page, bool writable)
