@@ -25,7 +25,7 @@ public sealed record GuestState
     public required ClockState Clock { get; init; }
 
     /// <summary>DMA bindings, oldest first.</summary>
-    public required IReadOnlyList<DmaBinding> Bindings { get; init; }
+    public required IReadOnlyList<DmaBindingState> Bindings { get; init; }
 
     /// <summary>What is going to happen to devices.</summary>
     public required IReadOnlyList<QueuedEvent> Events { get; init; }

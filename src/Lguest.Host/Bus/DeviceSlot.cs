@@ -55,7 +55,7 @@ public sealed class DeviceSlot
     /// <summary>Whether the guest has bound anything on a key.</summary>
     public bool IsBound(uint key) => _bus.Router.IsBound(key);
 
-    /// <summary>Finds the first free buffer that the guest has bound on a key.</summary>
+    /// <summary>Finds the buffer to fill next of those that the guest has bound on a key: see <see cref="DmaRouter.TryFindFree"/>.</summary>
     /// <exception cref="GuestFaultException">A buffer on the key isn't in guest memory.</exception>
     public bool TryFindFree(uint key, out DmaBuffer buffer) => _bus.Router.TryFindFree(key, out buffer);
 

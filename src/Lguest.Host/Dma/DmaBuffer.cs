@@ -7,14 +7,14 @@ namespace Lguest.Host.Dma;
 public readonly struct DmaBuffer
 {
     private readonly DmaRouter _router;
+    private readonly BoundBuffers _owner;
     private readonly uint _address;
-    private readonly int _irq;
 
-    internal DmaBuffer(DmaRouter router, uint address, int irq)
+    internal DmaBuffer(DmaRouter router, BoundBuffers owner, uint address)
     {
         _router = router;
+        _owner = owner;
         _address = address;
-        _irq = irq;
     }
 
     /// <summary>How many bytes the buffer has room for.</summary>
@@ -27,8 +27,19 @@ public readonly struct DmaBuffer
     public int Fill(ReadOnlySpan<byte> source) => _router.LoadReceiving(_address).CopyFrom(source);
 
     /// <summary>Tells the guest how many bytes are in the buffer; any but 0 takes it out of use until the guest frees it.</summary>
-    public void SetUsed(uint length) => _router.WriteUsed(_address, length);
+    public void SetUsed(uint length)
+    {
+        _router.WriteUsed(_address, length);
+        if (length != 0)
+        {
+            _owner.CountFilled();
+        }
+    }
 
     /// <summary>Raises the interrupt that the guest named when it bound the buffer.</summary>
-    public void Interrupt() => _router.Interrupt(_irq);
+    public void Interrupt() => _router.Interrupt(_owner.Binding.Irq);
+
+    /// <summary>Sees that each piece lies within a page, as it must where another guest has a part in the transfer.</summary>
+    /// <exception cref="GuestFaultException">One crosses into the next, or isn't guest memory.</exception>
+    internal void CheckPages() => _router.LoadReceiving(_address).CheckPages();
 }

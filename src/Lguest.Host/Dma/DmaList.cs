@@ -34,30 +34,18 @@ public sealed class DmaList(GuestMemory memory)
     /// <summary>What was in its used_len: in a message, a device may understand something by it.</summary>
     public uint Request { get; private set; }
 
+    /// <summary>Whether a piece crosses into another page, as none may where another guest has a part in the transfer.</summary>
+    internal bool CrossesPage => FindCrossing() >= 0;
+
     /// <summary>Reads a list, and checks that all it names is guest memory.</summary>
     /// <param name="address">Its physical address.</param>
     /// <exception cref="GuestFaultException">Some of it, or of what it names, isn't.</exception>
     public void Load(uint address)
     {
-        Span<byte> structure = stackalloc byte[Size];
-        memory.Read(address, structure, What);
-        Request = BinaryPrimitives.ReadUInt32LittleEndian(structure);
-        _count = 0;
-        Length = 0;
-        for (int i = 0; i < Sections; i++)
+        if (!TryLoad(address))
         {
-            ushort length = BinaryPrimitives.ReadUInt16LittleEndian(structure[(LengthOffset + (i * sizeof(ushort)))..]);
-            if (length == 0)
-            {
-                break;
-            }
-
-            uint piece = BinaryPrimitives.ReadUInt32LittleEndian(structure[(AddressOffset + (i * sizeof(uint)))..]);
-            memory.Check(piece, length, PieceOf);
-            _addresses[i] = piece;
-            _lengths[i] = length;
-            _count++;
-            Length += length;
+            memory.Check(address, Size, What);
+            memory.Check(_addresses[_count], (uint)_lengths[_count], PieceOf);
         }
     }
 
@@ -65,13 +53,11 @@ public sealed class DmaList(GuestMemory memory)
     /// <exception cref="GuestFaultException">One crosses into the next.</exception>
     public void CheckPages()
     {
-        for (int i = 0; i < _count; i++)
+        int i = FindCrossing();
+        if (i >= 0)
         {
-            if ((_addresses[i] & PhysicalMemory.PageOffsetMask) + (uint)_lengths[i] > PhysicalMemory.PageSize)
-            {
-                throw new GuestFaultException(
-                    $"{PieceOf} at 0x{_addresses[i]:x8}, {_lengths[i]} bytes, crosses a page, which it may not between guests");
-            }
+            throw new GuestFaultException(
+                $"{PieceOf} at 0x{_addresses[i]:x8}, {_lengths[i]} bytes, crosses a page, which it may not between guests");
         }
     }
 
@@ -103,5 +89,53 @@ public sealed class DmaList(GuestMemory memory)
         }
 
         return done;
+    }
+
+    /// <summary>As <see cref="Load"/>, for a list that may be bad: false when it is.</summary>
+    internal bool TryLoad(uint address)
+    {
+        _count = 0;
+        Length = 0;
+        if (!memory.Contains(address, Size))
+        {
+            return false;
+        }
+
+        Span<byte> structure = stackalloc byte[Size];
+        memory.Read(address, structure, What);
+        Request = BinaryPrimitives.ReadUInt32LittleEndian(structure);
+        for (int i = 0; i < Sections; i++)
+        {
+            ushort length = BinaryPrimitives.ReadUInt16LittleEndian(structure[(LengthOffset + (i * sizeof(ushort)))..]);
+            if (length == 0)
+            {
+                break;
+            }
+
+            _addresses[i] = BinaryPrimitives.ReadUInt32LittleEndian(structure[(AddressOffset + (i * sizeof(uint)))..]);
+            _lengths[i] = length;
+            if (!memory.Contains(_addresses[i], length))
+            {
+                return false;
+            }
+
+            _count++;
+            Length += length;
+        }
+
+        return true;
+    }
+
+    private int FindCrossing()
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            if ((_addresses[i] & PhysicalMemory.PageOffsetMask) + (uint)_lengths[i] > PhysicalMemory.PageSize)
+            {
+                return i;
+            }
+        }
+
+        return -1;
     }
 }

@@ -30,7 +30,7 @@ public sealed class DmaRouter
     private readonly GuestMemory _memory;
     private readonly InterruptController _interrupts;
     private readonly ILogger _logger;
-    private readonly List<DmaBinding> _bindings = [];
+    private readonly List<BoundBuffers> _bindings = [];
     private readonly List<KeyRange> _receivers = [];
     private HashSet<uint>? _reported;
     private readonly DmaList _sent;
@@ -50,18 +50,21 @@ public sealed class DmaRouter
     }
 
     /// <summary>The guest's bindings, oldest first.</summary>
-    public IReadOnlyList<DmaBinding> State
+    public IReadOnlyList<DmaBindingState> State
     {
-        get => [.. _bindings];
+        get => [.. _bindings.Select(buffers => buffers.State)];
         set
         {
             _bindings.Clear();
-            _bindings.AddRange(value);
+            _bindings.AddRange(value.Select(state => new BoundBuffers(this, state.Binding) { State = state }));
             Version++;
         }
     }
 
-    /// <summary>Changes whenever <see cref="State"/> does.</summary>
+    /// <summary>The guest's bindings, oldest first.</summary>
+    internal IReadOnlyList<BoundBuffers> Bindings => _bindings;
+
+    /// <summary>Changes whenever there is one more binding, or one less.</summary>
     internal int Version { get; private set; }
 
     /// <summary>Makes a receiver known; of two that cover a key, the first is asked.</summary>
@@ -85,7 +88,7 @@ public sealed class DmaRouter
             return false;
         }
 
-        _bindings.Add(new DmaBinding(key, array, count, (int)irq));
+        _bindings.Add(new BoundBuffers(this, new DmaBinding(key, array, count, (int)irq)));
         Version++;
         return true;
     }
@@ -96,7 +99,7 @@ public sealed class DmaRouter
     public bool Unbind(uint key, uint array)
     {
         CheckKey(key);
-        int index = _bindings.FindIndex(binding => binding.Key == key && binding.Array == array);
+        int index = _bindings.FindIndex(buffers => buffers.Binding.Key == key && buffers.Binding.Array == array);
         if (index < 0)
         {
             return false;
@@ -131,9 +134,9 @@ public sealed class DmaRouter
     /// <summary>Whether the guest has bound anything on a key.</summary>
     public bool IsBound(uint key)
     {
-        foreach (DmaBinding binding in _bindings)
+        foreach (BoundBuffers buffers in _bindings)
         {
-            if (binding.Key == key)
+            if (buffers.Binding.Key == key)
             {
                 return true;
             }
@@ -142,25 +145,19 @@ public sealed class DmaRouter
         return false;
     }
 
-    /// <summary>Finds the first free buffer that the guest has bound on a key: one whose used_len is 0.</summary>
+    /// <summary>
+    /// Finds the buffer to fill next of those that the guest has bound on a key, so that it reads them in the order in which
+    /// they were filled. It takes the same short time however many there are.
+    /// </summary>
+    /// <returns>False when there is none: the guest must read what it has first.</returns>
     /// <exception cref="GuestFaultException">A buffer on the key isn't in guest memory.</exception>
     public bool TryFindFree(uint key, out DmaBuffer buffer)
     {
-        foreach (DmaBinding binding in _bindings)
+        foreach (BoundBuffers buffers in _bindings)
         {
-            if (binding.Key != key)
+            if (buffers.Binding.Key == key && buffers.TryFindNext(out buffer))
             {
-                continue;
-            }
-
-            for (uint i = 0; i < binding.Count; i++)
-            {
-                uint address = BufferAddress(binding, i);
-                if (IsFree(address))
-                {
-                    buffer = new DmaBuffer(this, address, binding.Irq);
-                    return true;
-                }
+                return true;
             }
         }
 
@@ -192,8 +189,11 @@ public sealed class DmaRouter
     /// <summary>Whether a buffer may be filled: its used_len is 0.</summary>
     internal bool IsFree(uint buffer) => _memory.ReadUInt32(buffer, What) == 0;
 
-    /// <summary>Whether a binding is still there.</summary>
-    internal bool Has(DmaBinding binding) => _bindings.Exists(each => ReferenceEquals(each, binding));
+    /// <summary>Whether the guest blocks a line.</summary>
+    internal bool IsBlocked(int irq) => _interrupts.IsBlocked(irq);
+
+    /// <summary>Bytes that there is room for in a buffer; 0 unless all of it is guest memory and no piece crosses a page.</summary>
+    internal int RoomBetweenGuests(uint buffer) => _received.TryLoad(buffer) && !_received.CrossesPage ? _received.Length : 0;
 
     internal DmaList LoadReceiving(uint address)
     {
@@ -229,10 +229,3 @@ public sealed class DmaRouter
     /// <summary>The keys that are a device's.</summary>
     private sealed record KeyRange(uint Start, uint Length, IDmaReceiver Receiver);
 }
-
-/// <summary>An array of buffers that the guest has bound.</summary>
-/// <param name="Key">What they receive on.</param>
-/// <param name="Array">Physical address of the first <c>struct lguest_dma</c>.</param>
-/// <param name="Count">How many there are.</param>
-/// <param name="Irq">Raised when one is filled, 1 to 31.</param>
-public sealed record DmaBinding(uint Key, uint Array, uint Count, int Irq);

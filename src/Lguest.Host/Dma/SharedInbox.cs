@@ -1,10 +1,9 @@
 namespace Lguest.Host.Dma;
 
-/// <summary>Which buffers of the guest's are offered on one key, and how one is filled.</summary>
-internal sealed class SharedInbox(DmaRouter router, IPeerExchange peers, int number)
+/// <summary>Whose buffers are offered on one key, and how one is filled.</summary>
+internal sealed class SharedInbox(IPeerExchange peers, int number)
 {
     private readonly SharedBinding?[] _bindings = new SharedBinding?[IPeerExchange.MostOffers];
-    private readonly uint[] _buffers = new uint[IPeerExchange.MostOffers];
     private int _count;
 
     /// <summary>The exchange's number for it.</summary>
@@ -16,50 +15,39 @@ internal sealed class SharedInbox(DmaRouter router, IPeerExchange peers, int num
     /// <summary>Whether anything is offered.</summary>
     public bool HasOffers => _count > 0;
 
+    /// <summary>Whether more can be.</summary>
+    public bool HasRoom => IsOpen && _count < IPeerExchange.MostOffers;
+
     /// <summary>Offers a buffer; false when there are offers enough.</summary>
-    public bool TryOffer(SharedBinding binding, uint buffer, int capacity)
+    public bool TryOffer(SharedBinding binding, int capacity)
     {
-        int offer = IsOpen ? peers.Offer(number, capacity) : -1;
+        int offer = peers.Offer(number, capacity);
         if (offer < 0)
         {
             return false;
         }
 
         _bindings[offer] = binding;
-        _buffers[offer] = buffer;
         _count++;
         binding.Offered++;
         return true;
     }
 
-    /// <summary>Whether a buffer is offered.</summary>
-    public bool Offers(SharedBinding binding, uint buffer)
-    {
-        for (int i = 0; i < _bindings.Length; i++)
-        {
-            if (_bindings[i] == binding && _buffers[i] == buffer)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>Fills a buffer: data, used_len, interrupt, in this order. False when the guest has meanwhile used it itself.</summary>
+    /// <summary>
+    /// Fills the buffer whose turn it is: data, used_len, interrupt, in this order. False when the guest must read first, or
+    /// has meanwhile used its buffers itself.
+    /// </summary>
     /// <exception cref="GuestFaultException">The buffer isn't guest memory, or crosses a page.</exception>
-    public bool Deliver(int offer, ReadOnlySpan<byte> message)
+    public bool TryDeliver(int offer, ReadOnlySpan<byte> message)
     {
-        if (_bindings[offer] is not { } binding || !router.IsFree(_buffers[offer]))
+        if (_bindings[offer] is not { } binding || !binding.Buffers.TryFindNext(out DmaBuffer buffer))
         {
             return false;
         }
 
-        DmaList list = router.LoadReceiving(_buffers[offer]);
-        list.CheckPages();
-        int length = list.CopyFrom(message);
-        router.WriteUsed(_buffers[offer], (uint)length);
-        router.Interrupt(binding.Irq);
+        buffer.CheckPages();
+        buffer.SetUsed((uint)buffer.Fill(message));
+        buffer.Interrupt();
         return true;
     }
 

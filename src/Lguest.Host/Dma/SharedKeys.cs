@@ -48,33 +48,58 @@ public sealed class SharedKeys : IDmaReceiver
     public bool Service(IDeliveryObserver delivered)
     {
         Update();
-        int rounds = 0;
-        do
+        bool mayRest = false;
+        for (int rounds = 0; rounds < MostAtOnce; rounds++)
         {
-            foreach (SharedBinding binding in _bindings)
+            int count = Deliver(delivered, out bool mustRead);
+            if (mustRead && mayRest && count == 0)
             {
-                rounds += Deliver(binding.Inbox, delivered);
-                binding.Offer();
+                // All that has come waits for the guest to read.
+                return true;
             }
 
-            foreach (SharedBinding binding in _bindings)
+            rounds += count;
+            mayRest = true;
+            if (_peers.Rest())
             {
-                AnswerRequest(binding);
+                return true;
             }
-
-            rounds++;
         }
-        while (!_peers.Rest() && rounds < MostAtOnce);
-        return rounds < MostAtOnce;
+
+        return false;
     }
 
-    private int Deliver(SharedInbox inbox, IDeliveryObserver delivered)
+    private int Deliver(IDeliveryObserver delivered, out bool mustRead)
+    {
+        int count = 0;
+        mustRead = false;
+        foreach (SharedBinding binding in _bindings)
+        {
+            count += Deliver(binding.Inbox, delivered, ref mustRead);
+            binding.Offer();
+        }
+
+        foreach (SharedBinding binding in _bindings)
+        {
+            AnswerRequest(binding);
+        }
+
+        return count;
+    }
+
+    private int Deliver(SharedInbox inbox, IDeliveryObserver delivered, ref bool mustRead)
     {
         int count = 0;
         while (count < MostAtOnce && inbox.IsOpen && _peers.TryTake(inbox.Number, out int offer, out ReadOnlySpan<byte> message, out bool isLost))
         {
-            if (!isLost && inbox.Deliver(offer, message))
+            if (!isLost)
             {
+                if (!inbox.TryDeliver(offer, message))
+                {
+                    mustRead = true;
+                    break;
+                }
+
                 delivered.Delivered(message);
             }
 
@@ -94,7 +119,7 @@ public sealed class SharedKeys : IDmaReceiver
     {
         if (binding.Inbox.IsOpen && _peers.TakeRequest(binding.Inbox.Number) && !binding.Inbox.HasOffers)
         {
-            _router.Interrupt(binding.Irq);
+            _router.Interrupt(binding.Buffers.Binding.Irq);
         }
     }
 
@@ -107,7 +132,7 @@ public sealed class SharedKeys : IDmaReceiver
         }
 
         _version = _router.Version;
-        foreach (SharedBinding gone in _bindings.Where(binding => !_router.Has(binding.Binding)).ToList())
+        foreach (SharedBinding gone in _bindings.Where(binding => !_router.Bindings.Contains(binding.Buffers)).ToList())
         {
             gone.Withdraw();
             _bindings.Remove(gone);
@@ -117,10 +142,10 @@ public sealed class SharedKeys : IDmaReceiver
             }
         }
 
-        foreach (DmaBinding bound in _router.State.Where(bound => bound.Key - _start < _length && !_bindings.Exists(known => ReferenceEquals(known.Binding, bound))))
+        foreach (BoundBuffers bound in _router.Bindings.Where(bound => bound.Binding.Key - _start < _length && !_bindings.Exists(known => known.Buffers == bound)))
         {
-            SharedInbox inbox = _bindings.Find(known => known.Binding.Key == bound.Key)?.Inbox
-                ?? new SharedInbox(_router, _peers, _peers.Open((int)(bound.Key - _start)));
+            SharedInbox inbox = _bindings.Find(known => known.Buffers.Binding.Key == bound.Binding.Key)?.Inbox
+                ?? new SharedInbox(_peers, _peers.Open((int)(bound.Binding.Key - _start)));
             _bindings.Add(new SharedBinding(_router, bound, inbox));
         }
     }

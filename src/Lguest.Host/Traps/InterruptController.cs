@@ -48,6 +48,9 @@ public sealed class InterruptController
         Pending |= 1u << irq;
     }
 
+    /// <summary>Whether the guest blocks an IRQ. One that hasn't said where its mask is blocks none.</summary>
+    public bool IsBlocked(int irq) => _data.IsPresent && (_data.BlockedInterrupts & (1u << irq)) != 0;
+
     /// <summary>Whether something is pending that the guest could be waiting for: worth looking again soon.</summary>
     public bool IsWaiting(TrapPolicy traps) => (Pending & traps.OpenLines) != 0;
 

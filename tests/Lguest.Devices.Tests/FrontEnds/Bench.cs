@@ -31,13 +31,16 @@ public sealed class Bench : IDisposable
         _processor = new Processor(_physical);
         Memory = new GuestMemory(_physical);
         Clock = clock == ClockKind.Virtual ? new VirtualClock(_processor) : new RealClock();
-        Interrupts = new InterruptController(new LguestData(Memory, LguestDataLayout.Linux2623), Clock);
+        Data = new LguestData(Memory, LguestDataLayout.Linux2623);
+        Interrupts = new InterruptController(Data, Clock);
         Router = new DmaRouter(Memory, Interrupts, NullLogger.Instance);
         _bus = new DeviceBus([device], Memory, Router, Clock, _events, Signal);
         _bus.Attach(Ram, NullLogger.Instance);
     }
 
     public GuestMemory Memory { get; }
+
+    public LguestData Data { get; }
 
     public InterruptController Interrupts { get; }
 

@@ -173,7 +173,7 @@ public sealed class HostilePeerTests : IDisposable
             case 0:
                 bench.Router.Bind(key, _random.Next(8) == 0 ? AnyAddress() : AnyList(), (uint)_random.Next(_random.Next(2) == 0 ? 4 : 1 << 24), (uint)_random.Next(40));
                 break;
-            case 1 when bench.Router.State is [var binding, ..]:
+            case 1 when bench.Router.State is [{ Binding: var binding }, ..]:
                 bench.Router.Unbind(binding.Key, binding.Array);
                 break;
             default:

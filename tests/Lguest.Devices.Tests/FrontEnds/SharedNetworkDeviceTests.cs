@@ -129,49 +129,23 @@ public sealed class SharedNetworkDeviceTests : IDisposable
     }
 
     [Fact]
-    public void Buffers_are_filled_in_turn_and_one_that_is_in_use_is_passed_over()
+    public void Buffers_are_filled_in_turn_and_from_the_first_again_when_the_last_has_been_read()
     {
         _second.Bind(buffers: 3);
-        for (int i = 0; i < 2; i++)
-        {
-            _first.Send(_second, Peer.Frame(60 + i));
-        }
-
-        _second.Bench.Service();
-        _second.Free(0);
-        _second.Bench.Service();
-        _first.Send(_second, Peer.Frame(62));
-        _first.Send(_second, Peer.Frame(63));
-        _second.Bench.Service();
-
-        Assert.Equal((63u, 61u, 62u), (_second.Used(0), _second.Used(1), _second.Used(2)));
-    }
-
-    [Fact]
-    public void The_turn_goes_on_after_the_buffer_that_was_offered_last()
-    {
-        _second.Bind(buffers: 4);
         _first.Send(_second, Peer.Frame(60));
         _first.Send(_second, Peer.Frame(61));
         _second.Bench.Service();
         _second.Free(0);
         _second.Bench.Service();
-        for (int i = 0; i < 3; i++)
-        {
-            _first.Send(_second, Peer.Frame(62 + i));
-        }
-
-        _second.Bench.Service();
-        for (int i = 0; i < 4; i++)
-        {
-            _second.Free(i);
-        }
-
-        _second.Bench.Service();
-        _first.Send(_second, Peer.Frame(65));
+        _first.Send(_second, Peer.Frame(62));
+        Assert.Equal(63u, _first.Send(_second, Peer.Frame(63)));
         _second.Bench.Service();
 
-        Assert.Equal((0u, 65u, 0u, 0u), (_second.Used(0), _second.Used(1), _second.Used(2), _second.Used(3)));
+        Assert.Equal((0u, 61u, 62u), (_second.Used(0), _second.Used(1), _second.Used(2)));
+
+        _second.Free(2);
+        _second.Bench.Service();
+        Assert.Equal((63u, 61u, 0u), (_second.Used(0), _second.Used(1), _second.Used(2)));
     }
 
     [Fact]
@@ -343,6 +317,27 @@ public sealed class SharedNetworkDeviceTests : IDisposable
         _second.Bench.Router.Bind(Bench.Page + 4, 0x0f00_0000, 1, Peer.Irq);
 
         Assert.Throws<GuestFaultException>(_second.Bench.Service);
+        Assert.Equal(0u, _first.Send(_second, Peer.Frame(60)));
+    }
+
+    [Fact]
+    public void Lists_that_cannot_be_used_are_offered_without_room_and_without_an_exception()
+    {
+        int exceptions = 0;
+        int thread = Environment.CurrentManagedThreadId;
+        void Count(object? sender, System.Runtime.ExceptionServices.FirstChanceExceptionEventArgs e) =>
+            exceptions += Environment.CurrentManagedThreadId == thread ? 1 : 0;
+        for (int i = 0; i < 8; i++)
+        {
+            _second.Bench.WriteList(Peer.List(i), i % 2 == 0 ? (0x0f00_0000u, (ushort)60) : (0x8ff0u, (ushort)60));
+        }
+
+        _second.Bench.Router.Bind(Bench.Page + 4, Peer.List(0), 8, Peer.Irq);
+        AppDomain.CurrentDomain.FirstChanceException += Count;
+        _second.Bench.Service();
+        AppDomain.CurrentDomain.FirstChanceException -= Count;
+
+        Assert.Equal(0, exceptions);
         Assert.Equal(0u, _first.Send(_second, Peer.Frame(60)));
     }
 

@@ -202,7 +202,7 @@ public sealed unsafe class SharedNetworkTests : IDisposable
 
             Assert.Equal(60u, sender.Send(receiver, Peer.Frame(60)));
             receiver.Bench.Service();
-            Assert.Equal((0u, 60u), (receiver.Used(0), receiver.Used(1)));
+            Assert.Equal((60u, 0u), (receiver.Used(0), receiver.Used(1)));
         }
 
         // The next owner of the slot goes round what is still being written.

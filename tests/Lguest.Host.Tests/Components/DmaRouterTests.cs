@@ -197,13 +197,46 @@ public sealed class DmaRouterTests : IDisposable
     }
 
     [Fact]
-    public void Its_state_can_be_saved_and_restored()
+    public void A_look_for_a_buffer_ends_soon_however_many_there_are()
     {
-        _router.Bind(Key, Array, 2, 3);
+        const uint Taken = 100;
+        uint array = End - (Taken * DmaList.Size);
+        for (uint i = 0; i < Taken; i++)
+        {
+            _memory.WriteUInt32(array + (i * DmaList.Size), 1, "used_len");
+        }
+
+        // One look isn't enough to get to the end of memory; the next goes on where it ended.
+        _router.Bind(Key, array, 0xff_ffff, 1);
+        Assert.False(_router.TryFindFree(Key, out _));
+        Assert.Throws<GuestFaultException>(() => _router.TryFindFree(Key, out _));
+    }
+
+    [Fact]
+    public void Its_state_can_be_saved_and_restored_with_whose_turn_it_is()
+    {
+        _router.Bind(Key, Array, 3, 3);
+        WriteList(Array, (0x2000, 8));
+        WriteList(Array + 100, (0x3000, 8));
+        Fill(_router, 1);
+        Fill(_router, 2);
+        _memory.WriteUInt32(Array, 0, "used_len");
         var other = new DmaRouter(_memory, _interrupts, NullLogger.Instance) { State = _router.State };
 
         Assert.True(other.IsBound(Key));
         Assert.Equal(_router.State, other.State);
+        Fill(other, 3);
+        Assert.Equal(3u, _memory.ReadUInt32(Array + 200, "used_len"));
+        Assert.False(other.TryFindFree(Key, out _));
+        _memory.WriteUInt32(Array + 200, 0, "used_len");
+        Fill(other, 4);
+        Assert.Equal(4u, _memory.ReadUInt32(Array, "used_len"));
+    }
+
+    private static void Fill(DmaRouter router, uint used)
+    {
+        Assert.True(router.TryFindFree(Key, out DmaBuffer buffer));
+        buffer.SetUsed(used);
     }
 
     private void WriteList(uint address, params (uint Address, ushort Length)[] pieces)
