@@ -134,7 +134,11 @@ public sealed unsafe partial class Processor
         long rest = s->Countdown - 1;
         s->Countdown -= rest;
         s->RetiredLimit -= (ulong)rest;
+        s->Mode |= ExecutionMode.Single;
+        s->JumpKey |= (uint)ExecutionMode.Single;
         Execute();
+        s->Mode &= ~ExecutionMode.Single;
+        s->JumpKey &= ~(uint)ExecutionMode.Single;
         bool retired = s->Countdown == 0;
         s->Countdown += rest;
         s->RetiredLimit += (ulong)rest;
@@ -216,7 +220,7 @@ public sealed unsafe partial class Processor
         {
             block = Blocks.Partial(block, limit);
         }
-        else if (from != null && isFlat && s->Block->IsAlive && block->SecondPage == CodeBlock.NoPage
+        else if (from != null && isFlat && s->Block->IsAlive && s->Block->Mode == block->Mode && block->SecondPage == CodeBlock.NoPage
             && s->Block->SecondPage == CodeBlock.NoPage && !Blocks.IsPartial(s->Block))
         {
             from->Link = block;

@@ -54,7 +54,7 @@ public sealed unsafe partial class Processor
         s->X87.Control = 0x37f;
         s->X87.Status = 0;
         s->X87.Valid = 0;
-        s->Sse.Mxcsr = 0x1f80;
+        s->Mxcsr = 0x1f80;
         s->Msrs = new ModelSpecificRegisters
         {
             ApicBase = ModelSpecificRegisters.BootProcessor,

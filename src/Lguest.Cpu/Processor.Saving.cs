@@ -5,7 +5,14 @@ namespace Lguest.Cpu;
 /// <content>Saving and loading: all that a guest can see of its processor, as bytes.</content>
 public sealed unsafe partial class Processor
 {
-    private int SavedSize => (int)((byte*)&_state->Countdown - (byte*)_state);
+    // The engine's own lies between the two parts of what is saved, and behind them.
+    private int RegistersSize => (int)((byte*)&_state->Exit - (byte*)_state);
+
+    private int RestStart => (int)((byte*)&_state->X87 - (byte*)_state);
+
+    private int RestEnd => (int)((byte*)&_state->SupervisorTlb - (byte*)_state);
+
+    private int SavedSize => RegistersSize + RestEnd - RestStart;
 
     /// <summary>Saves the registers, hidden parts and all. Their layout is that of this version.</summary>
     /// <remarks>
@@ -17,7 +24,8 @@ public sealed unsafe partial class Processor
         ProcessorState copy = *_state;
         copy.RetiredLimit = Retired;
         Translation.FlushAll();
-        return new ReadOnlySpan<byte>(&copy, SavedSize).ToArray();
+        var all = new ReadOnlySpan<byte>(&copy, RestEnd);
+        return [.. all[..RegistersSize], .. all[RestStart..]];
     }
 
     /// <summary>Loads what <see cref="Save"/> has saved. Memory is loaded before.</summary>
@@ -29,7 +37,9 @@ public sealed unsafe partial class Processor
             throw new ArgumentException($"A processor takes {SavedSize} bytes here, not {saved.Length}.", nameof(saved));
         }
 
-        saved.CopyTo(new Span<byte>(_state, SavedSize));
+        var all = new Span<byte>(_state, RestEnd);
+        saved[..RegistersSize].CopyTo(all);
+        saved[RegistersSize..].CopyTo(all[RestStart..]);
         _state->Countdown = 0;
         _state->SetDebug(7, _state->GetDebug(7));
         Translation.FlushAll();

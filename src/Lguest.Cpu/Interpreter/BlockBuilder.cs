@@ -38,7 +38,8 @@ internal sealed unsafe class BlockBuilder
         decoder.IP = 0;
         _bytes.Reset(host, (int)inPage);
         bool ended = false;
-        while (!ended && count < MaxInstructions)
+        int most = (mode & ExecutionMode.Single) != 0 ? 1 : MaxInstructions;
+        while (!ended && count < most)
         {
             uint start = (uint)decoder.IP;
             decoder.Decode(out Instruction instruction);

@@ -125,7 +125,7 @@ internal unsafe struct JumpCacheEntry
     public const int Entries = EntriesPerPage * EntriesPerPage;
 
     /// <summary>The mode takes the key's low bits; generations count above.</summary>
-    public const uint GenerationStep = 8;
+    public const uint GenerationStep = 16;
 
     public uint Eip;
     public uint Key;

@@ -45,7 +45,7 @@ internal static unsafe class SseForms<TUnit, TDestination, TSource>
         // Processors enter MMX before they compute: it stays so after an exception.
         TUnit.Enter(s);
         byte* destination = TDestination.Destination(s, op);
-        FloatingPointContext context = FloatingPointContext.FromMxcsr(s->Sse.Mxcsr);
+        FloatingPointContext context = FloatingPointContext.FromMxcsr(s->Mxcsr);
         Vector128<byte> result = TOperation.Execute(
             TDestination.Load(destination), TSource.Load(source), (byte)op->Immediate, ref context);
         if (!SseException.TryReport(s, context))
@@ -74,7 +74,7 @@ internal static unsafe class SseException
     /// <summary>Adds an instruction's exceptions to MXCSR; false when one of them isn't masked.</summary>
     public static bool TryReport(ProcessorState* s, in FloatingPointContext context)
     {
-        s->Sse.Mxcsr |= (uint)context.Reported;
+        s->Mxcsr |= (uint)context.Reported;
         return context.Unmasked == FloatingPointExceptions.None;
     }
 

@@ -200,4 +200,7 @@ internal enum ExecutionMode : uint
 
     /// <summary>CPL 3.</summary>
     User = 4,
+
+    /// <summary>The block is one instruction: something happens around each, a step, a breakpoint, a trace.</summary>
+    Single = 8,
 }

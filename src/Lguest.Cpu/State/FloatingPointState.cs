@@ -23,36 +23,52 @@ internal struct X87Registers
     private X87Register _first;
 }
 
-/// <summary>x87 state (SDM 1, 8.1).</summary>
-[StructLayout(LayoutKind.Sequential)]
+/// <summary>
+/// x87 state (SDM 1, 8.1) and MXCSR, laid out as the first 160 bytes of FXSAVE's area (SDM 1, table 10-2), but that its registers
+/// are in physical order, and not in the stack's.
+/// </summary>
+[StructLayout(LayoutKind.Explicit, Size = 160)]
 internal struct X87State
 {
-    /// <summary>The data registers.</summary>
-    public X87Registers Registers;
-
     /// <summary>Control word.</summary>
+    [FieldOffset(0)]
     public ushort Control;
 
     /// <summary>Status word, TOP included.</summary>
+    [FieldOffset(2)]
     public ushort Status;
 
     /// <summary>Bit n is set while physical register n holds something (FXSAVE's form of the tag word).</summary>
+    [FieldOffset(4)]
     public byte Valid;
 
     /// <summary>Opcode of the last instruction with an unmasked exception, 11 bits.</summary>
+    [FieldOffset(6)]
     public ushort LastOpcode;
 
     /// <summary>Its EIP.</summary>
+    [FieldOffset(8)]
     public uint InstructionPointer;
 
     /// <summary>Its CS.</summary>
+    [FieldOffset(12)]
     public ushort InstructionSelector;
 
     /// <summary>Offset of its operand.</summary>
+    [FieldOffset(16)]
     public uint DataPointer;
 
     /// <summary>Selector of its operand.</summary>
+    [FieldOffset(20)]
     public ushort DataSelector;
+
+    /// <summary>SSE's control and status (SDM 1, 10.2.3).</summary>
+    [FieldOffset(24)]
+    public uint Mxcsr;
+
+    /// <summary>The data registers.</summary>
+    [FieldOffset(32)]
+    public X87Registers Registers;
 }
 
 /// <summary>An XMM register.</summary>
@@ -73,13 +89,10 @@ internal struct XmmRegisters
     private XmmRegister _first;
 }
 
-/// <summary>SSE state (SDM 1, 10.2).</summary>
-[StructLayout(LayoutKind.Sequential)]
+/// <summary>SSE state (SDM 1, 10.2), laid out as FXSAVE's area from byte 160 to its end.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 352)]
 internal struct SseState
 {
-    /// <summary>The XMM registers.</summary>
+    /// <summary>The XMM registers. Room for those of long mode, and what FXSAVE reserves, follows.</summary>
     public XmmRegisters Registers;
-
-    /// <summary>Control and status.</summary>
-    public uint Mxcsr;
 }

@@ -16,7 +16,7 @@ namespace Lguest.Cpu.State;
 /// <remarks>
 /// The general registers come first, so that a byte offset names any of them, in any size: AL is 0,
 /// AH is 1, CL is 4. <see cref="Zero"/> stands after them and is always 0: an address without a base
-/// or an index adds that instead of taking a branch.
+/// or an index adds that instead of taking a branch. <c>StateLayoutTests</c> pins every offset that translated code relies on.
 /// </remarks>
 [StructLayout(LayoutKind.Sequential)]
 public unsafe partial struct ProcessorState
@@ -43,6 +43,56 @@ public unsafe partial struct ProcessorState
     /// <summary>EFLAGS without its arithmetic flags (CF, PF, AF, ZF, SF, OF), which are lazy.</summary>
     internal uint SystemFlags;
 
+    // --- The engine's own: never saved, made anew from the rest. What both engines touch at every step comes
+    // first, within a signed byte of the registers, so that translated code names it in short. -----------------
+
+    /// <summary>Why the engine returned to its loop.</summary>
+    internal ExitReason Exit;
+
+    /// <summary>
+    /// Instructions left in this run, already less those of the block that is executing. This is the
+    /// only clock in the processor: see <see cref="RetiredLimit"/>.
+    /// </summary>
+    internal long Countdown;
+
+    /// <summary>Translations for the current privilege: one of the three below.</summary>
+    internal TlbEntry* Tlb;
+
+    /// <summary>The block that is executing.</summary>
+    internal CodeBlock* Block;
+
+    /// <summary>EIP at its first instruction.</summary>
+    internal uint BlockEip;
+
+    /// <summary>What a block must have been built for to be entered now.</summary>
+    internal ExecutionMode Mode;
+
+    /// <summary>Blocks of flat code by EIP, valid for one <see cref="JumpKey"/>.</summary>
+    internal JumpCacheEntry* JumpCache;
+
+    /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
+    internal uint JumpKey;
+
+    /// <summary>What DR7 enables.</summary>
+    internal Breakpoints Breakpoints;
+
+    /// <summary>The direct jump to patch once its target is known, or null.</summary>
+    internal Operation* LinkFrom;
+
+    /// <summary>Not zero when the run should end at the next block: set by hooks and port handlers.</summary>
+    internal uint StopRequested;
+
+    /// <summary>The managed half, as a GCHandle: slow paths only.</summary>
+    internal nint Owner;
+
+    // --- Architectural state again. --------------------------------------------------------------------------
+
+    /// <summary>The x87 registers, which MMX shares, and MXCSR: the first part of what FXSAVE saves, on a line of its own.</summary>
+    internal X87State X87;
+
+    /// <summary>The SSE registers: the rest of it.</summary>
+    internal SseState Sse;
+
     /// <summary>The segment registers in Intel's order of encoding.</summary>
     public SegmentRegister Es, Cs, Ss, Ds, Fs, Gs;
 
@@ -68,12 +118,6 @@ public unsafe partial struct ProcessorState
     internal uint Cr4;
     private fixed uint _debug[8];
 
-    /// <summary>The x87 registers, which MMX shares.</summary>
-    internal X87State X87;
-
-    /// <summary>The SSE registers and MXCSR.</summary>
-    internal SseState Sse;
-
     /// <summary>The model-specific registers that keep what is written to them.</summary>
     internal ModelSpecificRegisters Msrs;
 
@@ -95,43 +139,14 @@ public unsafe partial struct ProcessorState
     /// <summary>Not zero after HLT, until an interrupt is delivered.</summary>
     internal uint Halted;
 
-    // --- The engine's own: never saved, made anew from the above. ------------------------------
+    // --- The engine's own again: what is seldom touched. -------------------------------------------------------
 
-    /// <summary>
-    /// Instructions left in this run, already less those of the block that is executing. This is the
-    /// only clock in the processor: see <see cref="RetiredLimit"/>.
-    /// </summary>
-    internal long Countdown;
-
-    /// <summary>Translations for the current privilege: one of the three below.</summary>
-    internal TlbEntry* Tlb;
+    /// <summary>The translations for CPL 0 to 2, and for CPL 3.</summary>
     internal TlbEntry* SupervisorTlb;
     internal TlbEntry* UserTlb;
 
     /// <summary>Never has an entry, so that every access takes the slow path: while alignment is checked or data watched.</summary>
     internal TlbEntry* EmptyTlb;
-
-    /// <summary>The block that is executing, and EIP at its first instruction.</summary>
-    internal CodeBlock* Block;
-    internal uint BlockEip;
-
-    /// <summary>What a block must have been built for to be entered now.</summary>
-    internal ExecutionMode Mode;
-
-    /// <summary>Blocks of flat code by EIP, valid for one <see cref="JumpKey"/>.</summary>
-    internal JumpCacheEntry* JumpCache;
-
-    /// <summary>The generation of the translations and the mode, as <see cref="JumpCache"/> tags them.</summary>
-    internal uint JumpKey;
-
-    /// <summary>What DR7 enables.</summary>
-    internal Breakpoints Breakpoints;
-
-    /// <summary>Why the operations returned to the engine's loop.</summary>
-    internal ExitReason Exit;
-
-    /// <summary>The direct jump to patch once its target is known, or null.</summary>
-    internal Operation* LinkFrom;
 
     /// <summary>The exception to deliver when <see cref="Exit"/> says so.</summary>
     internal PendingException Exception;
@@ -140,17 +155,15 @@ public unsafe partial struct ProcessorState
     internal PendingWrite Split;
     internal ScratchBuffer Scratch;
 
-    /// <summary>The managed half, as a GCHandle: slow paths only.</summary>
-    internal nint Owner;
-
     /// <summary>Not zero while the machine asserts the interrupt line; enabling IF then ends the run.</summary>
     internal uint InterruptLine;
 
     /// <summary>Not zero from the moment IF becomes 1 with the line asserted until the run has ended over it.</summary>
     internal uint WindowWanted;
 
-    /// <summary>Not zero when the run should end at the next block: set by hooks and port handlers.</summary>
-    internal uint StopRequested;
+    /// <summary>SSE's control and status.</summary>
+    [UnscopedRef]
+    internal ref uint Mxcsr => ref X87.Mxcsr;
 
     /// <summary>Register EAX.</summary>
     public uint Eax { readonly get => _general[0]; set => _general[0] = value; }

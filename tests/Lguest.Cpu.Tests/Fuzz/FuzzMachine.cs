@@ -168,7 +168,7 @@ internal sealed unsafe class FuzzMachine : IDisposable
         state.X87.Control = FloatSamples.NextControl(random);
         state.X87.Status = (ushort)(random.Next(8) << 11);
         state.X87.Valid = (byte)random.Next(256);
-        state.Sse.Mxcsr = FloatSamples.NextMxcsr(random, unmasked: true);
+        state.Mxcsr = FloatSamples.NextMxcsr(random, unmasked: true);
         _machine.Cpu.Eflags = (uint)random.Next() & (Eflags.Arithmetic | Eflags.Df | Eflags.If | Eflags.Iopl | Eflags.Ac | Eflags.Id);
         uint cr0 = _machine.Cpu.ReadControlRegister(0) | Cr0.Ne;
         cr0 |= random.Next(16) switch { 0 => Cr0.Ts, 1 => Cr0.Em, 2 => Cr0.Mp | Cr0.Ts, 3 => Cr0.Am, _ => 0 };
@@ -235,10 +235,10 @@ internal sealed unsafe class FuzzMachine : IDisposable
         if (vector == ExceptionVector.SimdError)
         {
             // Which exceptions there were stays in MXCSR; and conversions from MMX registers have entered MMX by then.
-            uint mxcsr = _machine.State.Sse.Mxcsr;
+            uint mxcsr = _machine.State.Mxcsr;
             (ushort status, byte valid) = (_machine.State.X87.Status, _machine.State.X87.Valid);
             _machine.Cpu.Load(_before);
-            _machine.State.Sse.Mxcsr = mxcsr;
+            _machine.State.Mxcsr = mxcsr;
             _machine.State.X87.Status = status;
             _machine.State.X87.Valid = valid;
             bool same = _machine.Cpu.Save().AsSpan().SequenceEqual(after);
@@ -373,7 +373,7 @@ internal sealed unsafe class FuzzMachine : IDisposable
         }
 
         text.Append($"\n  CS {state.Cs.Access} DS {state.Ds.Base:X} {state.Ds.Limit:X} ES {state.Es.Base:X} {state.Es.Limit:X}");
-        text.Append($"\n  CR0 {state.Cr0:X} CR4 {state.Cr4:X} FCW {state.X87.Control:X} FSW {state.X87.Status:X} MXCSR {state.Sse.Mxcsr:X}");
+        text.Append($"\n  CR0 {state.Cr0:X} CR4 {state.Cr4:X} FCW {state.X87.Control:X} FSW {state.X87.Status:X} MXCSR {state.Mxcsr:X}");
         return text.ToString();
     }
 }

@@ -73,9 +73,9 @@ public sealed unsafe class SimdAvailabilityTests : IDisposable
         byte[] squareRootOfMinusOne = [0xF3, 0x0F, 0x51, 0xC1];
         Machine machine = _comparison.Machine;
         machine.Cpu.State.Sse.Registers[1].Low = 0xBF80_0000;
-        machine.Cpu.State.Sse.Mxcsr = invalidUnmasked;
+        machine.Cpu.State.Mxcsr = invalidUnmasked;
         Expect(squareRootOfMinusOne, 0, cr4, vector);
-        Assert.Equal(invalidUnmasked | invalid, machine.Cpu.State.Sse.Mxcsr);
+        Assert.Equal(invalidUnmasked | invalid, machine.Cpu.State.Mxcsr);
         Assert.Equal(0ul, machine.Cpu.State.Sse.Registers[0].Low);
     }
 
@@ -88,7 +88,7 @@ public sealed unsafe class SimdAvailabilityTests : IDisposable
         Machine machine = _comparison.Machine;
         machine.WriteUInt32(Machine.DataBase, value);
         Expect(load, 0, Cr4.Osfxsr, ExceptionVector.GeneralProtection);
-        Assert.Equal(0x1F80u, machine.Cpu.State.Sse.Mxcsr);
+        Assert.Equal(0x1F80u, machine.Cpu.State.Mxcsr);
     }
 
     private void Expect(SimdForm form, uint cr0, uint cr4, int vector) => Expect(form.Bytes, cr0, cr4, vector);

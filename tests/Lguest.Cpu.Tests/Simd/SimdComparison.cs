@@ -110,7 +110,7 @@ internal sealed unsafe class SimdComparison : IDisposable
         ours.X87.Control = State->Fx.Control;
         ours.X87.Status = State->Fx.Status;
         ours.X87.Valid = State->Fx.Valid;
-        ours.Sse.Mxcsr = State->Fx.Mxcsr;
+        ours.Mxcsr = State->Fx.Mxcsr;
         _machine.Cpu.Eflags = (uint)State->Flags;
         _machine.Memory.Write(Machine.DataBase, Memory);
     }
@@ -152,9 +152,9 @@ internal sealed unsafe class SimdComparison : IDisposable
                 + $"expected {State->Fx.Status:X4} {State->Fx.Valid:X2}";
         }
 
-        if (ours.Sse.Mxcsr != State->Fx.Mxcsr)
+        if (ours.Mxcsr != State->Fx.Mxcsr)
         {
-            return $"MXCSR: {ours.Sse.Mxcsr:X4}, expected {State->Fx.Mxcsr:X4}";
+            return $"MXCSR: {ours.Mxcsr:X4}, expected {State->Fx.Mxcsr:X4}";
         }
 
         if (((_machine.Cpu.Eflags ^ State->Flags) & ArithmeticFlags) != 0)
@@ -192,7 +192,7 @@ internal sealed unsafe class SimdComparison : IDisposable
 
         result.Fx.Status = ours.X87.Status;
         result.Fx.Valid = ours.X87.Valid;
-        result.Fx.Mxcsr = ours.Sse.Mxcsr;
+        result.Fx.Mxcsr = ours.Mxcsr;
         result.Flags = _machine.Cpu.Eflags;
         _machine.Memory.Span(Machine.DataBase, MemorySize).CopyTo(new Span<byte>(result.Scratch, MemorySize));
         return result;

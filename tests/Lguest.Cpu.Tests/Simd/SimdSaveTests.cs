@@ -75,7 +75,7 @@ public sealed unsafe class SimdSaveTests : IDisposable
             Assert.Equal(theirs.Control, ours.X87.Control);
             Assert.Equal(theirs.Status, ours.X87.Status);
             Assert.Equal(theirs.Valid, ours.X87.Valid);
-            Assert.Equal(theirs.Mxcsr, ours.Sse.Mxcsr);
+            Assert.Equal(theirs.Mxcsr, ours.Mxcsr);
             for (int i = 0; i < 8; i++)
             {
                 X87Register register = ours.X87.Registers[(theirs.Top + i) & 7];
@@ -271,7 +271,7 @@ public sealed unsafe class SimdSaveTests : IDisposable
         ours.X87.Control = state.Control;
         ours.X87.Status = state.Status;
         ours.X87.Valid = state.Valid;
-        ours.Sse.Mxcsr = state.Mxcsr;
+        ours.Mxcsr = state.Mxcsr;
         for (int i = 0; i < 8; i++)
         {
             ours.X87.Registers[(state.Top + i) & 7] = state.St(i);

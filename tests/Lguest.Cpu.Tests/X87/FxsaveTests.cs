@@ -94,7 +94,7 @@ public sealed unsafe class FxsaveTests : IDisposable
     {
         ref ProcessorState ours = ref _machine.Cpu.State;
         bool same = ours.X87.Control == theirs.Control && ours.X87.Status == theirs.Status
-            && ours.X87.Valid == theirs.Valid && ours.Sse.Mxcsr == theirs.Mxcsr;
+            && ours.X87.Valid == theirs.Valid && ours.Mxcsr == theirs.Mxcsr;
         for (int i = 0; i < 8; i++)
         {
             X87Register our = ours.X87.Registers[(theirs.Top + i) & 7];

@@ -126,7 +126,7 @@ internal static unsafe class SimdSave
             return false;
         }
 
-        s->Sse.Mxcsr = mxcsr;
+        s->Mxcsr = mxcsr;
         TakeX87(s, image);
         if (HasXmm(s))
         {
@@ -150,7 +150,7 @@ internal static unsafe class SimdSave
         *(ushort*)(image + InstructionSelectorOffset) = x87->InstructionSelector;
         *(uint*)(image + DataPointerOffset) = x87->DataPointer;
         *(ushort*)(image + DataSelectorOffset) = x87->DataSelector;
-        *(uint*)(image + MxcsrOffset) = s->Sse.Mxcsr;
+        *(uint*)(image + MxcsrOffset) = s->Mxcsr;
         *(uint*)(image + MxcsrMaskOffset) = SseControl.MxcsrMask;
         for (int i = 0; i < Registers; i++)
         {

@@ -166,7 +166,7 @@ internal static unsafe class SseComparison
         [MethodImpl(MethodImplOptions.NoInlining)]
         private static bool TryCompare(ProcessorState* s, TFormat first, TFormat second)
         {
-            FloatingPointContext context = FloatingPointContext.FromMxcsr(s->Sse.Mxcsr);
+            FloatingPointContext context = FloatingPointContext.FromMxcsr(s->Mxcsr);
             Relation relation = FloatComparison.Compare(first, second, TComparison.QuietIsInvalid, ref context);
             if (!SseException.TryReport(s, context))
             {

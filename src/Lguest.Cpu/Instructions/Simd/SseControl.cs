@@ -49,7 +49,7 @@ internal static unsafe class SseControl
             return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
         }
 
-        s->Sse.Mxcsr = *source;
+        s->Mxcsr = *source;
         return Operation.Next(s, op);
     }
 
@@ -67,7 +67,7 @@ internal static unsafe class SseControl
             return null;
         }
 
-        *(uint*)destination = s->Sse.Mxcsr;
+        *(uint*)destination = s->Mxcsr;
         MemoryAccess.Complete(s, destination);
         return Operation.Next(s, op);
     }
