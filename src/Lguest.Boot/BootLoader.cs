@@ -24,11 +24,11 @@ public static class BootLoader
             throw new BootException($"no kernel fits into {MemorySize.Format(memory.Size)} of memory: give the guest more, for instance 64m");
         }
 
-        using ImageFile file = ImageFile.Open("kernel", request.KernelPath, ExpectedKernel);
+        using ImageFile file = ImageFile.Open("kernel", request.KernelPath, ExpectedKernel, request.OpenFile);
         KernelImage kernel = KernelFormats.Load(file, memory);
         IPreparedKernel prepared = Recognize(kernel, memory);
         prepared.CheckMemory(memory);
-        LoadedRange? initrd = request.InitrdPath is null ? null : Initrd.Load(request.InitrdPath, memory, kernel.End);
+        LoadedRange? initrd = request.InitrdPath is null ? null : Initrd.Load(request.InitrdPath, request.OpenFile, memory, kernel.End);
         BootParameters.Write(memory, commandLine, initrd, prepared.MemoryMap(memory.Size), prepared.SetupHeader);
         if (!prepared.SetupHeader.IsEmpty && !request.RandomSeed.IsEmpty)
         {

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 
 namespace Lguest.Boot;
 
@@ -70,7 +69,7 @@ internal static class BootParameters
     /// <exception cref="BootException">It is longer than 2047 bytes.</exception>
     public static byte[] EncodeCommandLine(string commandLine)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(commandLine);
+        byte[] bytes = ByteText.Encode(commandLine);
         return bytes.Length < CommandLineSize
             ? bytes
             : throw new BootException(

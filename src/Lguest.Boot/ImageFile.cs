@@ -27,23 +27,23 @@ internal sealed class ImageFile : IDisposable
     /// <param name="kind">"kernel" or "initrd".</param>
     /// <param name="path">The file.</param>
     /// <param name="expected">What the file should be, to end a sentence with.</param>
+    /// <param name="open">Opens it (<see cref="BootRequest.OpenFile"/>).</param>
     /// <exception cref="BootException">It is missing, a directory, unreadable or empty.</exception>
-    public static ImageFile Open(string kind, string path, string expected)
+    public static ImageFile Open(string kind, string path, string expected, Func<string, Stream> open)
     {
         string description = $"{kind} '{path}'";
-        if (Directory.Exists(path))
-        {
-            throw new BootException($"{description} is a directory: give the path of {expected}");
-        }
-
         ImageFile? image = null;
         try
         {
-            image = new ImageFile(description, OpenSeekable(path));
+            image = new ImageFile(description, Seekable(open(path)));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new BootException($"{description} does not exist: give the path of {expected}", e);
+        }
+        catch (IOException e) when (e.HResult == BootRequest.IsDirectory)
+        {
+            throw new BootException($"{description} is a directory: give the path of {expected}", e);
         }
         catch (UnauthorizedAccessException e)
         {
@@ -104,10 +104,8 @@ internal sealed class ImageFile : IDisposable
     /// <inheritdoc />
     public void Dispose() => _stream.Dispose();
 
-    private static Stream OpenSeekable(string path)
+    private static Stream Seekable(Stream file)
     {
-        // No buffer: headers are read whole, and segments straight into the guest's memory.
-        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
         if (file.CanSeek)
         {
             return file;

@@ -7,12 +7,13 @@ internal static class Initrd
 
     /// <summary>Puts it there.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="open">Opens it (<see cref="BootRequest.OpenFile"/>).</param>
     /// <param name="memory">The guest's memory.</param>
     /// <param name="floor">First address that is free, after the kernel.</param>
     /// <exception cref="BootException">It can't be read, or there is no room for it.</exception>
-    public static LoadedRange Load(string path, IBootMemory memory, uint floor)
+    public static LoadedRange Load(string path, Func<string, Stream> open, IBootMemory memory, uint floor)
     {
-        using ImageFile file = ImageFile.Open("initrd", path, Expected);
+        using ImageFile file = ImageFile.Open("initrd", path, Expected, open);
         ulong rounded = MemorySize.RoundUpToPage((ulong)file.Length);
         if (file.Length > int.MaxValue || rounded + floor > memory.Size)
         {

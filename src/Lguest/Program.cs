@@ -17,7 +17,7 @@ internal static class Program
     {
         try
         {
-            return Launch.Parse(arguments) switch
+            return Launch.Parse(RawArguments.Restore(arguments)) switch
             {
                 Request.Run run => Run(run.Launch),
                 Request.Help => Print(Usage.Help()),

@@ -87,8 +87,11 @@ public class CommandLineTests
     [InlineData("disk,ro", "disk", (int)DiskMode.ReadOnly)]
     [InlineData("disk,snapshot", "disk", (int)DiskMode.Snapshot)]
     [InlineData("disk,ro,ro", "disk", (int)DiskMode.ReadOnly)]
-    [InlineData("a,b", "a,b", (int)DiskMode.ReadWrite)]
-    [InlineData("a,ro,b", "a,ro,b", (int)DiskMode.ReadWrite)]
+    [InlineData("a,,b", "a,b", (int)DiskMode.ReadWrite)]
+    [InlineData("a,,ro", "a,ro", (int)DiskMode.ReadWrite)]
+    [InlineData("a,,,ro", "a,", (int)DiskMode.ReadOnly)]
+    [InlineData("a,,ro,,,,b,snapshot", "a,ro,,b", (int)DiskMode.Snapshot)]
+    [InlineData(",,", ",", (int)DiskMode.ReadWrite)]
     [InlineData("ro", "ro", (int)DiskMode.ReadWrite)]
     public void A_disk_may_be_read_only_or_a_snapshot(string text, string path, int mode) =>
         Assert.Equal([new DiskOption(path, (DiskMode)mode)], Parse("64m", "vmlinux", $"--block={text}").Disks);

@@ -66,6 +66,15 @@ internal static class GuestProgram
         guest.Spin();
     });
 
+    /// <summary>Prints so many bytes of the kernel's command line, then powers off.</summary>
+    public static byte[] CommandLinePrinter(int length) => Build(guest =>
+    {
+        const uint CommandLine = 4096;
+        guest.Describe(OutputDma, CommandLine, length);
+        guest.Hypercall(SendDma, 0, OutputDma, 0);
+        guest.Crash("Power down");
+    });
+
     /// <summary>Prints a text over and over.</summary>
     public static byte[] Chatterer(string text) => Build(guest =>
     {

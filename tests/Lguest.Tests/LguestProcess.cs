@@ -39,19 +39,26 @@ internal static class LguestProcess
         return new LguestResult(process.ExitCode, output.Result, errors.Result);
     }
 
+    /// <summary>Runs a shell's script to its end, without input. In it, <c>"$0"</c> is lguest and <c>"$@"</c> are the arguments.</summary>
+    public static LguestResult Shell(string script, params string[] arguments)
+    {
+        using Process process = Process.Start(Redirected(new ProcessStartInfo("/bin/sh", ["-c", script, Path, .. arguments])))!;
+        return Finish(process, string.Empty);
+    }
+
     /// <summary>Starts it with its three descriptors on pipes.</summary>
     public static Process Start(params string[] arguments) => StartIn(Environment.CurrentDirectory, arguments);
 
     /// <summary>The same in another folder.</summary>
-    public static Process StartIn(string folder, params string[] arguments) => Process.Start(new ProcessStartInfo(Path, arguments)
+    public static Process StartIn(string folder, params string[] arguments) =>
+        Process.Start(Redirected(new ProcessStartInfo(Path, arguments) { WorkingDirectory = folder }))!;
+
+    private static ProcessStartInfo Redirected(ProcessStartInfo start)
     {
-        WorkingDirectory = folder,
-        RedirectStandardInput = true,
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-        StandardInputEncoding = System.Text.Encoding.Latin1,
-        StandardOutputEncoding = System.Text.Encoding.Latin1,
-    })!;
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        start.StandardInputEncoding = start.StandardOutputEncoding = System.Text.Encoding.Latin1;
+        return start;
+    }
 
     /// <summary>Sends it a signal. The test is skipped where that is one that it ignores.</summary>
     /// <param name="signal">INT, TERM, ...</param>

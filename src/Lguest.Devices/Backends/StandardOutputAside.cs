@@ -22,7 +22,7 @@ public sealed class StandardOutputAside : IDisposable
             return;
         }
 
-        using var nowhere = File.OpenHandle(Nowhere, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        using var nowhere = HostFile.Open(Nowhere, FileAccess.Write);
         _terminal = SystemCalls.Fcntl(StandardOutput, SystemCalls.FcntlDuplicateCloseOnExec, SystemCalls.FirstFreeDescriptor);
         if (_terminal >= 0)
         {

@@ -3,11 +3,18 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Lguest.Devices.Backends;
 
-/// <content>Reading what the host has in memory.</content>
+/// <content>What disks need of the C library.</content>
 internal static unsafe partial class SystemCalls
 {
     /// <summary>preadv2: fail rather than wait for the disk.</summary>
     public const int ReadWithoutWaiting = 8;
+
+    /// <summary>open: makes a file without a name in a folder (O_TMPFILE).</summary>
+    public static int OpenUnnamed { get; } =
+        RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x404000 : 0x410000;
+
+    [LibraryImport(Library, EntryPoint = "unlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int RemoveName(string path);
 
     [LibraryImport(Library, EntryPoint = "preadv2", SetLastError = true)]
     public static partial nint ReadVector(SafeFileHandle file, MemoryVector* vectors, int count, long offset, int flags);

@@ -61,6 +61,9 @@ internal static unsafe partial class SystemCalls
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Status(SafeFileHandle file, string path, int flags, uint mask, FileStatus* status);
 
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Status(int folder, string path, int flags, uint mask, FileStatus* status);
+
     [LibraryImport(Library, EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int SetLength(SafeFileHandle file, long length);
 
@@ -112,6 +115,9 @@ internal struct FileStatus
     /// <summary>S_IFDIR: a directory.</summary>
     public const ushort Folder = 0x4000;
 
+    /// <summary>S_IFBLK: a block device.</summary>
+    public const ushort BlockDevice = 0x6000;
+
     [FieldOffset(28)]
     public ushort Mode;
 
@@ -126,4 +132,7 @@ internal struct FileStatus
 
     [FieldOffset(140)]
     public uint DeviceMinor;
+
+    /// <summary>What it is.</summary>
+    public readonly ushort Kind => (ushort)(Mode & KindMask);
 }

@@ -48,8 +48,23 @@ internal static unsafe partial class SystemCalls
     /// <summary>pipe2: close both ends in programs that are started.</summary>
     public const int OpenCloseOnExec = 0x80000;
 
+    /// <summary>open: for writing only.</summary>
+    public const int OpenWriteOnly = 1;
+
     /// <summary>open: for reading and writing.</summary>
     public const int OpenReadWrite = 2;
+
+    /// <summary>open: a terminal doesn't become this process's own.</summary>
+    public const int OpenNoTerminal = 0x100;
+
+    /// <summary>open: empties the file.</summary>
+    public const int OpenTruncate = 0x200;
+
+    /// <summary>open: fails where there is a file already.</summary>
+    public const int OpenExclusive = 0x80;
+
+    /// <summary>In the place of a folder's descriptor: paths begin at the current folder.</summary>
+    public const int CurrentFolder = -100;
 
     /// <summary>posix_spawn: the child gets a session of its own.</summary>
     public const short SpawnSetSession = 0x80;

@@ -46,11 +46,9 @@ public sealed class RawImage : IBlockBackend
         try
         {
             long length = MeasureLength(file);
-            if (length <= 0)
+            if (length == 0)
             {
-                throw new BackendException(length == 0
-                    ? $"{description} is empty: give it a size, for example with `truncate -s 64M`, and a file system"
-                    : $"{description} is neither a regular file nor a block device: give one of these");
+                throw new BackendException($"{description} is empty: give it a size, for example with `truncate -s 64M`, and a file system");
             }
 
             Lock(file, description, readOnly);
@@ -122,14 +120,15 @@ public sealed class RawImage : IBlockBackend
 
     private static SafeFileHandle OpenFile(string path, string description, bool readOnly)
     {
-        if (Directory.Exists(path))
-        {
-            throw new BackendException($"{description} is a directory: give a file or a block device");
-        }
-
         try
         {
-            return File.OpenHandle(path, FileMode.Open, readOnly ? FileAccess.Read : FileAccess.ReadWrite, FileShare.ReadWrite);
+            // To open a pipe would be to wait for its other end.
+            if (OperatingSystem.IsLinux() && HostFile.StatusOf(path).Kind is not (FileStatus.RegularFile or FileStatus.BlockDevice or FileStatus.Folder))
+            {
+                throw new BackendException($"{description} is neither a regular file nor a block device: give one of these");
+            }
+
+            return HostFile.Open(path, readOnly ? FileAccess.Read : FileAccess.ReadWrite);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -141,6 +140,10 @@ public sealed class RawImage : IBlockBackend
             string access = readOnly ? "read" : "written";
             throw new BackendException($"{description} may not be {access} by this user: change its mode with chmod, or give a copy of it", e);
         }
+        catch (IOException e) when (e.HResult == SystemCalls.Eisdir)
+        {
+            throw new BackendException($"{description} is a directory: give a file or a block device", e);
+        }
         catch (Exception e) when (e is IOException or NotSupportedException or ArgumentException)
         {
             throw new BackendException($"{description} cannot be opened ({e.Message.TrimEnd('.')}): give another file or block device", e);
@@ -148,22 +151,8 @@ public sealed class RawImage : IBlockBackend
     }
 
     // A block device has its size only where its end is; RandomAccess.GetLength says 0.
-    private static long MeasureLength(SafeFileHandle file)
-    {
-        if (OperatingSystem.IsLinux())
-        {
-            return SystemCalls.Seek(file, 0, SystemCalls.Whence.End);
-        }
-
-        try
-        {
-            return RandomAccess.GetLength(file);
-        }
-        catch (NotSupportedException)
-        {
-            return -1;
-        }
-    }
+    private static long MeasureLength(SafeFileHandle file) =>
+        OperatingSystem.IsLinux() ? SystemCalls.Seek(file, 0, SystemCalls.Whence.End) : RandomAccess.GetLength(file);
 
     private static unsafe void Lock(SafeFileHandle file, string description, bool readOnly)
     {

@@ -16,10 +16,12 @@ namespace Lguest.Devices.Disks;
 public sealed class SnapshotDisk : IBlockBackend
 {
     private const int ClusterSize = 4096;
+    private const ulong ClustersInPart = 1 << 16;
+    private const uint OwnersOnly = 0x180;
 
     private readonly IBlockBackend _below;
     private readonly SafeFileHandle _changes;
-    private readonly BitArray _isChanged;
+    private readonly Dictionary<ulong, BitArray> _isChanged = [];
     private readonly byte[] _cluster = new byte[ClusterSize];
 
     /// <summary>Makes a disk without changes.</summary>
@@ -28,7 +30,6 @@ public sealed class SnapshotDisk : IBlockBackend
     public SnapshotDisk(IBlockBackend below)
     {
         _below = below;
-        _isChanged = new BitArray(checked((int)((below.Length + ClusterSize - 1) / ClusterSize)));
         _changes = OpenUnnamedFile(below.Name);
     }
 
@@ -105,7 +106,7 @@ public sealed class SnapshotDisk : IBlockBackend
         RandomAccess.Write(_changes, source, (long)offset);
         for (ulong cluster = offset / ClusterSize; cluster <= last / ClusterSize; cluster++)
         {
-            _isChanged[(int)cluster] = true;
+            MarkChanged(cluster);
         }
     }
 
@@ -134,7 +135,7 @@ public sealed class SnapshotDisk : IBlockBackend
         Span<byte> cluster = _cluster.AsSpan(0, size);
         _below.Read(start, cluster);
         RandomAccess.Write(_changes, cluster, (long)start);
-        _isChanged[(int)(start / ClusterSize)] = true;
+        MarkChanged(start / ClusterSize);
     }
 
     private void ReadChanges(ulong offset, Span<byte> destination)
@@ -152,28 +153,58 @@ public sealed class SnapshotDisk : IBlockBackend
         }
     }
 
-    private bool IsChanged(ulong offset) => offset < Length && _isChanged[(int)(offset / ClusterSize)];
+    // Only what is changed costs memory, however large the disk is.
+    private bool IsChanged(ulong offset)
+    {
+        (ulong part, ulong cluster) = Math.DivRem(offset / ClusterSize, ClustersInPart);
+        return _isChanged.TryGetValue(part, out BitArray? changed) && changed[(int)cluster];
+    }
+
+    private void MarkChanged(ulong number)
+    {
+        (ulong part, ulong cluster) = Math.DivRem(number, ClustersInPart);
+        if (!_isChanged.TryGetValue(part, out BitArray? changed))
+        {
+            changed = new BitArray((int)ClustersInPart);
+            _isChanged.Add(part, changed);
+        }
+
+        changed[(int)cluster] = true;
+    }
 
     private static int PartOfCluster(ulong offset, int length) =>
         (int)Math.Min((ulong)length, ClusterSize - (offset % ClusterSize));
 
     private static SafeFileHandle OpenUnnamedFile(string name)
     {
-        string path = Path.Combine(Path.GetTempPath(), $"lguest-{Guid.NewGuid():n}");
+        string folder = Path.GetTempPath();
         try
         {
-            SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, FileOptions.DeleteOnClose);
-            if (!OperatingSystem.IsWindows())
-            {
-                File.Delete(path);
-            }
-
-            return file;
+            return OperatingSystem.IsLinux() ? OpenUnnamedFileOfLinux(folder) : File.OpenHandle(
+                RandomName(folder), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete, FileOptions.DeleteOnClose);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackendException(
-                $"disk image '{name}' cannot be a snapshot, because nothing can be written in {Path.GetTempPath()}: set TMPDIR to a folder with room", e);
+                $"disk image '{name}' cannot be a snapshot, because nothing can be written in {folder} ({e.Message.TrimEnd('.')}): set TMPDIR to a folder with room", e);
         }
     }
+
+    // Without a name from the start, where the file system can do that, and else for a moment only.
+    private static SafeFileHandle OpenUnnamedFileOfLinux(string folder)
+    {
+        try
+        {
+            return HostFile.Open(folder, SystemCalls.OpenReadWrite | SystemCalls.OpenUnnamed, OwnersOnly);
+        }
+        catch (IOException e) when (e.HResult is SystemCalls.Eopnotsupp or SystemCalls.Eisdir)
+        {
+            string path = RandomName(folder);
+            SafeFileHandle file = HostFile.Open(path, SystemCalls.OpenReadWrite | SystemCalls.OpenCreate | SystemCalls.OpenExclusive, OwnersOnly);
+            _ = SystemCalls.RemoveName(path);
+            return file;
+        }
+    }
+
+    private static string RandomName(string folder) => Path.Combine(folder, $"lguest-{Guid.NewGuid():n}");
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
 using Lguest.Host;
 using Lguest.Host.Bus;
@@ -58,12 +59,13 @@ public sealed class BlockDevice : IGuestDevice
 
     /// <summary>Makes a disk.</summary>
     /// <param name="disk">Its contents, which the device owns from now on.</param>
-    /// <param name="logger">Hears of the host's first error.</param>
+    /// <param name="logger">Hears of the host's first error, and of what the guest doesn't get.</param>
+    /// <exception cref="BackendException">It is smaller than a sector, or has more of them than 32 bits can count.</exception>
     public BlockDevice(IBlockBackend disk, ILogger logger)
     {
         _disk = disk;
         _logger = logger;
-        _sectors = (uint)Math.Min(disk.Length / SectorSize, uint.MaxValue);
+        _sectors = CountSectors(disk, logger);
     }
 
     /// <inheritdoc />
@@ -170,6 +172,29 @@ public sealed class BlockDevice : IGuestDevice
     {
         _worker?.Dispose();
         _disk.Dispose();
+    }
+
+    private static uint CountSectors(IBlockBackend disk, ILogger logger)
+    {
+        (ulong sectors, ulong rest) = Math.DivRem(disk.Length, SectorSize);
+        if (sectors == 0)
+        {
+            throw new BackendException(
+                $"disk image '{disk.Name}' has {disk.Length} bytes, less than a sector of {SectorSize}: give it a size, for example with `truncate -s 64M`");
+        }
+
+        if (sectors > uint.MaxValue)
+        {
+            throw new BackendException(
+                $"disk image '{disk.Name}' has {disk.Length} bytes, and a guest's disk at most {(ulong)uint.MaxValue * SectorSize}, a sector less than 2 TiB: give a smaller one");
+        }
+
+        if (rest > 0)
+        {
+            DiskLog.PartOfSector(logger, disk.Name, rest);
+        }
+
+        return (uint)sectors;
     }
 
     /// <summary>Takes a request from the guest. One that can't be done takes its turn all the same, to be refused then.</summary>

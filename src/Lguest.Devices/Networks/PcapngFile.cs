@@ -66,7 +66,7 @@ public sealed class PcapngFile : IDisposable
         try
         {
             var file = new PcapngFile(
-                path, File.OpenHandle(path, FileMode.Create, FileAccess.Write, FileShare.Read), time, logger);
+                path, HostFile.Create(path), time, logger);
             file.WriteHeader();
             return file;
         }

@@ -14,49 +14,33 @@ internal enum DiskMode
 }
 
 /// <summary>A disk as <c>--block</c> names it: <c>FILE</c>, <c>FILE,ro</c> or <c>FILE,snapshot</c>.</summary>
-/// <param name="Path">The file; it may have commas of its own.</param>
+/// <param name="Path">The file.</param>
 /// <param name="Mode">What may be done to it.</param>
 internal sealed record DiskOption(string Path, DiskMode Mode)
 {
-    private const string ReadOnlyWord = ",ro";
-    private const string SnapshotWord = ",snapshot";
+    private const string ReadOnlyWord = "ro";
+    private const string SnapshotWord = "snapshot";
 
     /// <summary>Reads the value of an option.</summary>
-    /// <exception cref="CommandLineException">The words at its end contradict each other, or there is no file before them.</exception>
+    /// <exception cref="CommandLineException">It names no file, or there is something else behind it than one of the two words.</exception>
     public static DiskOption Parse(string text)
     {
-        bool isReadOnly = false;
-        bool isSnapshot = false;
-        string path = text;
-        while (true)
+        string option = $"--{Options.Block.Name}";
+        IReadOnlyList<string> parts = CommaParts.Split(text);
+        if (parts[0].Length == 0)
         {
-            if (path.EndsWith(ReadOnlyWord, StringComparison.Ordinal))
-            {
-                isReadOnly = true;
-                path = path[..^ReadOnlyWord.Length];
-            }
-            else if (path.EndsWith(SnapshotWord, StringComparison.Ordinal))
-            {
-                isSnapshot = true;
-                path = path[..^SnapshotWord.Length];
-            }
-            else
-            {
-                break;
-            }
+            throw new CommandLineException($"{option}={text} names no file: write {option}=FILE,{ReadOnlyWord} or {option}=FILE,{SnapshotWord}");
         }
 
-        if (path.Length == 0)
-        {
-            throw new CommandLineException($"--block={text} names no file: write --block=FILE{ReadOnlyWord} or --block=FILE{SnapshotWord}");
-        }
-
-        if (isReadOnly && isSnapshot)
+        string[] words = [.. parts.Skip(1).Distinct()];
+        if (Array.Find(words, word => word is not (ReadOnlyWord or SnapshotWord)) is { } unknown)
         {
             throw new CommandLineException(
-                $"--block={text} is both read-only and a snapshot: give one of ro and snapshot");
+                $"{option}={text}: '{unknown}' is nothing that a disk can be: write {ReadOnlyWord} or {SnapshotWord}, or {option}={CommaParts.Escape(string.Join(',', parts))} if these commas are in the file's name");
         }
 
-        return new DiskOption(path, isReadOnly ? DiskMode.ReadOnly : isSnapshot ? DiskMode.Snapshot : DiskMode.ReadWrite);
+        return words.Length <= 1
+            ? new DiskOption(parts[0], words switch { [ReadOnlyWord] => DiskMode.ReadOnly, [SnapshotWord] => DiskMode.Snapshot, _ => DiskMode.ReadWrite })
+            : throw new CommandLineException($"{option}={text} is both read-only and a snapshot: give one of {ReadOnlyWord} and {SnapshotWord}");
     }
 }

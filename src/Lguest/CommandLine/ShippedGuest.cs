@@ -1,3 +1,5 @@
+using Lguest.Devices.Backends;
+
 namespace Lguest.CommandLine;
 
 /// <summary>The guest that ships (docs/guest.md): what runs when the user names none.</summary>
@@ -16,9 +18,9 @@ internal static class ShippedGuest
         {
             string kernel = Path.Combine(place, Folder, Kernel);
             string disk = Path.Combine(place, Folder, Disk);
-            if (File.Exists(kernel) && File.Exists(disk))
+            if (HostFile.Exists(kernel) && HostFile.Exists(disk))
             {
-                return ["64m", kernel, $"--block={disk},snapshot", "root=/dev/lgba"];
+                return ["64m", kernel, $"--block={CommaParts.Escape(disk)},snapshot", "root=/dev/lgba"];
             }
         }
 

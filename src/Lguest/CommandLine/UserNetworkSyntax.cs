@@ -20,7 +20,7 @@ internal static class UserNetworkSyntax
         HostNetworkAddress network = UserNetworkOptions.DefaultNetwork;
         bool isRestricted = false;
         var forwards = new List<string>();
-        foreach (string word in text?.Split(',') ?? [])
+        foreach (string word in text is null ? [] : CommaParts.Split(text))
         {
             if (word.StartsWith(ForwardWord, StringComparison.Ordinal))
             {

@@ -54,7 +54,10 @@ internal static class Machine
 
         PhysicalMemory memory = Guest.MakeMemory(launch.MemoryBytes, devices);
         BootRecord boot = BootLoader.Load(
-            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock)),
+            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock))
+            {
+                OpenFile = HostFile.OpenForReading,
+            },
             new GuestRam(memory, launch.MemoryBytes));
         using var guest = new Guest(new GuestConfiguration
         {

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Lguest.Devices.Backends;
 using Lguest.Host;
-using Microsoft.Win32.SafeHandles;
 
 namespace Lguest.Running;
 
@@ -24,8 +24,8 @@ internal static class RandomSeed
         else if (OperatingSystem.IsLinux())
         {
             // The framework's would load a library for it.
-            using SafeFileHandle source = File.OpenHandle(LinuxSource);
-            RandomAccess.Read(source, bytes, 0);
+            using Stream source = HostFile.OpenForReading(LinuxSource);
+            source.ReadExactly(bytes);
         }
         else
         {

@@ -168,7 +168,7 @@ public sealed class RawImageTests : IDisposable
     [InlineData("no/such/folder/disk", "does not exist")]
     [InlineData(".", "is a directory: give a file or a block device")]
     [InlineData("empty", "is empty: give it a size")]
-    [InlineData("/dev/null", "is empty")]
+    [InlineData("/dev/null", "is neither a regular file nor a block device")]
     [InlineData("pipe", "is neither a regular file nor a block device")]
     [InlineData("/proc/sys/kernel/osrelease", "may not be written by this user: change its mode with chmod")]
     public void What_is_no_disk_is_refused(string name, string sentence)

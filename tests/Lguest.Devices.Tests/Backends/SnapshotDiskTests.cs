@@ -80,6 +80,43 @@ public sealed class SnapshotDiskTests : IDisposable
         Assert.Throws<IOException>(() => disk.Read((ulong)offset, new byte[length]));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData((1 << 28) - 4096)]
+    [InlineData((1 << 28) - 10)]
+    [InlineData((1L << 42) - 8192)]
+    public void A_disk_may_be_as_large_as_a_file(long offset)
+    {
+        string path = Path.Combine(_folder.FullName, "huge");
+        using (FileStream file = File.Create(path))
+        {
+            file.SetLength(1L << 42);
+        }
+
+        using var disk = new SnapshotDisk(RawImage.Open(path, readOnly: true));
+        byte[] written = new byte[8192];
+        new Random(16).NextBytes(written);
+        byte[] read = new byte[8192];
+
+        disk.Write((ulong)offset, written);
+        disk.Read((ulong)offset, read);
+        Assert.Equal(written, read);
+
+        disk.Read(1UL << 40, read);
+        Assert.All(read, value => Assert.Equal(0, value));
+    }
+
+    [Fact]
+    public void Nothing_of_it_has_a_name()
+    {
+        string[] before = Directory.GetFiles(Path.GetTempPath(), "lguest-*");
+
+        using var disk = new SnapshotDisk(RawImage.Open(_path, readOnly: true));
+        disk.Write(0, new byte[512]);
+
+        Assert.Empty(Directory.GetFiles(Path.GetTempPath(), "lguest-*").Except(before));
+    }
+
     [Fact]
     public void An_error_below_a_part_of_a_cluster_changes_nothing()
     {

@@ -111,6 +111,15 @@ internal sealed unsafe class SharedFile : IDisposable
     {
         const int Flags = SystemCalls.OpenReadWrite | SystemCalls.OpenCloseOnExec | SystemCalls.OpenNonBlocking;
 
+        try
+        {
+            HostFile.CheckName(path);
+        }
+        catch (IOException e)
+        {
+            throw Failure(path, $"cannot be opened ({e.Message}): give another file");
+        }
+
         // Where everybody may make files, the host refuses to "make" one that is there and somebody else's.
         int descriptor = SystemCalls.Open(path, Flags);
         if (descriptor < 0 && Marshal.GetLastPInvokeError() == SystemCalls.Enoent)
@@ -141,7 +150,7 @@ internal sealed unsafe class SharedFile : IDisposable
             throw Failure(path, $"cannot be examined ({SystemCalls.LastError()}): give another file");
         }
 
-        if ((status.Mode & FileStatus.KindMask) != FileStatus.RegularFile)
+        if (status.Kind != FileStatus.RegularFile)
         {
             throw Failure(path, "is not a regular file: give one, or a path where there is none yet");
         }
