@@ -1,0 +1,190 @@
+using System.Buffers.Binary;
+using System.Text;
+using Lguest.Insight.Memory;
+using Lguest.Insight.Symbols;
+
+namespace Lguest.Insight.Log;
+
+/// <summary>
+/// The log of Linux since 5.10: <c>struct printk_ringbuffer</c>, a ring of descriptors and one of text
+/// (kernel/printk/printk_ringbuffer.h), as a 32-bit kernel lays it out.
+/// </summary>
+/// <param name="variable">Address of the pointer <c>prb</c>, which changes when the kernel moves to a larger ring.</param>
+public sealed class RingLog(uint variable) : IKernelLog
+{
+    private const uint IdMask = 0x3fff_ffff;
+    private const int StateShift = 30;
+    private const int DescriptorSize = 12;
+    private const int BlockHeaderSize = 4;
+
+    private const int TimeAt = 8;
+    private const int TextLengthAt = 16;
+    private const int FacilityAt = 18;
+    private const int FlagsAt = 19;
+    private const int LevelShift = 5;
+    private const int ContinuationFlag = 8;
+    private const int InfoHeaderSize = 24;
+
+    private readonly InfoStride _stride = new();
+    private uint _ring;
+    private ulong _next;
+    private uint _lastId;
+    private bool _hasLast;
+
+    private enum State
+    {
+        Reserved = 0,
+        Committed = 1,
+        Finalized = 2,
+        Reusable = 3,
+    }
+
+    /// <inheritdoc />
+    public string Format => "a ring of records";
+
+    /// <inheritdoc />
+    public ulong Lost { get; private set; }
+
+    /// <summary>Finds the log of a kernel.</summary>
+    /// <returns>Null if the kernel has none of this kind.</returns>
+    public static RingLog? Find(SymbolTable symbols) => symbols.TryFind("prb", out Symbol symbol) ? new RingLog(symbol.Address) : null;
+
+    /// <inheritdoc />
+    public void Read(IGuestMemoryReader memory, ICollection<KernelRecord> records, bool isEnd = false)
+    {
+        if (!memory.TryReadUInt32(variable, out uint ring) || ring == 0)
+        {
+            return;
+        }
+
+        if (ring != _ring)
+        {
+            // All that was in the old ring is in the new one, under the same numbers.
+            _hasLast = false;
+            _ring = ring;
+        }
+
+        if (!RingLayout.TryRead(memory, ring, out RingLayout layout) || (_hasLast && layout.HeadId == _lastId))
+        {
+            return;
+        }
+
+        uint id = FirstToRead(layout);
+        while (true)
+        {
+            if (!TryReadDescriptor(memory, layout, id, records, isEnd))
+            {
+                return;
+            }
+
+            if (id == layout.HeadId)
+            {
+                return;
+            }
+
+            id = (id + 1) & IdMask;
+        }
+    }
+
+    /// <summary>The one after the last that was read, or the oldest if that has been overwritten.</summary>
+    private uint FirstToRead(in RingLayout layout)
+    {
+        uint held = (layout.HeadId - layout.TailId) & IdMask;
+        return _hasLast && ((_lastId - layout.TailId) & IdMask) < held ? (_lastId + 1) & IdMask : layout.TailId;
+    }
+
+    /// <returns>Whether to go on with the next one.</returns>
+    private bool TryReadDescriptor(
+        IGuestMemoryReader memory, in RingLayout layout, uint id, ICollection<KernelRecord> records, bool isEnd)
+    {
+        Span<byte> descriptor = stackalloc byte[DescriptorSize];
+        if (!memory.TryReadVirtual(layout.Descriptors + (layout.IndexOf(id) * DescriptorSize), descriptor))
+        {
+            return false;
+        }
+
+        uint stateAndId = BinaryPrimitives.ReadUInt32LittleEndian(descriptor);
+        var state = (State)(stateAndId >> StateShift);
+        if ((stateAndId & IdMask) != id || state == State.Reusable)
+        {
+            return true;
+        }
+
+        // One that is reserved is being written; one that is committed may still grow. At the end there is no waiting.
+        if (state != State.Finalized && !isEnd)
+        {
+            return false;
+        }
+
+        Span<byte> info = stackalloc byte[InfoHeaderSize];
+        uint stride = _stride.Of(memory, layout);
+        if (!memory.TryReadVirtual(layout.Infos + (layout.IndexOf(id) * stride), info))
+        {
+            return false;
+        }
+
+        ulong sequence = BinaryPrimitives.ReadUInt64LittleEndian(info);
+        if (sequence >= _next)
+        {
+            Lost += sequence - _next;
+            _next = sequence + 1;
+            if (state != State.Reserved)
+            {
+                records.Add(MakeRecord(memory, layout, descriptor, info));
+            }
+        }
+
+        _lastId = id;
+        _hasLast = true;
+        return true;
+    }
+
+    private static KernelRecord MakeRecord(IGuestMemoryReader memory, in RingLayout layout, ReadOnlySpan<byte> descriptor, ReadOnlySpan<byte> info) => new()
+    {
+        Sequence = BinaryPrimitives.ReadUInt64LittleEndian(info),
+        Nanoseconds = BinaryPrimitives.ReadUInt64LittleEndian(info[TimeAt..]),
+        Facility = info[FacilityAt],
+        Level = info[FlagsAt] >> LevelShift,
+        IsContinuation = (info[FlagsAt] & ContinuationFlag) != 0,
+        Text = ReadText(
+            memory,
+            layout,
+            BinaryPrimitives.ReadUInt32LittleEndian(descriptor[4..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(descriptor[8..]),
+            BinaryPrimitives.ReadUInt16LittleEndian(info[TextLengthAt..])),
+    };
+
+    /// <summary>The text of a record, which is between two logical positions; a block that doesn't fit the ring's end is at its beginning.</summary>
+    private static string ReadText(IGuestMemoryReader memory, in RingLayout layout, uint begin, uint next, int length)
+    {
+        // An odd position is none: the record has no text.
+        if (((begin | next) & 1) != 0)
+        {
+            return string.Empty;
+        }
+
+        uint start = layout.OffsetOf(begin);
+        uint end = layout.OffsetOf(next);
+        uint size;
+        if (layout.WrapOf(begin) == layout.WrapOf(next))
+        {
+            size = next - begin;
+        }
+        else
+        {
+            bool isWhole = end == 0;
+            size = isWhole ? layout.TextSize - start : end;
+            start = isWhole ? start : 0;
+        }
+
+        if (size < BlockHeaderSize || size > layout.TextSize)
+        {
+            return string.Empty;
+        }
+
+        byte[] text = new byte[Math.Min((uint)length, size - BlockHeaderSize)];
+        return memory.TryReadVirtual(layout.Text + start + BlockHeaderSize, text)
+            ? Encoding.UTF8.GetString(text).TrimEnd('\n')
+            : string.Empty;
+    }
+}

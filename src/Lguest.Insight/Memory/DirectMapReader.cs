@@ -1,0 +1,18 @@
+namespace Lguest.Insight.Memory;
+
+/// <summary>
+/// Finds the kernel also where its page tables don't: before paging is on, and after a guest has destroyed them. Linux maps
+/// the beginning of physical memory at one distance, and itself with it.
+/// </summary>
+/// <param name="memory">By the page tables.</param>
+/// <param name="pageOffset">Where physical address 0 is mapped: PAGE_OFFSET.</param>
+public sealed class DirectMapReader(IGuestMemoryReader memory, uint pageOffset) : IGuestMemoryReader
+{
+    /// <inheritdoc />
+    public bool TryReadVirtual(uint address, Span<byte> destination) =>
+        memory.TryReadVirtual(address, destination)
+            || (address >= pageOffset && memory.TryReadPhysical(address - pageOffset, destination));
+
+    /// <inheritdoc />
+    public bool TryReadPhysical(ulong address, Span<byte> destination) => memory.TryReadPhysical(address, destination);
+}
