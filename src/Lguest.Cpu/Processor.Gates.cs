@@ -103,6 +103,7 @@ public sealed unsafe partial class Processor
         s->SystemFlags &= ~entry.ClearEflags | Cpu.State.Eflags.Fixed;
         s->Halted = 0;
         InterruptShadow.End(s);
+        s->RepetitionGoesOnAt = 0;
         UpdateMode();
         return true;
     }

@@ -65,6 +65,7 @@ public sealed unsafe partial class Processor
         s->Countdown = 0;
         s->ShadowUntil = 0;
         s->DebugShadowUntil = 0;
+        s->RepetitionGoesOnAt = 0;
         s->PendingDebug = 0;
         s->Halted = 0;
         Translation.FlushAll();

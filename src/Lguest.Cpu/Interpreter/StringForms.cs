@@ -113,13 +113,30 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
             return Operation.Next(s, op);
         }
 
-        StepEnd end = Step(s, op, repetition);
-        if (end == StepEnd.Done)
+        if (TOperation.Compares)
         {
-            return Operation.Next(s, op);
+            RepeatedComparison.Begin(s, op);
         }
 
-        return end == StepEnd.More ? BlockExit.Again(s, op) : null;
+        switch (Step(s, op, repetition))
+        {
+            case StepEnd.Done:
+                return Operation.Next(s, op);
+            case StepEnd.More:
+                if (TOperation.Compares)
+                {
+                    RepeatedComparison.GoOn(s, op);
+                }
+
+                return BlockExit.Again(s, op);
+            default:
+                if (TOperation.Compares)
+                {
+                    RepeatedComparison.RestoreFlags(s);
+                }
+
+                return null;
+        }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -326,6 +343,35 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     /// <summary>The bits of ECX, ESI and EDI that the instruction uses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint AddressMask(Operation* op) => StringAddress.Mask<TAddressing>(op);
+}
+
+/// <summary>
+/// A fault of CMPS or SCAS with REPE or REPNE restores the flags to those before the instruction (SDM 2B, REP), which may have been
+/// some steps ago.
+/// </summary>
+internal static unsafe class RepeatedComparison
+{
+    /// <summary>Before a step: remembers the flags, unless the step follows another one of the same instruction.</summary>
+    public static void Begin(ProcessorState* s, Operation* op)
+    {
+        if (s->RepetitionGoesOnAt == 0 || s->RepetitionGoesOnAt != BlockExit.RetiredBefore(s, op))
+        {
+            s->RepetitionResult = s->FlagsResult;
+            s->RepetitionCarries = s->FlagsCarries;
+        }
+
+        s->RepetitionGoesOnAt = 0;
+    }
+
+    /// <summary>After a step that has more to do.</summary>
+    public static void GoOn(ProcessorState* s, Operation* op) => s->RepetitionGoesOnAt = BlockExit.RetiredBefore(s, op) + 1;
+
+    /// <summary>After a fault.</summary>
+    public static void RestoreFlags(ProcessorState* s)
+    {
+        s->FlagsResult = s->RepetitionResult;
+        s->FlagsCarries = s->RepetitionCarries;
+    }
 }
 
 /// <summary>Offsets of string operands.</summary>

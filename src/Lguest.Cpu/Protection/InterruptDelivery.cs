@@ -25,6 +25,7 @@ internal static unsafe class InterruptDelivery
             ProcessorState* s = processor.StatePointer;
             s->Halted = 0;
             InterruptShadow.End(s);
+            s->RepetitionGoesOnAt = 0;
             if (exception.Vector == ExceptionVector.Debug && exception.Origin != ExceptionOrigin.Software)
             {
                 s->SetDebug(7, s->GetDebug(7) & ~Debug.GeneralDetect);

@@ -133,6 +133,14 @@ public unsafe partial struct ProcessorState
     /// <summary>The same for debug traps: only MOV SS and POP SS hold them off.</summary>
     internal ulong DebugShadowUntil;
 
+    /// <summary>
+    /// The retired-instruction count after a step of REPE or REPNE that has more to do, 0 for none; and the arithmetic flags,
+    /// unevaluated, before the first of its steps.
+    /// </summary>
+    internal ulong RepetitionGoesOnAt;
+    internal uint RepetitionResult;
+    internal uint RepetitionCarries;
+
     /// <summary>Bits of DR6 for the debug trap that follows the instruction that is executing.</summary>
     internal uint PendingDebug;
 
