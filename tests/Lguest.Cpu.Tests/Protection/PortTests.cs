@@ -365,6 +365,60 @@ public sealed class PortTests : IPortHandler, IDisposable
         Assert.Equal((0xffff_fff0u, 0xffff_fff0u, Machine.CodeBase + 2), (State.Esi, State.Edi, State.Eip));
     }
 
+    [Fact]
+    public void Whether_a_port_may_be_used_is_asked_even_for_a_repetition_of_none()
+    {
+        const byte Address16 = 0x67;
+        byte[] opcodes = [0x6c, 0x6d, 0x6e, 0x6f];
+        byte[][] prefixes = [[], [0x66], [Address16], [0x66, Address16], [0x64]];
+        byte?[] repetitions = [null, 0xf2, 0xf3];
+        _machine.Machine.WriteUInt32(Tss + 0x64, 0x0068_0000);
+        State.Tr.Limit = 0x6f;
+        foreach (byte opcode in opcodes)
+        {
+            foreach (byte[] prefix in prefixes)
+            {
+                foreach (byte? repetition in repetitions)
+                {
+                    foreach (uint count in new uint[] { 0, 1, 0x1_0000 })
+                    {
+                        for (uint iopl = 0; iopl <= 3; iopl++)
+                        {
+                            foreach (byte bits in new byte[] { 0, 0xff })
+                            {
+                                byte[] code = repetition is { } byteOf ? [byteOf, .. prefix, opcode] : [.. prefix, opcode];
+                                CheckPermission(code, count, iopl, bits);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private void CheckPermission(byte[] code, uint count, uint iopl, byte bits)
+    {
+        _machine.EnterRing(3);
+        _machine.Exceptions.Clear();
+        _ports.Clear();
+        _machine.Cpu.Eflags = iopl * (Eflags.Iopl / 3);
+        _machine.Memory.Write(Tss + 0x68, [bits, bits, bits, bits, 0xff]);
+        (State.Edx, State.Ecx, State.Esi, State.Edi) = (8, count, 0x2000, 0x2000);
+        Execute(code);
+        string what = $"{Convert.ToHexString(code)}, {count} times, IOPL {iopl}, bitmap {bits:X}";
+        if (iopl < 3 && bits != 0)
+        {
+            ExceptionInfo fault = Assert.Single(_machine.Exceptions);
+            Assert.True((fault.Vector, fault.ErrorCode) == (ExceptionVector.GeneralProtection, 0u), $"{what}: {fault}");
+            Assert.Empty(_ports);
+            Assert.Equal((Machine.CodeBase, count, 0x2000u, 0x2000u), (State.Eip, State.Ecx, State.Esi, State.Edi));
+        }
+        else
+        {
+            Assert.True(_machine.Exceptions.Count == 0, what);
+        }
+    }
+
     [Theory]
     [InlineData("F36C")]
     [InlineData("F36E")]

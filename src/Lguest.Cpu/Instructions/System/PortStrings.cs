@@ -8,8 +8,9 @@ namespace Lguest.Cpu.Instructions.System;
 
 /// <summary>INS and OUTS, with and without REP (SDM 2A, INS; SDM 2B, OUTS).</summary>
 /// <remarks>
-/// The access to memory is checked before the port is touched. A step of a REP ends with its page, when the machine wants
-/// the run to end, and after one element while single-stepping.
+/// Whether the port may be used is asked first, even for a repetition of none, and the access to memory is checked before the port
+/// is touched. A step of a REP ends with its page, when the machine wants the run to end, and after one element while
+/// single-stepping.
 /// </remarks>
 internal static unsafe class PortStrings<TSize>
     where TSize : struct, IOperandSize
@@ -32,12 +33,17 @@ internal static unsafe class PortStrings<TSize>
         };
     }
 
-    private static Operation* InputOne(ProcessorState* s, Operation* op) => One(s, op, TryInput(s, op));
+    private static Operation* InputOne(ProcessorState* s, Operation* op) => One(s, op, IsAllowed(s, op) && TryInput(s, op));
 
-    private static Operation* OutputOne(ProcessorState* s, Operation* op) => One(s, op, TryOutput(s, op));
+    private static Operation* OutputOne(ProcessorState* s, Operation* op) => One(s, op, IsAllowed(s, op) && TryOutput(s, op));
 
     private static Operation* InputRepeat(ProcessorState* s, Operation* op)
     {
+        if (!IsAllowed(s, op))
+        {
+            return null;
+        }
+
         do
         {
             if (IsExhausted(s, op))
@@ -57,6 +63,11 @@ internal static unsafe class PortStrings<TSize>
 
     private static Operation* OutputRepeat(ProcessorState* s, Operation* op)
     {
+        if (!IsAllowed(s, op))
+        {
+            return null;
+        }
+
         do
         {
             if (IsExhausted(s, op))
@@ -94,11 +105,6 @@ internal static unsafe class PortStrings<TSize>
     private static bool TryInput(ProcessorState* s, Operation* op)
     {
         var port = (ushort)s->Edx;
-        if (!Ports.IsAllowed(s, op, port, TSize.Bytes, hostAllows: false))
-        {
-            return false;
-        }
-
         uint offset = GetRegister(s, op, StateOffset.Edi);
         byte* destination = SegmentedAddressing.WriteAt(s, op, SegmentNumber.Es, offset, TSize.Bytes);
         if (destination == null)
@@ -116,11 +122,6 @@ internal static unsafe class PortStrings<TSize>
     private static bool TryOutput(ProcessorState* s, Operation* op)
     {
         var port = (ushort)s->Edx;
-        if (!Ports.IsAllowed(s, op, port, TSize.Bytes, hostAllows: false))
-        {
-            return false;
-        }
-
         uint offset = GetRegister(s, op, StateOffset.Esi);
         byte* source = SegmentedAddressing.ReadAt(s, op, op->Segment, offset, TSize.Bytes);
         if (source == null)
@@ -132,6 +133,9 @@ internal static unsafe class PortStrings<TSize>
         SetRegister(s, op, StateOffset.Esi, offset + Stride(s));
         return true;
     }
+
+    private static bool IsAllowed(ProcessorState* s, Operation* op) =>
+        Ports.IsAllowed(s, op, (ushort)s->Edx, TSize.Bytes, hostAllows: false);
 
     private static bool IsExhausted(ProcessorState* s, Operation* op) => GetRegister(s, op, StateOffset.Ecx) == 0;
 
