@@ -87,7 +87,7 @@ internal static class ImplementationChoices
             [Mnemonic.Push],
             "a segment register is pushed as 32 bits",
             "the upper 16 bits on the stack",
-            "0"),
+            "unchanged: only a word is written"),
         new(
             [Mnemonic.Enter, Mnemonic.Pusha, Mnemonic.Pushad],
             "it faults",

@@ -11,17 +11,27 @@ internal static unsafe class StackAccess<TAddressing>
     /// <summary>Pushes, or raises and answers false with ESP untouched.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Push<TSize>(ProcessorState* s, Operation* op, uint value)
+        where TSize : struct, IOperandSize => Push<TSize, TSize>(s, op, value);
+
+    /// <summary>As <see cref="Push{TSize}"/>, but only a word is written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool PushSelector<TSize>(ProcessorState* s, Operation* op, uint value)
+        where TSize : struct, IOperandSize => Push<TSize, Size16>(s, op, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Push<TSize, TWritten>(ProcessorState* s, Operation* op, uint value)
         where TSize : struct, IOperandSize
+        where TWritten : struct, IOperandSize
     {
         uint mask = TAddressing.StackMask(s);
         uint top = (s->Esp - TSize.Bytes) & mask;
-        byte* host = TAddressing.WriteAt(s, op, SegmentNumber.Ss, top, TSize.Bytes);
+        byte* host = TAddressing.WriteAt(s, op, SegmentNumber.Ss, top, TWritten.Bytes);
         if (host == null)
         {
             return false;
         }
 
-        TSize.Store(host, value);
+        TWritten.Store(host, value);
         MemoryAccess.Complete(s, host);
         s->Esp = (s->Esp & ~mask) | top;
         return true;

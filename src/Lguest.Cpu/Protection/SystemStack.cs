@@ -63,7 +63,21 @@ internal static unsafe class SystemStack
         return true;
     }
 
-    /// <summary>Reads a word at a distance above a stack pointer.</summary>
+    /// <summary>As <see cref="TryPush"/>, for an instruction on the current stack: alignment counts too.</summary>
+    public static bool TryPushAligned(
+        Processor processor, ref uint esp, ReadOnlySpan<uint> words, uint size, ref PendingException fault)
+    {
+        ProcessorState* s = processor.StatePointer;
+        uint first = (esp - size) & Mask(s->Ss);
+        if (SegmentCheck.IsWritable(s->Ss, first, size) && IsMisaligned(s, s->Ss.Base + first, size, ref fault))
+        {
+            return false;
+        }
+
+        return TryPush(processor, s->Ss, ref esp, words, size, user: s->Cpl == 3, 0, ref fault);
+    }
+
+    /// <summary>Reads a word at a distance above a stack pointer, for an instruction: alignment counts.</summary>
     /// <param name="processor">The processor.</param>
     /// <param name="stack">The stack's segment.</param>
     /// <param name="esp">The stack's pointer.</param>
@@ -90,8 +104,9 @@ internal static unsafe class SystemStack
             return false;
         }
 
-        if (!LinearRange.TryMap(
-            processor.StatePointer, stack.Base + offset, size, AccessKind.Read, user, out LinearRange range, ref fault))
+        ProcessorState* s = processor.StatePointer;
+        if (IsMisaligned(s, stack.Base + offset, size, ref fault)
+            || !LinearRange.TryMap(s, stack.Base + offset, size, AccessKind.Read, user, out LinearRange range, ref fault))
         {
             return false;
         }
@@ -147,6 +162,18 @@ internal static unsafe class SystemStack
         }
 
         return true;
+    }
+
+    /// <summary>Whether a word is #AC (SDM 3A, 6.15, interrupt 17).</summary>
+    private static bool IsMisaligned(ProcessorState* s, uint linear, uint size, ref PendingException fault)
+    {
+        bool isMisaligned = s->ChecksAlignment && (linear & (size - 1)) != 0;
+        if (isMisaligned)
+        {
+            fault = PendingException.Of(ExceptionVector.AlignmentCheck, 0);
+        }
+
+        return isMisaligned;
     }
 
     private static void Write(in LinearRange range, uint offset, uint size, uint value)

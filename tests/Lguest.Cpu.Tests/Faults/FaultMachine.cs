@@ -27,7 +27,9 @@ internal sealed class FaultMachine : IDisposable
     public const uint First = 0x10_0000;
     public const uint Second = First + PagedMachine.PageSize;
 
-    private const uint Safe = 0x20_0000;
+    /// <summary>Where every register points, unless it is set: a far pointer lies there.</summary>
+    public const uint Safe = 0x20_0000;
+
     private const uint Gdt = 0x30_0000;
     private const uint TwoPages = 2 * PagedMachine.PageSize;
 

@@ -90,6 +90,9 @@ public sealed class StackFaultTests : IDisposable
     {
         Code.Leavew => sizeof(ushort),
         Code.Leaved => sizeof(uint),
+
+        // A selector is a word, though ESP may move by four.
+        _ when Decode(code).Op0Kind == OpKind.Register && Decode(code).Op0Register.IsSegmentRegister() => sizeof(ushort),
         _ => (uint)Math.Abs(Decode(code).StackPointerIncrement) - ImmediateOf(code),
     };
 
@@ -101,7 +104,9 @@ public sealed class StackFaultTests : IDisposable
         OpcodeSpace.WithStack[code], obstacle: null, First, () => Place(code, First, SizeOf(code)))?.Vector != ExceptionVector.InvalidOpcode;
 
     private void Place(Code code, uint start, uint size) =>
-        _machine.State.Esp = _machine.State.Ebp = IsPush(code) ? start + size : start;
+        _machine.State.Esp = _machine.State.Ebp = IsPush(code) ? start + Math.Max(size, Moves(code)) : start;
+
+    private static uint Moves(Code code) => (uint)Math.Abs(Decode(code).StackPointerIncrement);
 
     /// <summary>What an instruction does that has a far pointer again and again on its stack, with addresses less its lowest one.</summary>
     private (int? Vector, byte[] State, byte[] Memory) Outcome(Code code, uint start)

@@ -359,7 +359,7 @@ public sealed class SegmentationTests : IDisposable
         Assert.Equal(Data0, _machine.State.Eax);
         Assert.Equal(0xdddd_0000u | Data0, _machine.State.Ecx);
         Assert.Equal(0xdddd_0000u | Data0, _machine.Machine.ReadUInt32(0x2000));
-        Assert.Equal(Data0, _machine.Machine.ReadUInt32(Machine.StackTop - 4));
+        Assert.Equal(0xdddd_0000u | Data0, _machine.Machine.ReadUInt32(Machine.StackTop - 4));
         Assert.Equal(0x0010_ddddu, _machine.Machine.ReadUInt32(Machine.StackTop - 8));
         Assert.Equal(Machine.StackTop - 6, _machine.State.Esp);
     }

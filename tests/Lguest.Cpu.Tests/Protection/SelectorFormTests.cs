@@ -40,7 +40,9 @@ public sealed class SelectorFormTests : IDisposable
             Execute(push, size);
             Assert.Equal(Machine.StackTop - size, State.Esp);
             uint selector = State.Segment((int)name).Selector;
-            Assert.Equal(size == 4 ? selector : (selector << 16) | (Marker & 0xFFFF), _machine.Machine.ReadUInt32(Machine.StackTop - 4));
+            Assert.Equal(
+                size == 4 ? (Marker & 0xFFFF_0000) | selector : (selector << 16) | (Marker & 0xFFFF),
+                _machine.Machine.ReadUInt32(Machine.StackTop - 4));
             if (pop is not null)
             {
                 _machine.Machine.WriteUInt32(State.Esp, 0xABCD_0000 | Free);

@@ -130,8 +130,7 @@ internal static unsafe class FarTarget
         }
 
         uint esp = s->Esp;
-        if (isCall && !SystemStack.TryPush(
-            processor, s->Ss, ref esp, [s->Cs.Selector, next], size, user: s->Cpl == 3, 0, ref fault))
+        if (isCall && !SystemStack.TryPushAligned(processor, ref esp, [s->Cs.Selector, next], size, ref fault))
         {
             return false;
         }

@@ -8,6 +8,7 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Instructions.System;
 
 /// <summary>MOV, PUSH and POP of segment registers, and LDS, LES, LFS, LGS, LSS (SDM 1, 7.3.14).</summary>
+/// <remarks>A selector is a word in memory and on the stack, also where ESP moves by four (SDM 2B, PUSH).</remarks>
 internal static unsafe class Segmentation
 {
     /// <summary>Lowers the family's instructions.</summary>
@@ -149,20 +150,19 @@ internal static unsafe class Segmentation
     }
 
     private static Operation* PushFlat(ProcessorState* s, Operation* op) =>
-        StackAccess<FlatAddressing>.Push<Size32>(s, op, s->Segment(op->Segment).Selector) ? Operation.Next(s, op) : null;
+        StackAccess<FlatAddressing>.PushSelector<Size32>(s, op, s->Segment(op->Segment).Selector) ? Operation.Next(s, op) : null;
 
     private static class Forms<TSize>
         where TSize : struct, IOperandSize
     {
-        /// <summary>With a 32-bit operand the selector is extended with zeros.</summary>
         public static Operation* Push(ProcessorState* s, Operation* op) =>
-            StackAccess<SegmentedAddressing>.Push<TSize>(s, op, s->Segment(op->Segment).Selector)
+            StackAccess<SegmentedAddressing>.PushSelector<TSize>(s, op, s->Segment(op->Segment).Selector)
                 ? Operation.Next(s, op)
                 : null;
 
         public static Operation* Pop(ProcessorState* s, Operation* op)
         {
-            byte* top = StackAccess<SegmentedAddressing>.Peek(s, op, 0, TSize.Bytes);
+            byte* top = StackAccess<SegmentedAddressing>.Peek(s, op, 0, sizeof(ushort));
             if (top == null)
             {
                 return null;
