@@ -46,6 +46,14 @@ internal static class VendorDifferences
             "they become 0",
             "they stay, and nothing checks their alignment, limit or page",
             "Intel's"),
+        new(
+            "repeated comparison",
+            [Mnemonic.Cmpsb, Mnemonic.Cmpsw, Mnemonic.Cmpsd, Mnemonic.Scasb, Mnemonic.Scasw, Mnemonic.Scasd],
+            "REPE or REPNE stands before it, and an element after the first faults",
+            "CF, PF, AF, ZF, SF, OF",
+            "those of the last element compared",
+            "those before the instruction",
+            "Intel's"),
     ];
 }
 

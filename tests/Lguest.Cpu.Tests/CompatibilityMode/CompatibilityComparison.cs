@@ -60,6 +60,9 @@ internal sealed unsafe class CompatibilityComparison : IDisposable
 
     private bool IsFarReturn => Last.Mnemonic() is Mnemonic.Retf or Mnemonic.Iret or Mnemonic.Iretd;
 
+    private bool IsFaultOfComparison => _machine.Exception is { Origin: ExceptionOrigin.Fault }
+        && Last.Mnemonic() is Mnemonic.Cmpsb or Mnemonic.Cmpsw or Mnemonic.Cmpsd or Mnemonic.Scasb or Mnemonic.Scasw or Mnemonic.Scasd;
+
     private static int LongestInstruction => 15;
 
     private bool HasLeft => CodeOffset >= LowMemory.PageSize;
@@ -290,9 +293,11 @@ internal sealed unsafe class CompatibilityComparison : IDisposable
             }
         }
 
-        if (((_machine.Cpu.Eflags ^ (uint)State->Flags) & ComparedFlags & ~_undefined) != 0)
+        // Makers differ in what a repeated comparison that faults leaves in the flags.
+        uint undefined = _undefined | (IsFaultOfComparison ? Eflags.Arithmetic : 0);
+        if (((_machine.Cpu.Eflags ^ (uint)State->Flags) & ComparedFlags & ~undefined) != 0)
         {
-            return $"EFLAGS: {_machine.Cpu.Eflags:X}, processor {State->Flags:X}, of which {_undefined:X} are undefined";
+            return $"EFLAGS: {_machine.Cpu.Eflags:X}, processor {State->Flags:X}, of which {undefined:X} are undefined";
         }
 
         if (_machine.Exception is { Origin: ExceptionOrigin.Fault } && Last.Mnemonic() is Mnemonic.Enter or Mnemonic.Pusha or Mnemonic.Pushad)

@@ -109,16 +109,10 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
     /// <summary>Where makers differ (docs/undefined-behaviour.md).</summary>
     private bool IsLeftToMakers(in Instruction instruction) => instruction.Mnemonic switch
     {
-        // Not right here yet.
-        Mnemonic.Arpl or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd => true,
-        Mnemonic.Retf or Mnemonic.Iret or Mnemonic.Iretd => ChecksAlignment,
-        Mnemonic.Call or Mnemonic.Jmp => ChecksAlignment,
         Mnemonic.Loope or Mnemonic.Loopne => instruction.HasRepPrefix || instruction.HasRepnePrefix,
         Mnemonic.Push when IsWideSegmentPush(instruction) => (comparison.Machine.Cpu.State.Esp & 3) != 0,
         _ => false,
     };
-
-    private bool ChecksAlignment => (comparison.Machine.Cpu.Eflags & Eflags.Ac) != 0;
 
     private static bool IsWideSegmentPush(in Instruction instruction) =>
         instruction.Mnemonic == Mnemonic.Push && instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement == -4;
