@@ -13,18 +13,37 @@ namespace Lguest.Tests;
 /// <summary>The guest that ships in the test's own process, for tests that put something of their own under a device.</summary>
 internal static class InProcessGuest
 {
+    /// <summary>Instructions after which a test gives up.</summary>
+    public const ulong MostInstructions = 20_000_000_000;
+
     private const uint MemoryBytes = 64 << 20;
 
     /// <summary>Boots it in virtual time, runs it to its end, and returns that and what it printed.</summary>
     /// <param name="words">The kernel's command line.</param>
     /// <param name="disks">Its disks; the guest disposes them.</param>
-    public static (GuestOutcome Outcome, string Text) Run(string words, params BlockDevice[] disks)
+    public static (GuestOutcome Outcome, string Text) Run(string words, params BlockDevice[] disks) =>
+        Run(words, static guest => guest.Run(new RunLimits(MostInstructions), TestContext.Current.CancellationToken), disks);
+
+    /// <summary>Boots it in virtual time, and returns how it ended and what it printed.</summary>
+    /// <param name="words">The kernel's command line.</param>
+    /// <param name="run">Runs the guest, to its end or not.</param>
+    /// <param name="disks">Its disks; the guest disposes them.</param>
+    public static (GuestOutcome Outcome, string Text) Run(string words, Func<Guest, GuestOutcome> run, params BlockDevice[] disks) =>
+        Run(ShippedImages.Image("vmlinux"), null, words, run, disks);
+
+    /// <summary>Boots any kernel in virtual time, and returns how it ended and what it printed.</summary>
+    /// <param name="kernel">The kernel's path.</param>
+    /// <param name="initrd">That of its initrd, or null.</param>
+    /// <param name="words">The kernel's command line.</param>
+    /// <param name="run">Runs the guest, to its end or not.</param>
+    /// <param name="disks">Its disks; the guest disposes them.</param>
+    public static (GuestOutcome Outcome, string Text) Run(
+        string kernel, string? initrd, string words, Func<Guest, GuestOutcome> run, params BlockDevice[] disks)
     {
-        const ulong MostInstructions = 20_000_000_000;
         using var screen = new Screen();
         IGuestDevice[] devices = [.. disks, new ConsoleDevice(screen)];
         PhysicalMemory memory = Guest.MakeMemory(MemoryBytes, devices);
-        BootRecord boot = BootLoader.Load(new BootRequest(ShippedImages.Image("vmlinux"), null, words), new GuestRam(memory, MemoryBytes));
+        BootRecord boot = BootLoader.Load(new BootRequest(kernel, initrd, words), new GuestRam(memory, MemoryBytes));
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = MemoryBytes,
@@ -34,7 +53,7 @@ internal static class InProcessGuest
             Devices = devices,
         });
         guest.Start(boot.Entry);
-        GuestOutcome outcome = guest.Run(new RunLimits(MostInstructions), TestContext.Current.CancellationToken);
+        GuestOutcome outcome = run(guest);
         return (outcome, screen.Text.ToString().Replace("\r", string.Empty, StringComparison.Ordinal));
     }
 

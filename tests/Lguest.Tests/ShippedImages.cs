@@ -67,8 +67,8 @@ internal static class ShippedImages
             .Select(word => ulong.Parse(word.TrimEnd(','), NumberStyles.AllowThousands, CultureInfo.InvariantCulture))];
     }
 
-    // A shell reads a device as it reads a file, up to the end, where blank lines do no harm.
-    private static string ScriptDisk(TestFolder folder, string script)
+    /// <summary>A disk with a script: a shell reads a device as it reads a file, up to the end, where blank lines do no harm.</summary>
+    public static string ScriptDisk(TestFolder folder, string script)
     {
         byte[] text = Encoding.ASCII.GetBytes(script.Replace("\r", string.Empty, StringComparison.Ordinal) + "\nexit\n");
         byte[] disk = new byte[(text.Length + SectorSize - 1) / SectorSize * SectorSize];
