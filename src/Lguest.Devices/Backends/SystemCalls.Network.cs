@@ -75,6 +75,12 @@ internal static unsafe partial class SystemCalls
     [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
     public static partial int Bind(int socket, InternetAddress* address, uint length);
 
+    [LibraryImport(Library, EntryPoint = "getifaddrs", SetLastError = true)]
+    public static partial int GetAddresses(InterfaceAddress** first);
+
+    [LibraryImport(Library, EntryPoint = "freeifaddrs")]
+    public static partial void FreeAddresses(InterfaceAddress* first);
+
     [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
     public static partial int EventDescriptor(uint start, int flags);
 
@@ -90,6 +96,18 @@ internal struct InternetAddress
     public ushort Port;
     public uint Address;
     public ulong Zero;
+}
+
+/// <summary>The start of a struct ifaddrs: an address of one of the host's interfaces.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct InterfaceAddress
+{
+    public InterfaceAddress* Next;
+    public byte* Name;
+    public uint Flags;
+
+    /// <summary>Null, or of any family.</summary>
+    public InternetAddress* Address;
 }
 
 /// <summary>struct ifreq: an interface's name, and what is asked of it or answered.</summary>

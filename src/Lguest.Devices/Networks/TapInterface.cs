@@ -42,7 +42,7 @@ internal sealed unsafe class TapInterface : IDisposable
     /// <exception cref="BackendException">The host has no taps, the user may not make one, or the address is taken.</exception>
     public static TapInterface WithAddress(HostNetworkAddress address)
     {
-        if (IsLocal(address.Address))
+        if (IsOfHost(address))
         {
             throw new BackendException($"--tunnet={address}: this host has the address {address.Text} already: give another, or stop the guest that has it");
         }
@@ -88,14 +88,25 @@ internal sealed unsafe class TapInterface : IDisposable
         }
     }
 
-    // An address that a socket can be bound to is one that the host has.
-    private static bool IsLocal(uint address)
+    // Binding a socket would tell less: it works for any address where no interface has ever had one.
+    private static bool IsOfHost(HostNetworkAddress address)
     {
-        int socket = SystemCalls.Socket(SystemCalls.SocketFamilyInternet, SystemCalls.SocketDatagrams | SystemCalls.OpenCloseOnExec, 0);
-        InternetAddress wanted = Network(address);
-        bool isLocal = SystemCalls.Bind(socket, &wanted, (uint)sizeof(InternetAddress)) == 0;
-        _ = SystemCalls.Close(socket);
-        return isLocal;
+        InterfaceAddress* first;
+        if (SystemCalls.GetAddresses(&first) != 0)
+        {
+            throw new BackendException(
+                $"--tunnet={address}: this host's addresses cannot be read ({SystemCalls.LastError()}): use --usernet, which needs none");
+        }
+
+        uint wanted = Network(address.Address).Address;
+        bool isFound = false;
+        for (InterfaceAddress* each = first; each != null; each = each->Next)
+        {
+            isFound |= each->Address != null && each->Address->Family == SystemCalls.SocketFamilyInternet && each->Address->Address == wanted;
+        }
+
+        SystemCalls.FreeAddresses(first);
+        return isFound;
     }
 
     private static InternetAddress Network(uint address) => new()

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Lguest.Tests.Networks;
 
 /// <summary>
-/// A network namespace with a loopback of its own, and a mount namespace with it. A process of the test's holds it, and takes it
+/// A network namespace, and a mount namespace with it. A process of the test's holds it, and takes it
 /// along when it ends, also when the test dies.
 /// </summary>
 internal sealed partial class NetworkNamespace : IDisposable
@@ -18,12 +18,13 @@ internal sealed partial class NetworkNamespace : IDisposable
 
     /// <summary>Makes one; the test is skipped where that can't be done.</summary>
     /// <param name="setUp">Commands for a shell in the namespace, whose last has to succeed.</param>
-    public static NetworkNamespace Make(string setUp = "true")
+    /// <param name="loopback">Whether its loopback is switched on.</param>
+    public static NetworkNamespace Make(string setUp = "true", bool loopback = true)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "This needs root, for a network namespace.");
         Assert.SkipUnless(File.Exists("/usr/sbin/ip") || File.Exists("/sbin/ip"), "ip(8) isn't installed (package iproute2).");
         Process holder = Process.Start(new ProcessStartInfo(
-            "unshare", ["-n", "-m", "sh", "-c", $"PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && {setUp} && echo ready && read end"])
+            "unshare", ["-n", "-m", "sh", "-c", $"PATH=$PATH:/usr/sbin:/sbin; {(loopback ? "ip link set lo up" : "true")} && {setUp} && echo ready && read end"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

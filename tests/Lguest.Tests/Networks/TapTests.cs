@@ -169,6 +169,15 @@ public sealed partial class TapTests : IDisposable
         }
     }
 
+    [Fact]
+    public void An_address_is_free_where_no_interface_has_ever_had_one()
+    {
+        NetworkNamespace.NeedTaps();
+        using var place = NetworkNamespace.Make(loopback: false);
+
+        AssertEnded(7, place.Run(Arguments(_folder, "ping -c 1 10.1.2.3 || exit 1; exit 7", "--tunnet=10.1.2.3", "eth0=10.1.2.4/24")));
+    }
+
     [Theory]
     [InlineData("--tunnet=bridge:br0: there is no bridge 'br0': make it with `ip link add br0 type bridge", "--tunnet=bridge:br0")]
     [InlineData("--tunnet=bridge:lo: 'lo' is not a bridge that an interface can be added to", "--tunnet=bridge:lo")]
