@@ -4,6 +4,7 @@ using Lguest.Cpu.Memory;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Hypercalls;
+using Lguest.Host.Observation;
 using Lguest.Host.Traps;
 using Microsoft.Extensions.Logging;
 
@@ -25,6 +26,7 @@ public sealed class Guest : IDisposable
     private readonly TrapPolicy _traps;
     private readonly DeviceEvents _events = new();
     private readonly HostSignal _signal = new();
+    private readonly ObserverList _observers;
     private readonly RunLoop _loop;
 
     /// <summary>Makes a guest. Its devices are in their places and described on the descriptor page.</summary>
@@ -80,7 +82,8 @@ public sealed class Guest : IDisposable
 
         var bus = new DeviceBus(configuration.Devices, memory, Router, Clock, _events, _signal);
         bus.Attach(configuration.MemoryBytes, logger);
-        _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, ending);
+        _observers = new ObserverList(this);
+        _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, _observers, ending);
     }
 
     /// <summary>The guest's memory: where a kernel is loaded to before <see cref="Start"/>.</summary>
@@ -103,6 +106,12 @@ public sealed class Guest : IDisposable
 
     /// <summary>Nanoseconds of host time in which the processor's thread slept because the guest did.</summary>
     public ulong IdleNanoseconds => _loop.IdleNanoseconds;
+
+    /// <summary>
+    /// How long the guest has lived, in nanoseconds of its own: 5 for each instruction, and as long as it slept. In virtual time
+    /// that is what its clock says. In real time the clock goes on while the host is busy with others, and this doesn't.
+    /// </summary>
+    public ulong Age => _loop.Age;
 
     /// <summary>
     /// All that the guest can see or change, but for the processor, memory and the devices, which keep their own. Write it
@@ -153,6 +162,17 @@ public sealed class Guest : IDisposable
     /// <param name="entry">What the kernel's loader found.</param>
     public void Start(in KernelEntry entry) => _traps.Start(entry);
 
+    /// <summary>Lets somebody look at the guest while it runs. Before a run, or in an observer's own look.</summary>
+    /// <param name="observer">Is called on the thread that calls <see cref="Run"/>.</param>
+    public void Observe(IGuestObserver observer) => _observers.Add(observer);
+
+    /// <summary>Asks for a look of all observers soon: at the end of a slice, or at once while the guest sleeps. Any thread may.</summary>
+    public void RequestLook()
+    {
+        _observers.Request();
+        _signal.Set();
+    }
+
     /// <summary>Runs until the guest is over, or until something from outside ends the run.</summary>
     /// <param name="limits">What the run may use up.</param>
     /// <param name="stop">Ends the run soon, also while the guest sleeps. Any thread may cancel it.</param>
@@ -169,6 +189,5 @@ public sealed class Guest : IDisposable
 
         Processor.Dispose();
         PhysicalMemory.Dispose();
-        _signal.Dispose();
     }
 }

@@ -25,7 +25,7 @@ public abstract record GuestOutcome
     /// <summary>The instructions that <see cref="RunLimits.Instructions"/> allowed have all been executed; another run goes on.</summary>
     public sealed record InstructionLimit : GuestOutcome;
 
-    /// <summary>The stop token was cancelled; another run goes on.</summary>
+    /// <summary>The stop token was cancelled, or an observer ended the run; another run goes on.</summary>
     public sealed record Stopped : GuestOutcome;
 }
 

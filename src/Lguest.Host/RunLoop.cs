@@ -3,6 +3,7 @@ using Lguest.Cpu;
 using Lguest.Cpu.State;
 using Lguest.Host.Bus;
 using Lguest.Host.Hypercalls;
+using Lguest.Host.Observation;
 using Lguest.Host.Traps;
 
 namespace Lguest.Host;
@@ -20,6 +21,7 @@ internal sealed class RunLoop(
     DeviceEvents events,
     DeviceBus bus,
     HostSignal signal,
+    ObserverList observers,
     GuestEnding ending)
 {
     /// <summary>
@@ -39,9 +41,12 @@ internal sealed class RunLoop(
     /// <summary>Nanoseconds of host time spent asleep.</summary>
     public ulong IdleNanoseconds { get; private set; }
 
+    /// <summary>See <see cref="Guest.Age"/>.</summary>
+    public ulong Age => clock.IsVirtual ? clock.Now : (processor.Retired * VirtualClock.NanosecondsPerInstruction) + IdleNanoseconds;
+
     /// <summary>
-    /// Where the slice in progress ends, in instructions since the start. Only while a run's limit has cut a slice short
-    /// is this above the count of retired ones: the next run finishes the slice before it looks at anything, so that
+    /// Where the slice in progress ends, in instructions since the start. Only while a limit or an observer has cut a slice
+    /// short is this above the count of retired ones: the next run finishes the slice before it looks at anything, so that
     /// the cut leaves no trace.
     /// </summary>
     public ulong SliceEnd { get; set; }
@@ -79,12 +84,18 @@ internal sealed class RunLoop(
             return new GuestOutcome.Stopped();
         }
 
+        bool isSliceEnd = processor.Retired >= SliceEnd;
+        if (observers.IsDue(processor.Retired, Age, isSliceEnd) && observers.Look(processor.Retired, Age, isSliceEnd))
+        {
+            return new GuestOutcome.Stopped();
+        }
+
         if (processor.Retired >= end)
         {
             return new GuestOutcome.InstructionLimit();
         }
 
-        if (processor.Retired >= SliceEnd)
+        if (isSliceEnd)
         {
             LookAround();
         }
@@ -149,7 +160,8 @@ internal sealed class RunLoop(
 
     private void Execute(ulong end)
     {
-        StopReason reason = processor.Run(Math.Min(SliceEnd, end) - processor.Retired);
+        ulong most = Math.Min(SliceEnd, end) - processor.Retired;
+        StopReason reason = processor.Run(Math.Min(most, observers.InstructionsUntilDue(processor.Retired, Age)));
         if (reason != StopReason.InstructionLimit)
         {
             SliceEnd = 0;
@@ -175,13 +187,18 @@ internal sealed class RunLoop(
     private void Sleep()
     {
         ulong? moment = NextMoment();
-        if (bus.SkipsIdleTime && moment is { } next)
+        ulong? wait = moment is { } due ? due - Math.Min(due, clock.Now) : null;
+        if (observers.NextAge is { } age)
         {
-            clock.SkipTo(next);
+            wait = Math.Min(wait ?? ulong.MaxValue, age - Math.Min(age, Age));
+        }
+
+        if (bus.SkipsIdleTime && wait is { } skipped)
+        {
+            clock.SkipTo(clock.Now + skipped);
             return;
         }
 
-        ulong? wait = moment is { } due ? due - Math.Min(due, clock.Now) : null;
         if (wait == 0)
         {
             return;

@@ -29,6 +29,7 @@ internal static class GuestProgram
 
     private const uint Init = 1;
     private const uint Crash = 2;
+    private const uint Halt = 10;
     private const uint BindDma = 12;
     private const uint SendDma = 13;
     private const byte HypercallVector = 0x1f;
@@ -74,6 +75,12 @@ internal static class GuestProgram
         guest.Hypercall(SendDma, 0, OutputDma, 0);
         guest.Crash("Power down");
     });
+
+    /// <summary>Does nothing for ever, busily, without a word.</summary>
+    public static byte[] SilentSpinner() => Build(guest => guest.Spin());
+
+    /// <summary>Sleeps, and never wakes up.</summary>
+    public static byte[] Sleeper() => Build(guest => guest.Hypercall(Halt, 0, 0, 0));
 
     /// <summary>Prints a text over and over.</summary>
     public static byte[] Chatterer(string text) => Build(guest =>

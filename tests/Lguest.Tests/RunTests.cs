@@ -64,6 +64,34 @@ public sealed class RunTests : IDisposable
         Assert.Equal("lguest: ended after as many instructions as --max-instructions says", lines[5]);
     }
 
+    [Fact]
+    public void A_guest_without_a_console_is_said_to_have_none_after_five_seconds_of_its_own()
+    {
+        LguestResult result = Run(GuestProgram.Sleeper(), "--clock=virtual", "--timeout=3s");
+
+        Assert.StartsWith("lguest: the guest has no console after 5 s: ", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_guest_whose_host_has_no_time_for_it_is_not_called_silent()
+    {
+        using Process process = LguestProcess.Start("8m", Kernel(GuestProgram.SilentSpinner()), "--verbose");
+        while (process.StandardError.ReadLine()?.Contains("the kernel is entered", StringComparison.Ordinal) == false)
+        {
+        }
+
+        // As a host may that has too much to do.
+        LguestProcess.Send("STOP", process);
+        Thread.Sleep(TimeSpan.FromSeconds(6));
+        LguestProcess.Send("CONT", process);
+        Thread.Sleep(TimeSpan.FromMilliseconds(500));
+        LguestProcess.Send("TERM", process);
+        LguestResult result = LguestProcess.Finish(process, string.Empty);
+
+        Assert.Equal(143, result.ExitCode);
+        Assert.DoesNotContain("no console", result.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("INT", 130)]
     [InlineData("TERM", 143)]

@@ -65,17 +65,20 @@ internal sealed unsafe class TerminalMode : IDisposable
     /// <summary>Restores the terminal for good.</summary>
     public void Dispose()
     {
+        // The process may exit on another thread meanwhile, which comes here too.
+        PosixSignalRegistration[] signals;
         lock (_lock)
         {
             Leave();
             _isOver = true;
             _watcher?.Dispose();
             _watcher = null;
+            signals = [.. _signals];
+            _signals.Clear();
         }
 
         AppDomain.CurrentDomain.ProcessExit -= OnProcessExit;
-        _signals.ForEach(signal => signal.Dispose());
-        _signals.Clear();
+        Array.ForEach(signals, signal => signal.Dispose());
     }
 
     private bool TrySave()

@@ -73,13 +73,17 @@ internal static class Machine
         guest.Start(boot.Entry);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
+        if (tracer is not null)
+        {
+            guest.Observe(new TraceSwitch(tracer, launch.Trace?.Retired ?? 0));
+        }
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
         LogStart(logger, boot);
-        using var silence = new SilenceWarning(guest, console, logger);
+        guest.Observe(new SilenceWarning(console, logger));
         long begin = Stopwatch.GetTimestamp();
-        GuestOutcome outcome = Execute(guest, launch, tracer, end.Token);
+        GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         port.Dispose();
 
@@ -92,25 +96,6 @@ internal static class Machine
         }
 
         return Ending.Of(outcome, end.Reason);
-    }
-
-    private static GuestOutcome Execute(Guest guest, Launch launch, InstructionTracer? tracer, CancellationToken stop)
-    {
-        // A trace costs speed from its first instruction on, but not before: a count can be run to.
-        ulong? most = launch.MaxInstructions;
-        if (launch.Trace?.Retired is { } count && (most is null || count < most))
-        {
-            GuestOutcome before = guest.Run(new RunLimits(count), stop);
-            if (before is not GuestOutcome.InstructionLimit)
-            {
-                return before;
-            }
-
-            most -= count;
-        }
-
-        guest.Processor.Tracer = tracer;
-        return guest.Run(new RunLimits(most), stop);
     }
 
     private static StreamPort OpenConsole(RunEnd end, ILogger logger)
@@ -129,7 +114,7 @@ internal static class Machine
         }
 
         port.OutputLost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because standard output cannot be written: {why}"));
-        end.Requested += port.EndInput;
+        end.WhenRequested(port.EndInput);
         return port;
     }
 

@@ -20,6 +20,8 @@ internal sealed class RunEnd : IDisposable
     private readonly object _lock = new();
     private readonly Timer? _timeLimit;
     private Timer? _grace;
+    private Action? _requested;
+    private bool _isOver;
 
     /// <summary>Listens to signals, and starts the clock if there is a limit.</summary>
     /// <param name="timeout">How long the run may take; null for any time.</param>
@@ -35,31 +37,48 @@ internal sealed class RunEnd : IDisposable
         }
     }
 
-    /// <summary>Raised once, when the first reason has come, on the thread that brought it.</summary>
-    public event Action? Requested;
-
     /// <summary>Cancelled when the run is to end.</summary>
     public CancellationToken Token => _source.Token;
 
     /// <summary>Why; null while it isn't to end.</summary>
     public EndReason? Reason { get; private set; }
 
-    /// <summary>Asks for the end. Any thread may.</summary>
-    public void Request(EndReason reason)
+    /// <summary>Has something done once the first reason has come: on the thread that brings it, or now if it has.</summary>
+    /// <param name="action">It must not wait.</param>
+    public void WhenRequested(Action action)
     {
         lock (_lock)
         {
-            if (Reason is not null)
+            _requested += action;
+            if (Reason is null)
+            {
+                return;
+            }
+        }
+
+        action();
+    }
+
+    /// <summary>Asks for the end. Any thread may, at any time: when the run is over already, nothing happens.</summary>
+    public void Request(EndReason reason)
+    {
+        Action? requested;
+        lock (_lock)
+        {
+            if (Reason is not null || _isOver)
             {
                 return;
             }
 
             Reason = reason;
             _grace = new Timer(_ => Environment.Exit(reason.ExitCode), null, Grace, Timeout.InfiniteTimeSpan);
+            requested = _requested;
+
+            // What this calls only wakes the run, which takes no lock of ours.
+            _source.Cancel();
         }
 
-        _source.Cancel();
-        Requested?.Invoke();
+        requested?.Invoke();
     }
 
     /// <inheritdoc />
@@ -69,10 +88,10 @@ internal sealed class RunEnd : IDisposable
         _timeLimit?.Dispose();
         lock (_lock)
         {
+            _isOver = true;
             _grace?.Dispose();
+            _source.Dispose();
         }
-
-        _source.Dispose();
     }
 
     private void Listen(PosixSignal signal, EndReason reason) => _signals.Add(PosixSignalRegistration.Create(signal, context =>

@@ -1,5 +1,6 @@
 using Lguest.Devices.Lgbus;
 using Lguest.Host;
+using Lguest.Host.Observation;
 using Lguest.Logging;
 using Microsoft.Extensions.Logging;
 
@@ -7,32 +8,29 @@ namespace Lguest.Running;
 
 /// <summary>
 /// Says what was expected of a guest that says nothing and can't be told anything either: a kernel without lguest's drivers
-/// has no way to.
+/// has no way to. It is the guest's time that counts, so that a guest on a busy host isn't called silent.
 /// </summary>
-internal sealed class SilenceWarning : IDisposable
+internal sealed class SilenceWarning(ConsoleDevice console, ILogger logger) : IGuestObserver
 {
-    private const int Seconds = 5;
-
-    private readonly Timer _timer;
-
-    /// <summary>Begins to wait.</summary>
-    public SilenceWarning(Guest guest, ConsoleDevice console, ILogger logger)
-    {
-        _timer = new Timer(_ => Look(guest, console, logger), null, TimeSpan.FromSeconds(Seconds), Timeout.InfiniteTimeSpan);
-    }
+    private const ulong Seconds = 5;
+    private const ulong Patience = Seconds * 1_000_000_000;
 
     /// <inheritdoc />
-    public void Dispose() => _timer.Dispose();
-
-    private static void Look(Guest guest, ConsoleDevice console, ILogger logger)
+    public NextLook Look(Guest guest)
     {
         if (console.BytesWritten != 0 || guest.Router.IsBound(ConsoleDevice.Key))
         {
-            return;
+            return NextLook.Never;
+        }
+
+        if (guest.Age < Patience)
+        {
+            return NextLook.AtAge(Patience);
         }
 
         LaunchLog.Warning(logger, guest.HypercallCounts.Any()
             ? $"the guest has no console after {Seconds} s: build its kernel with lguest's (CONFIG_LGUEST_CONSOLE=y; in 2.6.23 CONFIG_HVC_DRIVER=y)"
             : $"the guest has neither printed anything nor made a hypercall in {Seconds} s: its kernel seems to lack lguest's guest side (CONFIG_LGUEST_GUEST=y; docs/guest.md says how to add it to a current Linux)");
+        return NextLook.Never;
     }
 }

@@ -109,6 +109,5 @@ public sealed class Bench : IDisposable
         _device.Dispose();
         _processor.Dispose();
         _physical.Dispose();
-        Signal.Dispose();
     }
 }
