@@ -89,7 +89,7 @@ internal static class ImplementationChoices
             "the upper 16 bits on the stack",
             "unchanged: only a word is written"),
         new(
-            [Mnemonic.Enter, Mnemonic.Pusha, Mnemonic.Pushad],
+            [Mnemonic.Enter, Mnemonic.Pusha, Mnemonic.Pushad, Mnemonic.Call],
             "it faults",
             "what lies below the top of the stack",
             "as before"),

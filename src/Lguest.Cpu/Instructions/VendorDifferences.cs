@@ -47,6 +47,22 @@ internal static class VendorDifferences
             "they stay, and nothing checks their alignment, limit or page",
             "Intel's"),
         new(
+            "near call",
+            [Mnemonic.Call],
+            "it leads beyond CS's limit, and the return address can't be pushed either",
+            "which fault it is",
+            "that of the stack",
+            NotSeen,
+            "#GP"),
+        new(
+            "pops",
+            [Mnemonic.Popa, Mnemonic.Popad],
+            "a word after the first faults",
+            "the registers that come before it",
+            "they are loaded",
+            NotSeen,
+            "they stay"),
+        new(
             "repeated comparison",
             [Mnemonic.Cmpsb, Mnemonic.Cmpsw, Mnemonic.Cmpsd, Mnemonic.Scasb, Mnemonic.Scasw, Mnemonic.Scasd],
             "REPE or REPNE stands before it, and an element after the first faults",

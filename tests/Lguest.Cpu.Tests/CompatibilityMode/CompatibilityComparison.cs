@@ -277,7 +277,10 @@ internal sealed unsafe class CompatibilityComparison : IDisposable
         ref ProcessorState ours = ref _machine.Cpu.State;
         for (int i = 0; i < GeneralRegisters; i++)
         {
-            if (ours.GetGeneral(i) != (uint)State->General[i])
+            // Makers differ in what POPA has loaded before a fault.
+            bool isLeftToMakers = i != Esp && _machine.Exception is { Origin: ExceptionOrigin.Fault }
+                && Last.Mnemonic() is Mnemonic.Popa or Mnemonic.Popad;
+            if (ours.GetGeneral(i) != (uint)State->General[i] && !isLeftToMakers)
             {
                 return $"general register {i}: {ours.GetGeneral(i):X8}, processor {(uint)State->General[i]:X8}";
             }
@@ -300,7 +303,7 @@ internal sealed unsafe class CompatibilityComparison : IDisposable
             return $"EFLAGS: {_machine.Cpu.Eflags:X}, processor {State->Flags:X}, of which {undefined:X} are undefined";
         }
 
-        if (_machine.Exception is { Origin: ExceptionOrigin.Fault } && Last.Mnemonic() is Mnemonic.Enter or Mnemonic.Pusha or Mnemonic.Pushad)
+        if (_machine.Exception is { Origin: ExceptionOrigin.Fault } && Last.Mnemonic() is Mnemonic.Enter or Mnemonic.Pusha or Mnemonic.Pushad or Mnemonic.Call)
         {
             // What lies below the stack's top then is the implementation's.
             return null;
@@ -341,6 +344,13 @@ internal sealed unsafe class CompatibilityComparison : IDisposable
             && theirs is ExceptionVector.PageFault or ExceptionVector.StackSegment or ExceptionVector.AlignmentCheck)
         {
             // How much of the frame is read before the selector is refused, makers see differently.
+            return null;
+        }
+
+        if (exception.Vector == ExceptionVector.GeneralProtection && theirEip == ours.Eip && Last.Mnemonic() == Mnemonic.Call
+            && theirs is ExceptionVector.PageFault or ExceptionVector.StackSegment or ExceptionVector.AlignmentCheck)
+        {
+            // Whether the target or the stack is looked at first, too.
             return null;
         }
 

@@ -68,7 +68,7 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
             if (instruction.Length == bytes.Length && IsAllowed(instruction) && !UsesForeignSelector(instruction))
             {
                 comparison.Step(bytes);
-                if (IsWideSegmentPush(instruction))
+                if (instruction.Mnemonic == Mnemonic.Push && MovesSelectorAsDword(instruction))
                 {
                     SettleSegmentPush();
                 }
@@ -89,7 +89,7 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
         {
             comparison.Step(code);
         }
-        else if (!comparison.HasEnded)
+        else if (comparison.Machine.Exception is not { Origin: ExceptionOrigin.Fault })
         {
             comparison.Abandon();
         }
@@ -110,12 +110,12 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
     private bool IsLeftToMakers(in Instruction instruction) => instruction.Mnemonic switch
     {
         Mnemonic.Loope or Mnemonic.Loopne => instruction.HasRepPrefix || instruction.HasRepnePrefix,
-        Mnemonic.Push when IsWideSegmentPush(instruction) => (comparison.Machine.Cpu.State.Esp & 3) != 0,
+        Mnemonic.Push or Mnemonic.Pop when MovesSelectorAsDword(instruction) => (comparison.Machine.Cpu.State.Esp & 3) != 0,
         _ => false,
     };
 
-    private static bool IsWideSegmentPush(in Instruction instruction) =>
-        instruction.Mnemonic == Mnemonic.Push && instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement == -4;
+    private static bool MovesSelectorAsDword(in Instruction instruction) =>
+        instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement is 4 or -4;
 
     /// <summary>Whether an operand reaches, or nearly, from the end of 4 GiB to the start, as a processor may or may not let it.</summary>
     private bool WrapsAround(in Instruction instruction)
