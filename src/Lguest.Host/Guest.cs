@@ -1,6 +1,7 @@
 using Lguest.Cpu;
 using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.Memory;
+using Lguest.Host.Abi;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Hypercalls;
@@ -15,8 +16,8 @@ namespace Lguest.Host;
 /// the one place where the parts are put together.
 /// </summary>
 /// <remarks>
-/// Make it with a kernel in its memory, or load one into <see cref="PhysicalMemory"/>, then <see cref="Start"/> and <see cref="Run"/>. Everything is done
-/// by the thread that calls; two guests in one process know nothing of each other.
+/// Load a kernel into its <see cref="PhysicalMemory"/>, then <see cref="Start"/> and <see cref="Run"/> it. Everything is done by
+/// the thread that calls; two guests in one process know nothing of each other.
 /// </remarks>
 public sealed class Guest : IDisposable
 {
@@ -38,7 +39,8 @@ public sealed class Guest : IDisposable
         ILogger logger = configuration.LoggerFactory.CreateLogger<Guest>();
         var ending = new GuestEnding();
 
-        PhysicalMemory = configuration.Memory ?? MakeMemory(configuration.MemoryBytes, configuration.Devices);
+        Layout = MemoryLayout.Of(configuration.MemoryBytes);
+        PhysicalMemory = new PhysicalMemory();
         Processor = new Processor(PhysicalMemory) { Cpuid = configuration.Abi.Cpuid };
         var memory = new GuestMemory(PhysicalMemory);
         var data = new LguestData(memory, configuration.Abi.Data);
@@ -80,13 +82,15 @@ public sealed class Guest : IDisposable
         Processor.Ports = new LguestPorts(ending, Processor);
         Processor.TimeStampClock = Clock;
 
-        var bus = new DeviceBus(configuration.Devices, memory, Router, Clock, _events, _signal);
-        bus.Attach(configuration.MemoryBytes, logger);
+        DeviceBus bus = MakeBus(memory, logger);
         _observers = new ObserverList(this);
         _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, _observers, ending);
     }
 
-    /// <summary>The guest's memory: where a kernel is loaded to before <see cref="Start"/>.</summary>
+    /// <summary>Where the guest's RAM is.</summary>
+    public MemoryLayout Layout { get; }
+
+    /// <summary>The guest's memory, all zero at first: a kernel is loaded there before <see cref="Start"/>.</summary>
     public PhysicalMemory PhysicalMemory { get; }
 
     /// <summary>The processor.</summary>
@@ -147,17 +151,6 @@ public sealed class Guest : IDisposable
         }
     }
 
-    /// <summary>Makes the memory of a guest, all zero: what kind of guest it is may depend on what is loaded into it.</summary>
-    /// <param name="bytes">Bytes of RAM: a multiple of 4096, not 0.</param>
-    /// <param name="devices">The guest's devices, which have memory of their own after RAM.</param>
-    /// <exception cref="ArgumentException">Too many devices, memory that isn't whole pages, or too much of it.</exception>
-    public static PhysicalMemory MakeMemory(uint bytes, IReadOnlyList<IGuestDevice> devices)
-    {
-        var memory = new PhysicalMemory();
-        DeviceBus.Place(memory, bytes, devices);
-        return memory;
-    }
-
     /// <summary>Puts the processor at the kernel's first instruction.</summary>
     /// <param name="entry">What the kernel's loader found.</param>
     public void Start(in KernelEntry entry) => _traps.Start(entry);
@@ -190,4 +183,25 @@ public sealed class Guest : IDisposable
         Processor.Dispose();
         PhysicalMemory.Dispose();
     }
+
+    /// <summary>Adds memory and devices, as the kernel expects to find them.</summary>
+    private LguestBus MakeBus(GuestMemory memory, ILogger logger)
+    {
+        switch (_configuration.Abi.Bus)
+        {
+            case DeviceBusKind.Lguest:
+                ILguestDevice[] devices = [.. DevicesOf<ILguestDevice>()];
+                LguestBus.Place(PhysicalMemory, Layout, devices);
+                var bus = new LguestBus(devices, memory, Router, Clock, _events, _signal);
+                bus.Attach(Layout, logger);
+                return bus;
+            default:
+                throw new InvalidOperationException($"There is no bus {_configuration.Abi.Bus}.");
+        }
+    }
+
+    private IEnumerable<TDevice> DevicesOf<TDevice>()
+        where TDevice : class =>
+        _configuration.Devices.Select(
+            device => device as TDevice ?? throw new ArgumentException($"{device} isn't a device of the bus {_configuration.Abi.Bus}."));
 }

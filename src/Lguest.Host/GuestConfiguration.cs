@@ -1,4 +1,3 @@
-using Lguest.Cpu.Memory;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
 using Microsoft.Extensions.Logging;
@@ -19,19 +18,16 @@ public enum ClockKind
 /// <summary>All that makes one guest.</summary>
 public sealed record GuestConfiguration
 {
-    /// <summary>Bytes of RAM: a multiple of 4096, not 0.</summary>
-    public required uint MemoryBytes { get; init; }
-
-    /// <summary>
-    /// Its memory, from <see cref="Guest.MakeMemory"/> for the same size and devices, perhaps with a kernel in it; the guest
-    /// disposes it. Null for new memory, all zero.
-    /// </summary>
-    public PhysicalMemory? Memory { get; init; }
+    /// <summary>Bytes of RAM: a multiple of 4096, not 0, at most <see cref="MemoryLayout.MostRam"/>.</summary>
+    public required ulong MemoryBytes { get; init; }
 
     /// <summary>What kind of kernel it is.</summary>
     public GuestAbi Abi { get; init; } = KnownAbis.Linux2623;
 
-    /// <summary>Its devices in the guest's order, the console last; at most 16. The guest owns and disposes them.</summary>
+    /// <summary>
+    /// Its devices in the guest's order, the console last; at most 16, and made for the bus that the ABI names. The guest owns
+    /// and disposes them.
+    /// </summary>
     public IReadOnlyList<IGuestDevice> Devices { get; init; } = [];
 
     /// <summary>Which clock it has.</summary>

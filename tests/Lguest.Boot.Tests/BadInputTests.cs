@@ -1,5 +1,6 @@
-
+using Lguest.Boot.Images;
 using Lguest.TestSupport;
+
 
 namespace Lguest.Boot.Tests;
 
@@ -166,8 +167,33 @@ public sealed class BadInputTests : IDisposable
 
     [Fact]
     public void A_bzImage_that_is_compressed_in_an_unknown_way() => AssertRefused(
-        TestImages.ModernBzImage([0x89, .. "LZO"u8, 0, 1, 2, 3, 4]),
+        TestImages.ModernBzImage([1, 2, 3, 4, 5, 6, 7, 8, 9]),
         "is compressed in a way that lguest doesn't know, neither with gzip, bzip2, lzma, xz, lz4 or zstd: build it with CONFIG_KERNEL_GZIP=y");
+
+    [Fact]
+    public void A_bzImage_that_is_compressed_with_lzo() => AssertRefused(
+        TestImages.ModernBzImage([0x89, .. "LZO"u8, 0, 1, 2, 3, 4]),
+        "is compressed with lzo, which lguest can't unpack: build it with CONFIG_KERNEL_GZIP=y, or give its vmlinux");
+
+    [Fact]
+    public void A_payload_that_claims_to_be_larger_than_any_kernel() => AssertRefused(
+        TestImages.ModernBzImage([0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0, 1, 0, 0, 0x40]),
+        "has a corrupt payload (it unpacks to more than 1 GiB, which no kernel is)");
+
+    [Fact]
+    public void A_payload_with_nothing_in_it() =>
+        AssertRefused(TestImages.ModernBzImage([0x02, 0x21, 0x4c, 0x18, 0, 0, 0, 0]), "has a corrupt payload (there is nothing in it)");
+
+    [Theory]
+    [InlineData("gzip", "gunzip -c", new byte[] { 0x1f, 0x8b, 8, 0, 0 })]
+    [InlineData("xz", "unxz -c", new byte[] { 0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0 })]
+    [InlineData("bzip2", "bunzip2 -c", new byte[] { 0x42, 0x5a, 0x68, 0x39 })]
+    [InlineData("lzma", "unlzma -c", new byte[] { 0x5d, 0, 0, 0x80, 0 })]
+    [InlineData("lzo", "lzop -dc", new byte[] { 0x89, 0x4c, 0x5a, 0x4f, 0, 13 })]
+    [InlineData("lz4", "unlz4 -c", new byte[] { 0x02, 0x21, 0x4c, 0x18, 0 })]
+    [InlineData("zstd", "unzstd -c", new byte[] { 0x28, 0xb5, 0x2f, 0xfd, 0 })]
+    public void A_compressed_vmlinux(string compression, string unpacker, byte[] start) => AssertRefused(
+        [.. start, 1, 2, 3, 4], $"is compressed with {compression} and isn't a bzImage: give what `{unpacker}` makes of it");
 
     [Fact]
     public void A_payload_that_goes_beyond_the_file()
@@ -198,8 +224,9 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public void A_bzImage_that_unpacks_to_more_than_memory() =>
-        AssertRefused(TestImages.BzImage(TestImages.Gzip(new byte[7 * Mebibyte + 1])), "unpacks to more than the guest's 8m of memory");
+    public void A_bzImage_that_unpacks_to_more_than_memory() => AssertRefused(
+        TestImages.BzImage(TestImages.Gzip(TestImages.KernelBytes(length: (7 * (int)Mebibyte) + 1))),
+        "reaches up to physical address 0x800001, outside the guest's 8m of memory: give it at least 9m");
 
     [Theory]
     [InlineData(4096u)]
@@ -239,8 +266,9 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void A_command_line_of_2048_bytes()
     {
-        var request = new BootRequest(_folder.File("vmlinux", TestImages.OrdinaryElf()), null, new string('x', 2048));
-        var refusal = Assert.Throws<BootException>(() => BootLoader.Load(request, new ArrayMemory(8 * Mebibyte)));
+        string kernel = _folder.File("vmlinux", TestImages.OrdinaryElf());
+        var refusal = Assert.Throws<BootException>(
+            () => TestBoot.Load(kernel, new ArrayMemory(8 * Mebibyte), commandLine: new string('x', 2048)));
         Assert.Equal("the kernel's command line has 2048 bytes, and 2047 is the most it can have: shorten it", refusal.Message);
     }
 
@@ -300,11 +328,8 @@ public sealed class BadInputTests : IDisposable
     // Without a file: thousands of images, and the memory of one guest.
     private static void Load(byte[] image, ArrayMemory memory)
     {
-        using var file = new ImageFile("kernel 'test'", new MemoryStream(image));
-        KernelImage kernel = Formats.KernelFormats.Load(file, memory);
-        IPreparedKernel prepared = new LguestBoot().Recognize(kernel, memory) ?? throw new BootException("no entry");
-        prepared.CheckMemory(memory);
-        prepared.Prepare(memory, memory.Size);
+        using KernelImage kernel = Formats.KernelFormats.Read(new ImageFile("kernel 'test'", new MemoryStream(image)));
+        TestBoot.Load(kernel, memory);
     }
 
     private string AssertRefused(byte[] kernel, string words) => AssertRefused(_folder.File("vmlinux", kernel), words);
@@ -312,7 +337,7 @@ public sealed class BadInputTests : IDisposable
     private static string AssertRefused(string kernel, string words, uint size = 8 * Mebibyte, string? initrd = null)
     {
         var refusal = Assert.Throws<BootException>(
-            () => BootLoader.Load(new BootRequest(kernel, initrd, string.Empty), new ArrayMemory(size)));
+            () => TestBoot.Load(kernel, new ArrayMemory(size), initrd));
         Assert.Contains(words, refusal.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refusal.Message);
         Assert.False(refusal.Message.EndsWith('.'), refusal.Message);

@@ -20,7 +20,7 @@ public sealed class BootLoaderTests : IDisposable
     [MemberData(nameof(PageOffsets))]
     public void An_elf_kernel_is_loaded_at_its_physical_address_and_entered_after_the_signature(uint pageOffset)
     {
-        BootRecord record = Load(TestImages.OrdinaryElf(pageOffset));
+        LoadedGuest record = Load(TestImages.OrdinaryElf(pageOffset));
 
         Assert.Equal(TestImages.KernelBytes(pageOffset), Bytes(TestImages.KernelAddress, 0x2345));
         Assert.Equal(pageOffset, record.Entry.PageOffset);
@@ -47,7 +47,7 @@ public sealed class BootLoaderTests : IDisposable
     public void A_bzImage_is_unpacked_to_1_MiB_and_its_code_tells_the_page_offset(uint pageOffset)
     {
         byte[] kernel = TestImages.KernelBytes(pageOffset);
-        BootRecord record = Load(TestImages.BzImage(TestImages.Gzip(kernel)));
+        LoadedGuest record = Load(TestImages.BzImage(TestImages.Gzip(kernel)));
 
         Assert.Equal(kernel, Bytes(0x100000, kernel.Length));
         Assert.Equal(pageOffset, record.Entry.PageOffset);
@@ -108,7 +108,7 @@ public sealed class BootLoaderTests : IDisposable
     [Fact]
     public void A_bzImage_whose_payload_is_an_elf_file_is_loaded_like_one()
     {
-        BootRecord record = Load(TestImages.BzImage(TestImages.Gzip(TestImages.OrdinaryElf(0xb0000000))));
+        LoadedGuest record = Load(TestImages.BzImage(TestImages.Gzip(TestImages.OrdinaryElf(0xb0000000))));
 
         Assert.Equal(0xb0000000, record.Entry.PageOffset);
         Assert.Equal(TestImages.KernelBytes(0xb0000000), Bytes(TestImages.KernelAddress, 0x2345));
@@ -161,12 +161,10 @@ public sealed class BootLoaderTests : IDisposable
     public void The_first_page_tables_map_all_memory_once_at_the_page_offset(uint pageOffset, uint mebibytes, int initrdSize)
     {
         var memory = new ArrayMemory(mebibytes * Mebibyte);
-        BootRecord record = BootLoader.Load(
-            new BootRequest(
-                _folder.File("vmlinux", TestImages.OrdinaryElf(pageOffset)),
-                initrdSize == 0 ? null : _folder.File("initrd", new byte[initrdSize]),
-                string.Empty),
-            memory);
+        LoadedGuest record = TestBoot.Load(
+            _folder.File("vmlinux", TestImages.OrdinaryElf(pageOffset)),
+            memory,
+            initrdSize == 0 ? null : _folder.File("initrd", new byte[initrdSize]));
 
         uint top = memory.Size - ((((uint)initrdSize + Page - 1) / Page) * Page);
         Assert.Equal(top - Page, record.Entry.PageDirectory);
@@ -184,10 +182,8 @@ public sealed class BootLoaderTests : IDisposable
     public void A_kernel_gets_as_much_memory_as_it_can_use(uint pageOffset, uint mebibytes)
     {
         string kernel = _folder.File("vmlinux", TestImages.OrdinaryElf(pageOffset));
-        var request = new BootRequest(kernel, null, string.Empty);
-
-        Assert.Equal(pageOffset, BootLoader.Load(request, new ArrayMemory(mebibytes * Mebibyte)).Entry.PageOffset);
-        var refusal = Assert.Throws<BootException>(() => BootLoader.Load(request, new ArrayMemory((mebibytes * Mebibyte) + Page)));
+        Assert.Equal(pageOffset, TestBoot.Load(kernel, new ArrayMemory(mebibytes * Mebibyte)).Entry.PageOffset);
+        var refusal = Assert.Throws<BootException>(() => TestBoot.Load(kernel, new ArrayMemory((mebibytes * Mebibyte) + Page)));
         Assert.Contains($"can use at most {mebibytes}m of memory", refusal.Message, StringComparison.Ordinal);
     }
 
@@ -216,12 +212,8 @@ public sealed class BootLoaderTests : IDisposable
         return map;
     }
 
-    private BootRecord Load(byte[] kernel, byte[]? initrd = null, string commandLine = "") => BootLoader.Load(
-        new BootRequest(
-            _folder.File("vmlinux", kernel),
-            initrd is null ? null : _folder.File("initrd", initrd),
-            commandLine),
-        _memory);
+    private LoadedGuest Load(byte[] kernel, byte[]? initrd = null, string commandLine = "") => TestBoot.Load(
+        _folder.File("vmlinux", kernel), _memory, initrd is null ? null : _folder.File("initrd", initrd), commandLine);
 
     private byte[] Bytes(uint address, int length) => _memory.Slice(address, length).ToArray();
 }

@@ -57,9 +57,9 @@ public sealed class CompressorTests : IDisposable
         byte[] image = TestImages.ModernBzImage(sizeFollows ? [.. packed, .. BitConverter.GetBytes(kernel.Length)] : packed);
         var memory = new ArrayMemory(16 * Mebibyte);
 
-        BootRecord record = BootLoader.Load(new BootRequest(_folder.File("bzImage", image), null, string.Empty), memory);
+        LoadedGuest record = TestBoot.Load(_folder.File("bzImage", image), memory);
 
-        Assert.Equal((BootMethod.Boot32, Address), (record.Method, record.Entry.EntryPoint));
+        Assert.Equal((KnownAbis.RingZero, Address), (record.Abi, record.Entry.EntryPoint));
         Assert.True(memory.Slice(Address, code.Length).SequenceEqual(code), "the unpacked code differs");
     }
 
@@ -69,9 +69,8 @@ public sealed class CompressorTests : IDisposable
         byte[] contents = new byte[DenseLength];
         X86Code.Dense(contents, new Random(Seed));
         byte[] packed = [.. Convert.FromBase64String(DenseInXz), .. BitConverter.GetBytes(DenseLength)];
-        IPayloadCodec xz = PayloadCodecs.All.Single(codec => packed.AsSpan().StartsWith(codec.Magic));
 
-        MemoryStream? unpacked = xz.Unpack(new MemoryStream(packed), DenseLength);
+        MemoryStream? unpacked = CompressionFormat.Of(packed)!.Codec!.Unpack(new MemoryStream(packed), DenseLength);
 
         Assert.Equal(contents, unpacked?.ToArray());
     }
@@ -83,9 +82,9 @@ public sealed class CompressorTests : IDisposable
     {
         byte[] contents = new byte[DenseLength];
         byte[] image = TestImages.ModernBzImage([.. Pack("xz", options, contents), .. BitConverter.GetBytes(DenseLength)]);
-        var request = new BootRequest(_folder.File("bzImage", image), null, string.Empty);
+        string path = _folder.File("bzImage", image);
 
-        BootException refusal = Assert.Throws<BootException>(() => BootLoader.Load(request, new ArrayMemory(16 * Mebibyte)));
+        BootException refusal = Assert.Throws<BootException>(() => TestBoot.Load(path, new ArrayMemory(16 * Mebibyte)));
 
         Assert.Contains($"has a corrupt payload ({why})", refusal.Message, StringComparison.Ordinal);
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using K4os.Compression.LZ4;
+using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.TestSupport;
 using SharpCompress.Compressors;
@@ -38,9 +39,9 @@ public sealed class LinuxBootTests : IDisposable
     [Fact]
     public void A_vmlinux_is_entered_at_its_elf_entry()
     {
-        BootRecord record = Load(Kernel);
+        LoadedGuest record = Load(Kernel);
 
-        Assert.Equal(BootMethod.Boot32, record.Method);
+        Assert.Equal(KnownAbis.RingZero, record.Abi);
         Assert.Equal((Entry, 0u, 0u), (record.Entry.EntryPoint, record.Entry.PageDirectory, record.Entry.PageOffset));
         Assert.Equal(Code, _memory.Slice(Address, Code.Length).ToArray());
     }
@@ -49,13 +50,13 @@ public sealed class LinuxBootTests : IDisposable
     public void The_signature_comes_first()
     {
         byte[] kernel = TestImages.Elf(Address, new ElfPart(Address + PageOffset, Address, TestImages.KernelBytes()));
-        Assert.Equal(BootMethod.LguestSignature, Load(kernel).Method);
+        Assert.Equal(KnownAbis.Linux2623, Load(kernel).Abi);
     }
 
     [Fact]
     public void It_is_told_of_its_machine()
     {
-        BootRecord record = Load(Kernel, initrd: [1, 2, 3], commandLine: "root=/dev/lgba");
+        LoadedGuest record = Load(Kernel, initrd: [1, 2, 3], commandLine: "root=/dev/lgba");
 
         uint parameters = record.Entry.BootParameters;
         Assert.Equal(0xaa55, (ushort)ReadUInt32(parameters + 0x1fe));
@@ -72,9 +73,19 @@ public sealed class LinuxBootTests : IDisposable
     }
 
     [Fact]
+    public void It_is_told_of_memory_from_4_GiB_on()
+    {
+        var memory = new ArrayMemory(8 * Mebibyte) { HighRam = [new MemoryRange(1UL << 32, 5UL << 30)] };
+        Load(Kernel, memory: memory);
+
+        Assert.Equal(3, memory.Slice(0x1e8, 1)[0]);
+        Assert.Equal([0, 1, 0x4000_0000, 0, 1], Enumerable.Range(0, 5).Select(i => memory.ReadUInt32(0x2f8 + ((uint)i * 4))));
+    }
+
+    [Fact]
     public void It_is_given_random_bytes_to_begin_with()
     {
-        BootRecord record = BootLoader.Load(new BootRequest(_folder.File("vmlinux", Kernel), null, string.Empty, new byte[] { 1, 2, 3 }), _memory);
+        LoadedGuest record = TestBoot.Load(_folder.File("vmlinux", Kernel), _memory, randomSeed: new byte[] { 1, 2, 3 });
 
         uint data = ReadUInt32(record.Entry.BootParameters + 0x250);
         Assert.Equal([0, 0, 9, 3, 0x030201], Words(data));
@@ -84,9 +95,9 @@ public sealed class LinuxBootTests : IDisposable
     [MemberData(nameof(Compressions))]
     public void A_bzImage_may_be_compressed_in_any_way(string compression)
     {
-        BootRecord record = Load(TestImages.ModernBzImage(Pack(compression)));
+        LoadedGuest record = Load(TestImages.ModernBzImage(Pack(compression)));
 
-        Assert.Equal((BootMethod.Boot32, Entry), (record.Method, record.Entry.EntryPoint));
+        Assert.Equal((KnownAbis.RingZero, Entry), (record.Abi, record.Entry.EntryPoint));
         Assert.Equal(Code, _memory.Slice(Address, Code.Length).ToArray());
     }
 
@@ -94,9 +105,9 @@ public sealed class LinuxBootTests : IDisposable
     public void Lz4_comes_in_blocks()
     {
         byte[] kernel = TestImages.Elf(Address, new ElfPart(Address + PageOffset, Address, TestImages.KernelBytes(length: 0x90_0000)));
-        BootRecord record = Load(TestImages.ModernBzImage([.. Lz4(kernel[..0x80_0000]), .. Lz4(kernel[0x80_0000..])[4..], .. Size(kernel)]), memory: new ArrayMemory(16 * Mebibyte));
+        LoadedGuest record = Load(TestImages.ModernBzImage([.. Lz4(kernel[..0x80_0000]), .. Lz4(kernel[0x80_0000..])[4..], .. Size(kernel)]), memory: new ArrayMemory(16 * Mebibyte));
 
-        Assert.Equal(BootMethod.LguestSignature, record.Method);
+        Assert.Equal(KnownAbis.Linux2623, record.Abi);
     }
 
     [Theory]
@@ -166,7 +177,7 @@ public sealed class LinuxBootTests : IDisposable
         byte[] kernel = TestImages.Elf(Linked + 4, new ElfPart(Linked + PageOffset, Linked, code));
         byte[] relocations = [0, 0, 0, 0, .. BitConverter.GetBytes(Linked + PageOffset + 8)];
         var memory = new ArrayMemory(memorySize * Mebibyte);
-        BootRecord record = Load(TestImages.ModernBzImage(TestImages.Gzip([.. kernel, .. relocations]), align), memory: memory);
+        LoadedGuest record = Load(TestImages.ModernBzImage(TestImages.Gzip([.. kernel, .. relocations]), align), memory: memory);
 
         Assert.Equal(expected + 4, record.Entry.EntryPoint);
         Assert.Equal(expected + PageOffset + 0x20, BinaryPrimitives.ReadUInt32LittleEndian(memory.Slice(expected + 8, 4)));
@@ -251,10 +262,6 @@ public sealed class LinuxBootTests : IDisposable
 
     private uint ReadUInt32(uint address) => BinaryPrimitives.ReadUInt32LittleEndian(_memory.Slice(address, sizeof(uint)));
 
-    private BootRecord Load(byte[] kernel, byte[]? initrd = null, string commandLine = "", ArrayMemory? memory = null) => BootLoader.Load(
-        new BootRequest(
-            _folder.File("vmlinux", kernel),
-            initrd is null ? null : _folder.File("initrd", initrd),
-            commandLine),
-        memory ?? _memory);
+    private LoadedGuest Load(byte[] kernel, byte[]? initrd = null, string commandLine = "", ArrayMemory? memory = null) => TestBoot.Load(
+        _folder.File("vmlinux", kernel), memory ?? _memory, initrd is null ? null : _folder.File("initrd", initrd), commandLine);
 }

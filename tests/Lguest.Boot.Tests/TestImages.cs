@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Text;
 
 namespace Lguest.TestSupport;
 
@@ -110,6 +111,55 @@ internal static class TestImages
         Write32(image, 0x24c, (uint)payload.Length);
         return image;
     }
+
+    /// <summary>An ELF file with a symbol table behind all else.</summary>
+    public static byte[] WithSymbols(byte[] elf, params (string Name, uint Value)[] symbols)
+    {
+        const int SectionHeaderSize = 40;
+        const int SymbolSize = 16;
+        var names = new MemoryStream();
+        names.WriteByte(0);
+        byte[] table = new byte[(symbols.Length + 1) * SymbolSize];
+        for (int i = 0; i < symbols.Length; i++)
+        {
+            Write32(table, (i + 1) * SymbolSize, (uint)names.Length);
+            Write32(table, ((i + 1) * SymbolSize) + 4, symbols[i].Value);
+            names.Write([.. Encoding.ASCII.GetBytes(symbols[i].Name), 0]);
+        }
+
+        byte[] headers = new byte[3 * SectionHeaderSize];
+        WriteSection(headers, 1, type: 2, elf.Length, table.Length, link: 2);
+        WriteSection(headers, 2, type: 3, elf.Length + table.Length, (int)names.Length, link: 0);
+        byte[] image = [.. elf, .. table, .. names.ToArray(), .. headers];
+        Write32(image, 32, (uint)(image.Length - headers.Length));
+        Write16(image, 46, SectionHeaderSize);
+        Write16(image, 48, 3);
+        return image;
+
+        static void WriteSection(byte[] headers, int index, uint type, int offset, int size, uint link)
+        {
+            int header = index * SectionHeaderSize;
+            Write32(headers, header + 4, type);
+            Write32(headers, header + 16, (uint)offset);
+            Write32(headers, header + 20, (uint)size);
+            Write32(headers, header + 24, link);
+        }
+    }
+
+    /// <summary>What is in a PT_NOTE segment with one note.</summary>
+    public static byte[] Note(string name, uint type, byte[] descriptor)
+    {
+        byte[] owner = [.. Encoding.ASCII.GetBytes(name), 0];
+        return
+        [
+            .. BitConverter.GetBytes(owner.Length), .. BitConverter.GetBytes(descriptor.Length), .. BitConverter.GetBytes(type),
+            .. owner, .. new byte[(4 - (owner.Length % 4)) % 4], .. descriptor, .. new byte[(4 - (descriptor.Length % 4)) % 4],
+        ];
+    }
+
+    /// <summary>A configuration as CONFIG_IKCONFIG puts it into a kernel.</summary>
+    public static byte[] Configuration(string text) =>
+        [.. "IKCFG_ST"u8, .. Gzip(Encoding.ASCII.GetBytes(text)), .. "IKCFG_ED"u8];
 
     public static byte[] Gzip(byte[] bytes)
     {

@@ -2,8 +2,9 @@ using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
-using Lguest.Boot;
-using Lguest.Cpu.Memory;
+using Lguest.Boot.Dialects;
+using Lguest.Boot.Images;
+using Lguest.Boot.Loading;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
 using Lguest.Devices.Lgbus;
@@ -34,19 +35,22 @@ internal static class Program
         using var disk = new BlockDevice(RawImage.Open(diskPath, readOnly: true), NullLogger.Instance);
         using var console = new ConsoleDevice(port);
         IGuestDevice[] devices = [disk, console];
-        PhysicalMemory memory = Guest.MakeMemory(MemoryBytes, devices);
-        BootRecord? boot = from == None ? BootLoader.Load(new BootRequest(kernel, null, words), new Ram(memory)) : null;
+        using KernelImage image = KernelImage.Open(kernel);
+        GuestAbi abi = Dialect.Detect(image).Abi;
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = MemoryBytes,
-            Memory = memory,
-            Abi = boot is null ? KnownAbis.RingZero : KnownAbis.Of(boot.Method),
+            Abi = abi,
             Clock = ClockKind.Virtual,
             Devices = devices,
         });
-        guest.Start(boot?.Entry ?? default);
-        if (boot is null)
+        if (from == None)
         {
+            guest.Start(BootLoader.Load(new BootRequest(image, abi, null, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
+        }
+        else
+        {
+            guest.Start(default);
             Load(from, guest, disk);
         }
 
@@ -58,7 +62,7 @@ internal static class Program
             Save(end[0], guest, disk);
         }
 
-        Span<byte> all = memory.Span(0, (uint)memory.Top);
+        Span<byte> all = guest.PhysicalMemory.Span(0, (uint)guest.PhysicalMemory.Top);
         string ending = $"{outcome} after {guest.Processor.Retired}, memory {XxHash128.HashToUInt128(all):x}\n";
         new DescriptorStream(StandardError).Write(Encoding.UTF8.GetBytes(ending));
         return 0;
@@ -83,13 +87,6 @@ internal static class Program
         guest.Processor.Load(reader.ReadBytes(reader.ReadInt32()));
         guest.State = JsonSerializer.Deserialize<GuestState>(reader.ReadString())!;
         disk.State = JsonSerializer.Deserialize<BlockDeviceState>(reader.ReadString())!;
-    }
-
-    private sealed class Ram(PhysicalMemory memory) : IBootMemory
-    {
-        public uint Size => MemoryBytes;
-
-        public Span<byte> Slice(uint address, int length) => memory.Span(address, (uint)length);
     }
 
     /// <summary>A console that nobody types on.</summary>

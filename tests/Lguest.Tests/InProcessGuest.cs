@@ -1,12 +1,12 @@
 using System.Text;
-using Lguest.Boot;
-using Lguest.Cpu.Memory;
+using Lguest.Boot.Dialects;
+using Lguest.Boot.Images;
+using Lguest.Boot.Loading;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
-using Lguest.Running;
 
 namespace Lguest.Tests;
 
@@ -42,17 +42,16 @@ internal static class InProcessGuest
     {
         using var screen = new Screen();
         IGuestDevice[] devices = [.. disks, new ConsoleDevice(screen)];
-        PhysicalMemory memory = Guest.MakeMemory(MemoryBytes, devices);
-        BootRecord boot = BootLoader.Load(new BootRequest(kernel, initrd, words), new GuestRam(memory, MemoryBytes));
+        using var image = KernelImage.Open(kernel);
+        GuestAbi abi = Dialect.Detect(image).Abi;
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = MemoryBytes,
-            Memory = memory,
-            Abi = KnownAbis.Of(boot.Method),
+            Abi = abi,
             Clock = ClockKind.Virtual,
             Devices = devices,
         });
-        guest.Start(boot.Entry);
+        guest.Start(BootLoader.Load(new BootRequest(image, abi, initrd, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
         GuestOutcome outcome = run(guest);
         return (outcome, screen.Text.ToString().Replace("\r", string.Empty, StringComparison.Ordinal));
     }

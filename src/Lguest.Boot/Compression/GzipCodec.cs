@@ -19,11 +19,6 @@ internal sealed class GzipCodec : IPayloadCodec
     // No less than what DeflateStream reads at once.
     private const int ReadAhead = 64 * 1024;
 
-    /// <inheritdoc />
-    public ReadOnlySpan<byte> Magic => [0x1f, 0x8b, Deflate];
-
-    private const byte Deflate = 8;
-
     [Flags]
     private enum Fields : byte
     {

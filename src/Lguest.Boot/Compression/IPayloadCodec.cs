@@ -1,14 +1,11 @@
 namespace Lguest.Boot.Compression;
 
-/// <summary>A way to compress the kernel inside a bzImage.</summary>
+/// <summary>Unpacks the kernel inside a bzImage.</summary>
 internal interface IPayloadCodec
 {
-    /// <summary>What begins every payload of this kind.</summary>
-    ReadOnlySpan<byte> Magic { get; }
-
     /// <summary>Unpacks a payload; what follows it is ignored.</summary>
     /// <param name="payload">A seekable stream, positioned at the magic.</param>
-    /// <param name="limit">Bytes after which to stop, since more wouldn't fit into the guest.</param>
+    /// <param name="limit">Bytes after which to stop: no kernel is larger.</param>
     /// <returns>The contents, or null when there are more than <paramref name="limit"/> bytes.</returns>
     /// <exception cref="InvalidDataException">The payload is corrupt or truncated.</exception>
     MemoryStream? Unpack(Stream payload, long limit);

@@ -6,13 +6,9 @@ namespace Lguest.Boot.Compression;
 /// A compression whose own format may not tell how much there is: the kernel's build adds that, four bytes, after the
 /// payload (size_append in scripts/Makefile.lib).
 /// </summary>
-/// <param name="magic">What begins a payload.</param>
 /// <param name="unpack">Unpacks one, given how many bytes come out of it; what it throws says that the payload is bad.</param>
-internal sealed class SizedCodec(byte[] magic, Func<byte[], int, MemoryStream> unpack) : IPayloadCodec
+internal sealed class SizedCodec(Func<byte[], int, MemoryStream> unpack) : IPayloadCodec
 {
-    /// <inheritdoc />
-    public ReadOnlySpan<byte> Magic => magic;
-
     /// <summary>Unpacks by a stream of a library's.</summary>
     /// <param name="open">Makes a stream of the contents.</param>
     public static Func<byte[], int, MemoryStream> Through(Func<Stream, Stream> open) => (packed, size) =>
@@ -29,7 +25,7 @@ internal sealed class SizedCodec(byte[] magic, Func<byte[], int, MemoryStream> u
     public MemoryStream? Unpack(Stream payload, long limit)
     {
         long length = payload.Length - payload.Position - sizeof(uint);
-        if (length < magic.Length)
+        if (length < 0)
         {
             throw new InvalidDataException("it ends too early");
         }

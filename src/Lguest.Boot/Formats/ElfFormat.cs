@@ -1,4 +1,5 @@
-using System.Buffers.Binary;
+using Lguest.Boot.Images;
+using Lguest.Boot.Loading;
 
 namespace Lguest.Boot.Formats;
 
@@ -11,69 +12,79 @@ internal sealed class ElfFormat : IKernelFormat
     /// <summary>The first bytes of every ELF file.</summary>
     public static ReadOnlySpan<byte> Magic => "\u007fELF"u8;
 
+    /// <summary>Whether a file is ELF.</summary>
+    public static bool IsElf(ImageFile file)
+    {
+        Span<byte> head = stackalloc byte[Magic.Length];
+        return file.TryRead(0, head) && head.SequenceEqual(Magic);
+    }
+
     /// <inheritdoc />
     public bool Recognizes(ReadOnlySpan<byte> head) => head.StartsWith(Magic);
 
     /// <inheritdoc />
-    public KernelImage Load(ImageFile file, IBootMemory memory) => Load(file, memory, shift: 0);
+    public KernelImage Read(ImageFile file)
+    {
+        ElfLayout layout = ElfLayout.Read(file);
+        return new KernelImage(file)
+        {
+            Format = KernelFormat.Elf,
+            Segments = layout.Segments,
+            NoteSegments = layout.Notes,
+            PageOffset = layout.PageOffset,
+            Entry = layout.Entry,
+        };
+    }
+}
 
-    /// <summary>Puts the kernel into memory at another place than the image says.</summary>
-    /// <param name="file">The image.</param>
-    /// <param name="memory">The guest's memory.</param>
-    /// <param name="shift">Bytes by which to load it lower: a multiple of a page.</param>
-    /// <exception cref="BootException">The image is malformed, not for this machine, or doesn't fit.</exception>
-    public static KernelImage Load(ImageFile file, IBootMemory memory, uint shift)
+/// <summary>What an ELF file says of the kernel in it.</summary>
+/// <param name="Segments">What goes into memory.</param>
+/// <param name="Notes">Where notes are.</param>
+/// <param name="PageOffset">Virtual minus physical address of all segments.</param>
+/// <param name="Entry">Physical address of the first instruction.</param>
+internal sealed record ElfLayout(IReadOnlyList<KernelSegment> Segments, IReadOnlyList<KernelSegment> Notes, uint? PageOffset, uint? Entry)
+{
+    /// <summary>Reads it.</summary>
+    /// <exception cref="BootException">The file is malformed or not for this machine.</exception>
+    public static ElfLayout Read(ImageFile file)
     {
         ElfHeader header = ElfHeader.Read(file);
-        var ranges = new List<LoadedRange>();
+        var segments = new List<KernelSegment>();
+        var notes = new List<KernelSegment>();
         uint? pageOffset = null;
-        uint end = 0;
         for (int i = 0; i < header.ProgramHeaderCount; i++)
         {
-            ElfSegment segment = header.ReadSegment(file, i).MovedDown(shift);
+            ElfSegment segment = header.ReadSegment(file, i);
+            if (segment is { Type: ElfSegment.Note, FileSize: <= int.MaxValue })
+            {
+                notes.Add(Describe(segment));
+            }
+
             if (segment.Type != ElfSegment.Load || segment.MemorySize == 0)
             {
                 continue;
             }
 
             pageOffset ??= segment.VirtualAddress - segment.PhysicalAddress;
-            if (segment.VirtualAddress - segment.PhysicalAddress != pageOffset)
-            {
-                throw Malformed(file, $"segment {i} is not at the same distance from its physical address as the one before");
-            }
-
-            ranges.Add(LoadSegment(file, memory, segment, i));
-            end = Math.Max(end, segment.PhysicalAddress + segment.MemorySize);
+            Check(file, segment, i, pageOffset.GetValueOrDefault());
+            segments.Add(Describe(segment));
         }
 
-        return ranges.Count > 0
-            ? new KernelImage(file.Description, ranges, end, pageOffset, header.Entry - shift)
+        return segments.Count > 0
+            ? new ElfLayout(segments, notes, pageOffset, header.Entry)
             : throw Malformed(file, "it has nothing to load");
     }
 
-    /// <summary>The physical addresses that an image is linked for.</summary>
-    /// <returns>The first one and the first after it; both 0 when there is nothing to load.</returns>
-    /// <exception cref="BootException">The image is malformed or not for this machine.</exception>
-    public static (uint Start, ulong End) ReadExtent(ImageFile file)
+    private static KernelSegment Describe(in ElfSegment segment) =>
+        new(segment.PhysicalAddress, segment.Offset, (int)segment.FileSize, segment.MemorySize);
+
+    private static void Check(ImageFile file, in ElfSegment segment, int index, uint pageOffset)
     {
-        ElfHeader header = ElfHeader.Read(file);
-        uint start = uint.MaxValue;
-        ulong end = 0;
-        for (int i = 0; i < header.ProgramHeaderCount; i++)
+        if (segment.VirtualAddress - segment.PhysicalAddress != pageOffset)
         {
-            ElfSegment segment = header.ReadSegment(file, i);
-            if (segment.Type == ElfSegment.Load && segment.MemorySize != 0)
-            {
-                start = Math.Min(start, segment.PhysicalAddress);
-                end = Math.Max(end, (ulong)segment.PhysicalAddress + segment.MemorySize);
-            }
+            throw Malformed(file, $"segment {index} is not at the same distance from its physical address as the one before");
         }
 
-        return end == 0 ? (0, 0) : (start, end);
-    }
-
-    private static LoadedRange LoadSegment(ImageFile file, IBootMemory memory, in ElfSegment segment, int index)
-    {
         if (segment.FileSize > segment.MemorySize)
         {
             throw Malformed(file, $"segment {index} is larger in the file than in memory");
@@ -84,160 +95,12 @@ internal sealed class ElfFormat : IKernelFormat
             throw Malformed(file, $"segment {index} is at physical address 0x{segment.PhysicalAddress:x}, where the boot parameters go");
         }
 
-        ulong segmentEnd = (ulong)segment.PhysicalAddress + segment.MemorySize;
-        if (segmentEnd > memory.Size || segment.FileSize > int.MaxValue)
-        {
-            throw KernelFormats.DoesNotFit(file, memory, segmentEnd);
-        }
-
-        if (!file.TryRead(segment.Offset, memory.Slice(segment.PhysicalAddress, (int)segment.FileSize)))
+        if (segment.Offset + (long)segment.FileSize > file.Length || segment.FileSize > int.MaxValue)
         {
             file.ThrowTruncated($"segment {index}");
         }
-
-        return new LoadedRange(segment.PhysicalAddress, (int)segment.FileSize);
     }
 
     private static BootException Malformed(ImageFile file, string why) =>
         new($"{file.Description} is not a kernel that lguest can load: {why}; build it again with Linux's own linker script");
-}
-
-/// <summary>What a loader needs of an ELF32 header (Elf32_Ehdr).</summary>
-/// <param name="Entry">e_entry.</param>
-/// <param name="ProgramHeaderOffset">e_phoff.</param>
-/// <param name="ProgramHeaderCount">e_phnum.</param>
-internal readonly record struct ElfHeader(uint Entry, uint ProgramHeaderOffset, ushort ProgramHeaderCount)
-{
-    private const int Size = 52;
-    private const int IdentitySize = 20;
-    private const int ClassOffset = 4;
-    private const int DataOffset = 5;
-    private const int TypeOffset = 16;
-    private const int MachineOffset = 18;
-    private const int EntryOffset = 24;
-    private const int ProgramHeaderTableOffset = 28;
-    private const int ProgramHeaderSizeOffset = 42;
-    private const int ProgramHeaderCountOffset = 44;
-
-    private const byte Class32 = 1;
-    private const byte Class64 = 2;
-    private const byte LittleEndian = 1;
-    private const ushort Executable = 2;
-    private const ushort MachineI386 = 3;
-
-    /// <summary>Reads the header and sees that it is of an i386 executable.</summary>
-    /// <exception cref="BootException">It isn't.</exception>
-    public static ElfHeader Read(ImageFile file)
-    {
-        Span<byte> header = stackalloc byte[Size];
-        if (!file.TryRead(0, header[..IdentitySize]))
-        {
-            file.ThrowTruncated("its ELF header");
-        }
-
-        CheckProcessor(file, header[..IdentitySize]);
-        if (!file.TryRead(0, header))
-        {
-            file.ThrowTruncated("its ELF header");
-        }
-
-        if (BinaryPrimitives.ReadUInt16LittleEndian(header[TypeOffset..]) != Executable)
-        {
-            throw new BootException($"{file.Description} is an ELF file but not an executable: give the vmlinux of the kernel's build folder");
-        }
-
-        ushort count = BinaryPrimitives.ReadUInt16LittleEndian(header[ProgramHeaderCountOffset..]);
-        if (count > 0 && BinaryPrimitives.ReadUInt16LittleEndian(header[ProgramHeaderSizeOffset..]) != ElfSegment.Size)
-        {
-            throw new BootException($"{file.Description} has ELF program headers of an unknown size: build it again");
-        }
-
-        return new ElfHeader(
-            BinaryPrimitives.ReadUInt32LittleEndian(header[EntryOffset..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(header[ProgramHeaderTableOffset..]),
-            count);
-    }
-
-    /// <summary>Reads one program header.</summary>
-    /// <exception cref="BootException">The file ends before it.</exception>
-    public ElfSegment ReadSegment(ImageFile file, int index)
-    {
-        Span<byte> header = stackalloc byte[ElfSegment.Size];
-        if (!file.TryRead(ProgramHeaderOffset + ((long)index * ElfSegment.Size), header))
-        {
-            file.ThrowTruncated("its program header table");
-        }
-
-        return ElfSegment.Parse(header);
-    }
-
-    private static void CheckProcessor(ImageFile file, ReadOnlySpan<byte> header)
-    {
-        bool littleEndian = header[DataOffset] == LittleEndian;
-        ushort machine = littleEndian
-            ? BinaryPrimitives.ReadUInt16LittleEndian(header[MachineOffset..])
-            : BinaryPrimitives.ReadUInt16BigEndian(header[MachineOffset..]);
-        if (header[ClassOffset] != Class32 || !littleEndian || machine != MachineI386)
-        {
-            string width = header[ClassOffset] switch
-            {
-                Class32 => "32-bit ",
-                Class64 => "64-bit ",
-                _ => string.Empty,
-            };
-            throw KernelFormats.WrongProcessor(file, width + MachineName(machine));
-        }
-    }
-
-    // e_machine of what a Linux kernel is likely to have been built for (ELF's registry of machines).
-    private static string MachineName(ushort machine) => machine switch
-    {
-        2 or 43 => "SPARC",
-        MachineI386 => "i386",
-        8 => "MIPS",
-        20 or 21 => "PowerPC",
-        22 => "S/390",
-        40 => "ARM",
-        62 => "x86-64",
-        183 => "ARM64",
-        243 => "RISC-V",
-        258 => "LoongArch",
-        _ => $"foreign (ELF machine {machine})",
-    };
-}
-
-/// <summary>One program header (Elf32_Phdr).</summary>
-/// <param name="Type">p_type.</param>
-/// <param name="Offset">p_offset.</param>
-/// <param name="VirtualAddress">p_vaddr.</param>
-/// <param name="PhysicalAddress">p_paddr.</param>
-/// <param name="FileSize">p_filesz.</param>
-/// <param name="MemorySize">p_memsz.</param>
-internal readonly record struct ElfSegment(
-    uint Type,
-    uint Offset,
-    uint VirtualAddress,
-    uint PhysicalAddress,
-    uint FileSize,
-    uint MemorySize)
-{
-    /// <summary>Bytes of a program header.</summary>
-    public const int Size = 32;
-
-    /// <summary>PT_LOAD: to be loaded.</summary>
-    public const uint Load = 1;
-
-    /// <summary>Reads the fields.</summary>
-    /// <param name="header"><see cref="Size"/> bytes.</param>
-    public static ElfSegment Parse(ReadOnlySpan<byte> header) => new(
-        BinaryPrimitives.ReadUInt32LittleEndian(header),
-        BinaryPrimitives.ReadUInt32LittleEndian(header[4..]),
-        BinaryPrimitives.ReadUInt32LittleEndian(header[8..]),
-        BinaryPrimitives.ReadUInt32LittleEndian(header[12..]),
-        BinaryPrimitives.ReadUInt32LittleEndian(header[16..]),
-        BinaryPrimitives.ReadUInt32LittleEndian(header[20..]));
-
-    /// <summary>The segment at lower addresses.</summary>
-    public ElfSegment MovedDown(uint shift) =>
-        this with { VirtualAddress = VirtualAddress - shift, PhysicalAddress = PhysicalAddress - shift };
 }

@@ -1,42 +1,57 @@
+using Lguest.Boot.Compression;
+using Lguest.Boot.Images;
+
 namespace Lguest.Boot.Formats;
 
-/// <summary>A kind of kernel image.</summary>
+/// <summary>A kind of file that a kernel comes in.</summary>
 internal interface IKernelFormat
 {
-    /// <summary>Whether an image is of this kind, by its first bytes.</summary>
-    /// <param name="head">The first <see cref="KernelFormats.HeadSize"/> bytes, fewer if the image is shorter.</param>
+    /// <summary>Whether a file is of this kind, by its first bytes.</summary>
+    /// <param name="head">The first <see cref="KernelFormats.HeadSize"/> bytes, fewer if the file is shorter.</param>
     bool Recognizes(ReadOnlySpan<byte> head);
 
-    /// <summary>Puts the kernel into memory.</summary>
-    /// <exception cref="BootException">The image is malformed, not for this machine, or doesn't fit.</exception>
-    KernelImage Load(ImageFile file, IBootMemory memory);
+    /// <summary>Reads what the file says of the kernel in it.</summary>
+    /// <param name="file">The file, which the image owns from now on.</param>
+    /// <exception cref="BootException">The file is malformed or not for this machine.</exception>
+    KernelImage Read(ImageFile file);
 }
 
-/// <summary>The kinds of kernel images there are.</summary>
+/// <summary>The kinds of files there are.</summary>
 internal static class KernelFormats
 {
-    /// <summary>Bytes at the start of an image that tell its kind.</summary>
+    /// <summary>Bytes at the start of a file that tell its kind.</summary>
     public const int HeadSize = 1024;
 
     private static readonly IKernelFormat[] All = [new ElfFormat(), new BzImageFormat()];
 
-    /// <summary>Puts a kernel of any known kind into memory.</summary>
-    /// <exception cref="BootException">It is of no known kind, malformed, not for this machine, or doesn't fit.</exception>
-    public static KernelImage Load(ImageFile file, IBootMemory memory)
+    /// <summary>Reads a kernel of any known kind.</summary>
+    /// <param name="file">Its file, which the image owns from now on.</param>
+    /// <exception cref="BootException">It is of no known kind, malformed, or not for this machine.</exception>
+    public static KernelImage Read(ImageFile file)
     {
-        Span<byte> head = stackalloc byte[(int)Math.Min(file.Length, HeadSize)];
-        if (file.TryRead(0, head))
+        try
         {
+            Span<byte> head = stackalloc byte[(int)Math.Min(file.Length, HeadSize)];
+            if (!file.TryRead(0, head))
+            {
+                file.ThrowTruncated("its beginning");
+            }
+
             foreach (IKernelFormat format in All)
             {
                 if (format.Recognizes(head))
                 {
-                    return format.Load(file, memory);
+                    return format.Read(file);
                 }
             }
-        }
 
-        throw new BootException($"{file.Description} is not a kernel image: neither an ELF vmlinux nor a bzImage");
+            throw Unknown(file, head);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The sentence for a kernel that was built for the wrong processor.</summary>
@@ -46,11 +61,8 @@ internal static class KernelFormats
         $"{file.Description} is a {builtFor} kernel, and lguest runs 32-bit i386 ones: "
         + "build it with `make ARCH=i386 defconfig` and `make ARCH=i386`, with CONFIG_LGUEST_GUEST=y");
 
-    /// <summary>The sentence for a kernel that reaches beyond the guest's memory.</summary>
-    /// <param name="file">The kernel.</param>
-    /// <param name="memory">The guest's memory.</param>
-    /// <param name="end">First address after the part that doesn't fit.</param>
-    public static BootException DoesNotFit(ImageFile file, IBootMemory memory, ulong end) => new(
-        $"{file.Description} reaches up to physical address 0x{end:x}, outside the guest's {MemorySize.Format(memory.Size)} of memory: "
-        + (end <= int.MaxValue ? $"give it at least {MemorySize.Format(MemorySize.RoundUpToMebibyte(end))}" : "the image is malformed; build it again"));
+    private static BootException Unknown(ImageFile file, ReadOnlySpan<byte> head) => new(
+        CompressionFormat.Of(head) is { } compression
+            ? $"{file.Description} is compressed with {compression.Name} and isn't a bzImage: give what `{compression.Unpacker}` makes of it"
+            : $"{file.Description} is not a kernel image: neither an ELF vmlinux nor a bzImage");
 }

@@ -17,7 +17,7 @@ namespace Lguest.Devices.Lgbus;
 /// longer than those. Data passes through a buffer of the host's, because the processor's thread alone
 /// touches guest memory. Answers come in the order of the requests. What can't be done is an I/O error in the guest.
 /// </remarks>
-public sealed class BlockDevice : IGuestDevice
+public sealed class BlockDevice : ILguestDevice, IDiskDevice
 {
     /// <summary>How long a request takes in virtual time, in nanoseconds, however long the host takes.</summary>
     public const ulong VirtualDelay = 100_000;

@@ -13,7 +13,7 @@ namespace Lguest.Devices.Lgbus;
 /// Input stays with the port while there is no free buffer; the guest frees one by a plain store and says nothing, so every
 /// call of <see cref="Service"/> looks again.
 /// </remarks>
-public sealed class ConsoleDevice : IGuestDevice
+public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
 {
     /// <summary>The console's key, which needs no descriptor: the guest prints before it has found any device.</summary>
     public const uint Key = 0;
@@ -42,6 +42,9 @@ public sealed class ConsoleDevice : IGuestDevice
 
     /// <summary>Bytes that the guest has been given.</summary>
     public ulong BytesRead { get; private set; }
+
+    /// <inheritdoc />
+    public bool HasDriver => _slot?.IsBound(Key) == true;
 
     /// <inheritdoc />
     public void Attach(DeviceSlot slot)

@@ -18,7 +18,7 @@ namespace Lguest.Devices.Lgbus;
 /// <para>A driver that knows <see cref="SegmentOffload"/> sends segments that are to be split. Whether a guest gets such
 /// is for each of its buffers to say: if it has no room for one, it gets a frame of it.</para>
 /// </remarks>
-public sealed class NetworkDevice : INetworkDevice
+public sealed class NetworkDevice : ILguestDevice, INetworkDevice
 {
     private const ushort RandomFeature = 0x8000;
     private const int HostSlot = 0;

@@ -16,7 +16,7 @@ namespace Lguest.Devices.Lgbus;
 /// they are, and are split for those who have no room for them.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-public sealed class SharedNetworkDevice : INetworkDevice, IDeliveryObserver
+public sealed class SharedNetworkDevice : ILguestDevice, INetworkDevice, IDeliveryObserver
 {
     private const int NoChecksumsFeature = 0x4000;
     private const uint PageSize = 4096;

@@ -72,14 +72,6 @@ public static class KnownAbis
         Boot = BootMethod.Boot32,
     };
 
-    /// <summary>The ABI of a kernel, by how it was found to be entered.</summary>
-    public static GuestAbi Of(BootMethod boot) => boot switch
-    {
-        BootMethod.LguestSignature => Linux2623,
-        BootMethod.Boot32 => RingZero,
-        _ => throw new ArgumentOutOfRangeException(nameof(boot), boot, "No kernel is entered so."),
-    };
-
     private static GuestOutcome ReadRingZeroCrash(string text)
     {
         if (text == RestartingSystem)

@@ -8,10 +8,10 @@ public sealed class DeviceSlot
     private const int StatusOffset = 4;
     private const string What = "a device page";
 
-    private readonly DeviceBus _bus;
+    private readonly LguestBus _bus;
     private readonly uint _descriptor;
 
-    internal DeviceSlot(DeviceBus bus, int index, uint descriptor, uint pageAddress)
+    internal DeviceSlot(LguestBus bus, int index, uint descriptor, uint pageAddress)
     {
         _bus = bus;
         _descriptor = descriptor;
@@ -68,12 +68,12 @@ public sealed class DeviceSlot
     /// <param name="value">What the guest will read there.</param>
     public void WritePage(int offset, uint value) => _bus.Memory.WriteUInt32(PageAddress + (uint)offset, value, What);
 
-    /// <summary>Asks for <see cref="IGuestDevice.OnDue"/> at a moment of virtual time, to the instruction.</summary>
+    /// <summary>Asks for <see cref="ILguestDevice.OnDue"/> at a moment of virtual time, to the instruction.</summary>
     /// <param name="delay">Nanoseconds from now.</param>
     public void After(ulong delay) => _bus.Events.Post(_bus.Clock.Now + delay, Index);
 
     /// <summary>
-    /// Asks for <see cref="IGuestDevice.Service"/> soon: wakes the processor's thread if it sleeps. Any thread may call.
+    /// Asks for <see cref="ILguestDevice.Service"/> soon: wakes the processor's thread if it sleeps. Any thread may call.
     /// </summary>
     public void Attention() => _bus.Signal.Set();
 }

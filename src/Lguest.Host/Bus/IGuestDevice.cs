@@ -1,53 +1,17 @@
-using Lguest.Host.Dma;
-
 namespace Lguest.Host.Bus;
 
-/// <summary>Types of devices on the lguest bus.</summary>
-public enum DeviceType
-{
-    /// <summary>An empty place.</summary>
-    None = 0,
-
-    /// <summary>A console.</summary>
-    Console = 1,
-
-    /// <summary>A network.</summary>
-    Network = 2,
-
-    /// <summary>A disk.</summary>
-    Block = 3,
-}
-
-/// <summary>What a device's descriptor says of it.</summary>
-/// <param name="Type">What it is.</param>
-/// <param name="Features">Bits whose meaning the type gives; bit 15: its interrupt is a source of randomness.</param>
-/// <param name="Pages">Pages of memory that guest and device share, 0 to 65535.</param>
-public readonly record struct DeviceIdentity(DeviceType Type, ushort Features, int Pages);
-
-/// <summary>The front end of a device: what makes a back end a device of the lguest bus.</summary>
+/// <summary>The front end of a device: what makes a back end a device of the guest's bus.</summary>
 /// <remarks>
 /// All methods are called on the processor's thread, and none while another is in progress. Back ends' threads do no
-/// more than call <see cref="DeviceSlot.Attention"/>.
+/// more than ask for attention.
 /// </remarks>
-public interface IGuestDevice : IDmaReceiver, IDisposable
+public interface IGuestDevice : IDisposable
 {
-    /// <summary>What the guest reads in the descriptor. It never changes.</summary>
-    DeviceIdentity Identity { get; }
-
-    /// <summary>
-    /// Memory of the host's that is to be the device's pages, for pages shared with other processes; 0 for pages of the
-    /// guest's own.
-    /// </summary>
-    nint SharedPages => 0;
-
     /// <summary>
     /// Whether what the guest sees of it can be the same in another run with virtual time. Else the world outside has a say,
     /// and time can't run ahead of it: idle waits aren't skipped.
     /// </summary>
     bool CanRepeat => true;
-
-    /// <summary>Tells the device its place, once, before the guest starts. It writes its pages and names its keys.</summary>
-    void Attach(DeviceSlot slot);
 
     /// <summary>
     /// Looks whether there is anything to do: the guest has run for a while, or somebody asked for attention.
@@ -55,7 +19,7 @@ public interface IGuestDevice : IDmaReceiver, IDisposable
     /// <exception cref="GuestFaultException">The guest is over.</exception>
     void Service();
 
-    /// <summary>A moment has come that was asked for by <see cref="DeviceSlot.After"/>.</summary>
+    /// <summary>A moment has come that the device asked for.</summary>
     /// <exception cref="GuestFaultException">The guest is over.</exception>
     void OnDue();
 }

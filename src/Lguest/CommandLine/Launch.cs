@@ -91,10 +91,10 @@ internal sealed record Launch
 
         DiskOption[] disks = [.. options.Values(Options.Block).Select(DiskOption.Parse)];
         const int Console = 1;
-        if (disks.Length + networks.Length + Console > DeviceBus.MostDevices)
+        if (disks.Length + networks.Length + Console > LguestBus.MostDevices)
         {
             throw new CommandLineException(
-                $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {DeviceBus.MostDevices - Console}");
+                $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {LguestBus.MostDevices - Console}");
         }
 
         return new Request.Run(new Launch

@@ -14,6 +14,9 @@ internal static partial class LaunchLog
     [LoggerMessage(Level = LogLevel.Information, Message = "{Sentence}")]
     public static partial void Information(ILogger logger, string sentence);
 
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Kernel} is a guest of the dialect {Dialect}: {Evidence}")]
+    public static partial void Detected(ILogger logger, string kernel, string dialect, string evidence);
+
     [LoggerMessage(Level = LogLevel.Debug, Message = "the kernel is entered at {Entry}, {Milliseconds} ms after the start of the process")]
     public static partial void Started(ILogger logger, string entry, string milliseconds);
 

@@ -1,15 +1,17 @@
 using System.Diagnostics;
 using Lguest.Boot;
+using Lguest.Boot.Dialects;
+using Lguest.Boot.Images;
+using Lguest.Boot.Loading;
 using Lguest.CommandLine;
-using Lguest.Cpu.Memory;
 using Lguest.Cpu.Protection;
+using Lguest.Devices;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
-using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Host;
-using Lguest.Host.Abi;
 using Lguest.Host.Bus;
+using Lguest.Host.Traps;
 using Lguest.Logging;
 using Microsoft.Extensions.Logging;
 
@@ -38,39 +40,42 @@ internal static class Machine
             LaunchLog.Warning(logger, launch.Warning);
         }
 
+        using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
+        var dialect = Dialect.Detect(kernel);
+        LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
+        var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
+
         using var end = new RunEnd(launch.Timeout);
         using StreamPort port = OpenConsole(end, logger);
-        List<Disk> disks = OpenDisks(launch.Disks, logger);
+        List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
-        using Networks networks = Networks.Open(launch.Networks, recording, logger);
+        using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
         if (launch.Clock == ClockKind.Virtual && networks.All.Count > 0)
         {
             LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
         }
 
-        var console = new ConsoleDevice(port);
-
+        IConsoleDevice console = frontEnds.Console(port);
         IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];
 
-        PhysicalMemory memory = Guest.MakeMemory(launch.MemoryBytes, devices);
-        BootRecord boot = BootLoader.Load(
-            new BootRequest(launch.Kernel, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock))
-            {
-                OpenFile = HostFile.OpenForReading,
-            },
-            new GuestRam(memory, launch.MemoryBytes));
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = launch.MemoryBytes,
-            Memory = memory,
-            Abi = KnownAbis.Of(boot.Method),
+            Abi = dialect.Abi,
             Devices = devices,
             Clock = launch.Clock,
             Date = launch.Date,
             GuestId = networks.GuestId,
             LoggerFactory = loggers,
         });
-        guest.Start(boot.Entry);
+        KernelEntry entry = BootLoader.Load(
+            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock))
+            {
+                OpenFile = HostFile.OpenForReading,
+            },
+            new GuestRam(guest.PhysicalMemory, guest.Layout));
+        kernel.Dispose();
+        guest.Start(entry);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
         if (tracer is not null)
@@ -80,7 +85,7 @@ internal static class Machine
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
-        LogStart(logger, boot);
+        LogStart(logger, entry);
         guest.Observe(new SilenceWarning(console, logger));
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
@@ -118,27 +123,27 @@ internal static class Machine
         return port;
     }
 
-    private static List<Disk> OpenDisks(IReadOnlyList<DiskOption> options, ILogger logger)
+    private static List<Disk> OpenDisks(IReadOnlyList<DiskOption> options, FrontEnds frontEnds, ILogger logger)
     {
         var disks = new List<Disk>();
         foreach (DiskOption option in options)
         {
             var image = RawImage.Open(option.Path, readOnly: option.Mode != DiskMode.ReadWrite);
             IBlockBackend disk = option.Mode == DiskMode.Snapshot ? new SnapshotDisk(image) : image;
-            disks.Add(new Disk(option.Path, new BlockDevice(disk, logger)));
+            disks.Add(new Disk(option.Path, frontEnds.Disk(disk, logger)));
         }
 
         return disks;
     }
 
-    private static void LogStart(ILogger logger, BootRecord boot)
+    private static void LogStart(ILogger logger, in KernelEntry entry)
     {
         if (logger.IsEnabled(LogLevel.Debug))
         {
             using Process self = Process.GetCurrentProcess();
-            string entry = $"0x{boot.Entry.EntryPoint:x8}, page offset 0x{boot.Entry.PageOffset:x8}";
+            string place = $"0x{entry.EntryPoint:x8}, page offset 0x{entry.PageOffset:x8}";
             string delay = $"{(DateTime.Now - self.StartTime).TotalMilliseconds:f0}";
-            LaunchLog.Started(logger, entry, delay);
+            LaunchLog.Started(logger, place, delay);
         }
     }
 }
@@ -146,4 +151,4 @@ internal static class Machine
 /// <summary>A disk of the guest's.</summary>
 /// <param name="Name">What the user called it.</param>
 /// <param name="Device">Its front end.</param>
-internal sealed record Disk(string Name, BlockDevice Device);
+internal sealed record Disk(string Name, IDiskDevice Device);

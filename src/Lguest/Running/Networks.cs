@@ -1,7 +1,7 @@
 using System.Globalization;
 using Lguest.CommandLine;
+using Lguest.Devices;
 using Lguest.Devices.Backends;
-using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
 using Lguest.Logging;
@@ -34,10 +34,11 @@ internal sealed class Networks : IDisposable
 
     /// <summary>Opens networks.</summary>
     /// <param name="options">What the user wants.</param>
+    /// <param name="frontEnds">Make them devices of the guest's bus.</param>
     /// <param name="recording">Where their frames are recorded, if anywhere.</param>
     /// <param name="logger">For their messages.</param>
     /// <exception cref="BackendException">One can't be had.</exception>
-    public static Networks Open(IReadOnlyList<NetworkOption> options, PcapngFile? recording, ILogger logger)
+    public static Networks Open(IReadOnlyList<NetworkOption> options, FrontEnds frontEnds, PcapngFile? recording, ILogger logger)
     {
         var networks = new Networks();
         if (options.Count > 0 && !OperatingSystem.IsLinux())
@@ -49,7 +50,7 @@ internal sealed class Networks : IDisposable
         {
             foreach (NetworkOption option in options)
             {
-                networks.Add(option, recording, logger);
+                networks.Add(option, frontEnds, recording, logger);
             }
 
             networks.TakeGuestId();
@@ -67,13 +68,13 @@ internal sealed class Networks : IDisposable
     public void Dispose() => _shared.ForEach(network => network.Dispose());
 
     [System.Runtime.Versioning.SupportedOSPlatform("linux")]
-    private void Add(NetworkOption option, PcapngFile? recording, ILogger logger)
+    private void Add(NetworkOption option, FrontEnds frontEnds, PcapngFile? recording, ILogger logger)
     {
         string guestName = string.Create(CultureInfo.InvariantCulture, $"eth{_all.Count}");
         if (option is NetworkOption.Shared { Path: var path })
         {
             SharedNetwork network = Join(path, logger);
-            _all.Add(new Network($"{guestName} ({network.Name})", new SharedNetworkDevice(network, recording?.AddInterface(guestName))));
+            _all.Add(new Network($"{guestName} ({network.Name})", frontEnds.SharedNetwork(network, recording?.AddInterface(guestName))));
             return;
         }
 
@@ -86,7 +87,7 @@ internal sealed class Networks : IDisposable
             GuestId = GuestId == Anybody ? (ushort)tap.Number : GuestId;
         }
 
-        _all.Add(new Network($"{guestName} ({port.Name})", new NetworkDevice(port, recording?.AddInterface(guestName))));
+        _all.Add(new Network($"{guestName} ({port.Name})", frontEnds.Network(port, recording?.AddInterface(guestName))));
     }
 
     [System.Runtime.Versioning.SupportedOSPlatform("linux")]

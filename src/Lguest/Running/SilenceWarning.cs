@@ -1,4 +1,4 @@
-using Lguest.Devices.Lgbus;
+using Lguest.Devices;
 using Lguest.Host;
 using Lguest.Host.Observation;
 using Lguest.Logging;
@@ -10,7 +10,7 @@ namespace Lguest.Running;
 /// Says what was expected of a guest that says nothing and can't be told anything either: a kernel without lguest's drivers
 /// has no way to. It is the guest's time that counts, so that a guest on a busy host isn't called silent.
 /// </summary>
-internal sealed class SilenceWarning(ConsoleDevice console, ILogger logger) : IGuestObserver
+internal sealed class SilenceWarning(IConsoleDevice console, ILogger logger) : IGuestObserver
 {
     private const ulong Seconds = 5;
     private const ulong Patience = Seconds * 1_000_000_000;
@@ -18,7 +18,7 @@ internal sealed class SilenceWarning(ConsoleDevice console, ILogger logger) : IG
     /// <inheritdoc />
     public NextLook Look(Guest guest)
     {
-        if (console.BytesWritten != 0 || guest.Router.IsBound(ConsoleDevice.Key))
+        if (console.BytesWritten != 0 || console.HasDriver)
         {
             return NextLook.Never;
         }

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Lguest.Devices;
 using Lguest.Devices.Disks;
-using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Host;
 
@@ -21,7 +21,7 @@ internal static class StatisticsReport
         Guest guest,
         IReadOnlyList<Disk> disks,
         IReadOnlyList<Network> networks,
-        ConsoleDevice console,
+        IConsoleDevice console,
         TimeSpan elapsed)
     {
         var idle = TimeSpan.FromTicks((long)(guest.IdleNanoseconds / TimeSpan.NanosecondsPerTick));

@@ -20,22 +20,23 @@ public sealed class Bench : IDisposable
 
     private readonly PhysicalMemory _physical = new();
     private readonly Processor _processor;
-    private readonly IGuestDevice _device;
+    private readonly ILguestDevice _device;
     private readonly DeviceEvents _events = new();
-    private readonly DeviceBus _bus;
+    private readonly LguestBus _bus;
 
-    public Bench(IGuestDevice device, ClockKind clock = ClockKind.Real)
+    public Bench(ILguestDevice device, ClockKind clock = ClockKind.Real)
     {
         _device = device;
-        DeviceBus.Place(_physical, Ram, [device]);
+        var layout = MemoryLayout.Of(Ram);
+        LguestBus.Place(_physical, layout, [device]);
         _processor = new Processor(_physical);
         Memory = new GuestMemory(_physical);
         Clock = clock == ClockKind.Virtual ? new VirtualClock(_processor) : new RealClock();
         Data = new LguestData(Memory, LguestDataLayout.Linux2623);
         Interrupts = new InterruptController(Data, Clock);
         Router = new DmaRouter(Memory, Interrupts, NullLogger.Instance);
-        _bus = new DeviceBus([device], Memory, Router, Clock, _events, Signal);
-        _bus.Attach(Ram, NullLogger.Instance);
+        _bus = new LguestBus([device], Memory, Router, Clock, _events, Signal);
+        _bus.Attach(layout, NullLogger.Instance);
     }
 
     public GuestMemory Memory { get; }

@@ -264,7 +264,7 @@ public sealed class ObserverTests
         public NextLook Look(Guest guest) => look(guest);
     }
 
-    private sealed class Device : IGuestDevice
+    private sealed class Device : ILguestDevice
     {
         public DeviceSlot? Slot { get; private set; }
 

@@ -23,6 +23,11 @@
 #define LHCALL_BIND_DMA		12	/* key, dmas, count << 8 | irq */
 #define LHCALL_SEND_DMA		13	/* key, dma */
 
+/* A note in the image says what it is, to a host that only has the file. */
+#define LGUEST_NOTE_NAME	"lguest"
+#define LGUEST_NOTE_INTERFACE	1	/* u32: the version of all this */
+#define LGUEST_INTERFACE	1
+
 #define LGUEST_IRQS		32
 #define LGUEST_RING		64	/* queued calls: only ring 1 has them */
 #define LGUEST_TEXT		128	/* CRASH's text with its NUL */

@@ -13,6 +13,7 @@
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
 #include <linux/console.h>
+#include <linux/elfnote.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -36,6 +37,8 @@
 /* SET_CLOCKEVENT takes this many nanoseconds. */
 #define LGUEST_MIN_DELTA	100
 #define LGUEST_MAX_DELTA	U32_MAX
+
+ELFNOTE32(LGUEST_NOTE_NAME, LGUEST_NOTE_INTERFACE, (u32)LGUEST_INTERFACE);
 
 struct lguest_data lguest_data = {
 	.blocked_interrupts	= ~0,

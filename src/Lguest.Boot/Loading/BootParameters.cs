@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using Lguest.Host;
 
-namespace Lguest.Boot;
+namespace Lguest.Boot.Loading;
 
 /// <summary>
 /// The boot parameters ("zero page") and the kernel's command line (struct boot_params of Linux;
@@ -86,7 +87,7 @@ internal static class BootParameters
         IBootMemory memory,
         ReadOnlySpan<byte> commandLine,
         LoadedRange? initrd,
-        IReadOnlyList<RamRange> ram,
+        IReadOnlyList<MemoryRange> ram,
         ReadOnlySpan<byte> setupHeader)
     {
         setupHeader.CopyTo(memory.Slice(Address + SetupHeader, setupHeader.Length));
@@ -122,14 +123,14 @@ internal static class BootParameters
     }
 
     // Entries of {u64 base, u64 size, u32 type}.
-    private static void WriteE820(IBootMemory memory, IReadOnlyList<RamRange> ram)
+    private static void WriteE820(IBootMemory memory, IReadOnlyList<MemoryRange> ram)
     {
         memory.Slice(Address + E820Entries, 1)[0] = (byte)ram.Count;
         for (int i = 0; i < ram.Count; i++)
         {
             Span<byte> entry = memory.Slice(Address + E820Map + (uint)(i * E820EntrySize), E820EntrySize);
             BinaryPrimitives.WriteUInt64LittleEndian(entry, ram[i].Start);
-            BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], ram[i].End - ram[i].Start);
+            BinaryPrimitives.WriteUInt64LittleEndian(entry[8..], ram[i].Length);
             BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], E820Ram);
         }
     }
@@ -137,8 +138,3 @@ internal static class BootParameters
     private static void WriteUInt32(IBootMemory memory, uint offset, uint value) =>
         BinaryPrimitives.WriteUInt32LittleEndian(memory.Slice(Address + offset, sizeof(uint)), value);
 }
-
-/// <summary>A stretch of RAM.</summary>
-/// <param name="Start">Its first address.</param>
-/// <param name="End">The first address after it.</param>
-internal sealed record RamRange(uint Start, uint End);

@@ -3,7 +3,7 @@ using Lguest.Host.Dma;
 
 namespace Lguest.Host.Tests.Components;
 
-public sealed class DeviceBusTests
+public sealed class LguestBusTests
 {
     private const uint Ram = 0x10_0000;
 
@@ -65,7 +65,7 @@ public sealed class DeviceBusTests
     private static byte[] Hex(Guest guest, uint index) => System.Text.Encoding.ASCII.GetBytes(
         Convert.ToHexStringLower(guest.PhysicalMemory.Span(Ram + (index * 12), 12)));
 
-    private sealed class Device(DeviceType type, ushort features, int pages) : IGuestDevice
+    private sealed class Device(DeviceType type, ushort features, int pages) : ILguestDevice
     {
         public DeviceIdentity Identity => new(type, features, pages);
 

@@ -1,4 +1,11 @@
-namespace Lguest.Boot;
+using Lguest.Boot.Images;
+
+namespace Lguest.Boot.Loading;
+
+/// <summary>A stretch of guest-physical memory that was filled from a file.</summary>
+/// <param name="Address">Where it starts.</param>
+/// <param name="Length">Bytes that came from the file.</param>
+internal sealed record LoadedRange(uint Address, int Length);
 
 /// <summary>The initial RAM disk, at the very top of RAM.</summary>
 internal static class Initrd
@@ -7,7 +14,7 @@ internal static class Initrd
 
     /// <summary>Puts it there.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="open">Opens it (<see cref="BootRequest.OpenFile"/>).</param>
+    /// <param name="open">Opens it (<see cref="FileOpener"/>).</param>
     /// <param name="memory">The guest's memory.</param>
     /// <param name="floor">First address that is free, after the kernel.</param>
     /// <exception cref="BootException">It can't be read, or there is no room for it.</exception>

@@ -1,11 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Lguest.Boot;
+namespace Lguest.Boot.Images;
 
 /// <summary>A file that goes into the guest's memory at start: a kernel or an initrd, read in place.</summary>
 internal sealed class ImageFile : IDisposable
 {
-    private readonly Stream _stream;
+    private Stream _stream;
 
     /// <summary>Takes an opened image.</summary>
     /// <param name="description">What it is and what the user called it, to begin a sentence with.</param>
@@ -27,7 +27,7 @@ internal sealed class ImageFile : IDisposable
     /// <param name="kind">"kernel" or "initrd".</param>
     /// <param name="path">The file.</param>
     /// <param name="expected">What the file should be, to end a sentence with.</param>
-    /// <param name="open">Opens it (<see cref="BootRequest.OpenFile"/>).</param>
+    /// <param name="open">Opens it (<see cref="FileOpener"/>).</param>
     /// <exception cref="BootException">It is missing, a directory, unreadable or empty.</exception>
     public static ImageFile Open(string kind, string path, string expected, Func<string, Stream> open)
     {
@@ -41,7 +41,7 @@ internal sealed class ImageFile : IDisposable
         {
             throw new BootException($"{description} does not exist: give the path of {expected}", e);
         }
-        catch (IOException e) when (e.HResult == BootRequest.IsDirectory)
+        catch (IOException e) when (e.HResult == FileOpener.IsDirectory)
         {
             throw new BootException($"{description} is a directory: give the path of {expected}", e);
         }
@@ -89,20 +89,17 @@ internal sealed class ImageFile : IDisposable
         }
     }
 
-    /// <summary>The bytes from <paramref name="offset"/> on, as a stream that is good as long as the image.</summary>
-    public Stream StreamFrom(long offset)
-    {
-        _stream.Position = offset;
-        return _stream;
-    }
-
     /// <summary>Ends the boot because the image stops before something it promised.</summary>
     [DoesNotReturn]
     public void ThrowTruncated(string missing) =>
         throw new BootException($"{Description} is truncated: {missing} goes beyond the end of the file; copy or build it again");
 
-    /// <inheritdoc />
-    public void Dispose() => _stream.Dispose();
+    /// <summary>Closes the file, and lets go of what is in memory of it.</summary>
+    public void Dispose()
+    {
+        _stream.Dispose();
+        _stream = Stream.Null;
+    }
 
     private static Stream Seekable(Stream file)
     {

@@ -1,9 +1,9 @@
 using Lguest.Devices.Networks;
 using Lguest.Host.Bus;
 
-namespace Lguest.Devices.Lgbus;
+namespace Lguest.Devices;
 
-/// <summary>A network as a device of the lguest bus.</summary>
+/// <summary>A network, whatever bus the guest finds it on.</summary>
 public interface INetworkDevice : IGuestDevice
 {
     /// <summary>What went through so far.</summary>

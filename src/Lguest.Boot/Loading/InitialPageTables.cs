@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Lguest.Boot;
+namespace Lguest.Boot.Loading;
 
 /// <summary>
 /// The page tables a guest without its own starts on: every page of RAM mapped once, linearly, at the

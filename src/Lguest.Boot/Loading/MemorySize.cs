@@ -1,4 +1,4 @@
-namespace Lguest.Boot;
+namespace Lguest.Boot.Loading;
 
 /// <summary>Sizes of memory in sentences and in arithmetic.</summary>
 internal static class MemorySize

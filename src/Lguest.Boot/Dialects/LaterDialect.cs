@@ -1,0 +1,52 @@
+using Lguest.Boot.Images;
+
+namespace Lguest.Boot.Dialects;
+
+/// <summary>A stretch of Linux's releases between 2.6.24 and 4.13 in which lguest's interface stayed the same.</summary>
+/// <param name="Name">A short name: B1 to F, in the order of the releases.</param>
+/// <param name="First">The first release.</param>
+/// <param name="Next">The first release that has another interface.</param>
+internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next)
+{
+    private const string Configured = "LGUEST_GUEST";
+    private const string EntrySymbol = "lguest_entry";
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<LaterDialect> All { get; } =
+    [
+        new("B1", new(2, 6, 24), new(2, 6, 25)),
+        new("B2", new(2, 6, 25), new(2, 6, 26)),
+        new("B3", new(2, 6, 26), new(2, 6, 29)),
+        new("B4", new(2, 6, 29), new(2, 6, 30)),
+        new("C1", new(2, 6, 30), new(2, 6, 31)),
+        new("C2", new(2, 6, 31), new(2, 6, 34)),
+        new("D1", new(2, 6, 34), new(3, 1, 0)),
+        new("D2", new(3, 1, 0), new(4, 0, 0)),
+        new("E0", new(4, 0, 0), new(4, 1, 0)),
+        new("E1", new(4, 1, 0), new(4, 10, 0)),
+        new("F", new(4, 10, 0), new(4, 14, 0)),
+    ];
+
+    /// <summary>In words: "2.6.26 and later".</summary>
+    public string Releases => $"{First} and later";
+
+    /// <summary>The one of a release; null for any other release.</summary>
+    public static LaterDialect? Of(KernelRelease release)
+    {
+        foreach (LaterDialect each in All)
+        {
+            if (release >= each.First && release < each.Next)
+            {
+                return each;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>What in a kernel of such a release says that it was built to be a guest; null when nothing does.</summary>
+    public static string? Claim(KernelImage kernel) =>
+        kernel.Configuration?.Has(Configured) == true ? $"its configuration has CONFIG_{Configured}=y"
+        : kernel.Symbols?.TryFind(EntrySymbol, out _) == true ? $"it has the symbol {EntrySymbol}"
+        : null;
+}

@@ -1,0 +1,40 @@
+using System.Runtime.Versioning;
+using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
+using Lguest.Devices.Networks;
+using Lguest.Devices.Networks.Peers;
+using Lguest.Host.Abi;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Devices;
+
+/// <summary>Makes front ends of back ends, for the bus that a guest has. A front end owns its back end.</summary>
+public abstract class FrontEnds
+{
+    /// <summary>Those of a bus.</summary>
+    public static FrontEnds Of(DeviceBusKind bus) => bus switch
+    {
+        DeviceBusKind.Lguest => new LgbusFrontEnds(),
+        _ => throw new ArgumentOutOfRangeException(nameof(bus), bus, "There are no devices for this bus."),
+    };
+
+    /// <summary>A console.</summary>
+    public abstract IConsoleDevice Console(ICharPort port);
+
+    /// <summary>A disk.</summary>
+    /// <param name="disk">Its contents.</param>
+    /// <param name="logger">Hears of the host's first error.</param>
+    public abstract IDiskDevice Disk(IBlockBackend disk, ILogger logger);
+
+    /// <summary>A network with one other end.</summary>
+    /// <param name="port">The far end of its cable.</param>
+    /// <param name="recorder">Sees what goes through; null for nobody.</param>
+    public abstract INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder);
+
+    /// <summary>A network of guests.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="recorder">Sees what goes through; null for nobody.</param>
+    [SupportedOSPlatform("linux")]
+    public abstract INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder);
+}

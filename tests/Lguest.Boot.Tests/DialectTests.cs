@@ -1,0 +1,98 @@
+using Lguest.Boot.Dialects;
+using Lguest.Boot.Images;
+using Lguest.Host.Abi;
+using Lguest.TestSupport;
+
+namespace Lguest.Boot.Tests;
+
+/// <summary>What kind of guest a kernel is found to be.</summary>
+public sealed class DialectTests : IDisposable
+{
+    private const uint Address = TestImages.KernelAddress;
+    private const uint PageOffset = TestImages.UsualPageOffset;
+
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_kernel_with_the_signature_is_one_of_2_6_23() =>
+        AssertDetected(KnownAbis.Linux2623, "it has the signature GenuineLguest", TestImages.OrdinaryElf());
+
+    [Fact]
+    public void A_kernel_with_lguests_note_runs_in_ring_0_whatever_else_it_says() =>
+        AssertDetected(KnownAbis.RingZero, "it has lguest's note", WithNote(TestImages.KernelBytes(), "lguest", 1, 1));
+
+    [Theory]
+    [InlineData("lguest", 2)]
+    [InlineData("Linux", 1)]
+    public void Other_notes_say_nothing(string owner, uint type) =>
+        AssertDetected(KnownAbis.Linux2623, "it has the signature GenuineLguest", WithNote(TestImages.KernelBytes(), owner, type, 1));
+
+    [Fact]
+    public void A_kernel_of_a_later_interface_than_this_lguest_knows_is_refused() => AssertRefused(
+        "needs version 2 of lguest's interface, and this lguest knows up to 1: get a newer lguest",
+        WithNote(TestImages.KernelBytes(), "lguest", 1, 2));
+
+    [Theory]
+    [InlineData("Linux version 6.1.176")]
+    [InlineData("Linux version 3.2.65")]
+    [InlineData("nothing")]
+    public void A_kernel_that_says_nothing_of_lguest_is_taken_for_one_that_runs_in_ring_0(string text) =>
+        AssertDetected(KnownAbis.RingZero, "it says nothing else", Elf(text));
+
+    [Theory]
+    [InlineData("2.6.24", "2.6.24 and later")]
+    [InlineData("2.6.28.10", "2.6.26 and later")]
+    [InlineData("2.6.33.3", "2.6.31 and later")]
+    [InlineData("3.0.1", "2.6.34 and later")]
+    [InlineData("3.19.8", "3.1.0 and later")]
+    [InlineData("4.0.5", "4.0.0 and later")]
+    [InlineData("4.9", "4.1.0 and later")]
+    [InlineData("4.13.4", "4.10.0 and later")]
+    public void A_guest_of_the_lguest_of_a_later_release_is_refused_with_a_sentence(string release, string releases)
+    {
+        AssertRefused(
+            $"a guest of the lguest of {releases} (its configuration has CONFIG_LGUEST_GUEST=y), which this lguest doesn't speak",
+            Elf($"Linux version {release} (x)\n", "CONFIG_LGUEST_GUEST=y\n"));
+        AssertRefused(
+            $"a guest of the lguest of {releases} (it has the symbol lguest_entry)",
+            TestImages.WithSymbols(Elf($"Linux version {release} (x)\n"), ("lguest_entry", 1)));
+    }
+
+    [Theory]
+    [InlineData("2.6.22", "CONFIG_LGUEST_GUEST=y\n")]
+    [InlineData("4.14", "CONFIG_LGUEST_GUEST=y\n")]
+    [InlineData("6.1.176", "CONFIG_LGUEST_GUEST=y\n")]
+    [InlineData("3.2.65", "# CONFIG_LGUEST_GUEST is not set\n")]
+    public void Others_are_not(string release, string configuration) =>
+        AssertDetected(KnownAbis.RingZero, "it says nothing else", Elf($"Linux version {release} (x)\n", configuration));
+
+    private static byte[] Elf(string text, string? configuration = null) => TestImages.Elf(
+        Address,
+        new ElfPart(
+            Address + PageOffset,
+            Address,
+            [.. System.Text.Encoding.ASCII.GetBytes(text), .. configuration is null ? [] : TestImages.Configuration(configuration)]));
+
+    private static byte[] WithNote(byte[] code, string owner, uint type, uint number) => TestImages.Elf(
+        Address,
+        new ElfPart(Address + PageOffset, Address, code),
+        new ElfPart(0, 0, TestImages.Note(owner, type, BitConverter.GetBytes(number)), Type: 4));
+
+    private void AssertDetected(GuestAbi abi, string evidence, byte[] image)
+    {
+        using KernelImage kernel = KernelImage.Open(_folder.File("vmlinux", image));
+
+        Assert.Equal(new Dialect(abi, evidence), Dialect.Detect(kernel));
+    }
+
+    private void AssertRefused(string words, byte[] image)
+    {
+        using KernelImage kernel = KernelImage.Open(_folder.File("vmlinux", image));
+
+        var refusal = Assert.Throws<BootException>(() => Dialect.Detect(kernel));
+        Assert.Contains(words, refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refusal.Message);
+    }
+}
