@@ -282,6 +282,7 @@ public sealed unsafe partial class Processor
             entry->Eip = eip;
             entry->Key = s->JumpKey;
             entry->Block = block;
+            entry->Host = null;
         }
 
         return block;

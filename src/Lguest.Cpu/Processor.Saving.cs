@@ -23,6 +23,9 @@ public sealed unsafe partial class Processor
     {
         ProcessorState copy = *_state;
         copy.RetiredLimit = Retired;
+
+        // The same flags can be kept in several ways: whoever compares two states wants one.
+        copy.ArithmeticFlags = _state->ArithmeticFlags;
         Translation.FlushAll();
         var all = new ReadOnlySpan<byte>(&copy, RestEnd);
         return [.. all[..RegistersSize], .. all[RestStart..]];

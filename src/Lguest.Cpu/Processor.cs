@@ -4,6 +4,7 @@ using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
 using Lguest.Cpu.State;
+using Lguest.Cpu.Translator;
 
 namespace Lguest.Cpu;
 
@@ -26,7 +27,7 @@ public sealed unsafe partial class Processor : IDisposable
     {
         Memory = memory;
         _state = (ProcessorState*)NativeMemory.AlignedAlloc(
-            (nuint)(TranslationBuffer.StateOffset + TranslationBuffer.Bytes), PhysicalMemory.PageSize);
+            (nuint)(TranslationBuffer.StateOffset + TranslationBuffer.BytesWithJumpCache), PhysicalMemory.PageSize);
         NativeMemory.Clear(_state, TranslationBuffer.StateOffset);
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _state->Owner = GCHandle.ToIntPtr(_self);
@@ -104,7 +105,22 @@ public sealed unsafe partial class Processor : IDisposable
 
     internal BlockCache Blocks { get; }
 
+    /// <summary>The translator, when it is used.</summary>
+    internal TranslationCache? Translations { get; private set; }
+
     internal ProcessorState* StatePointer => _state;
+
+    /// <summary>
+    /// Has blocks translated for the host's processor once they have been entered so often. Nothing that a guest or a machine can
+    /// see changes, but time. Call it before the first run.
+    /// </summary>
+    /// <param name="threshold">Entries before a block is translated; 0 translates each at its first.</param>
+    /// <returns>False where that can't be: the host isn't x86-64 with Linux, or gives no executable memory.</returns>
+    public bool TryTranslate(int threshold)
+    {
+        Translations ??= TranslationCache.TryCreate(this, threshold);
+        return Translations is not null;
+    }
 
     /// <summary>Asks that the run in progress end after the current instruction: for hooks and handlers.</summary>
     public void RequestStop() => _state->StopRequested = 1;
@@ -118,6 +134,7 @@ public sealed unsafe partial class Processor : IDisposable
         Memory.Code.Watch(null);
         Memory.Code.Remove(Blocks);
         Blocks.Dispose();
+        Translations?.Dispose();
         Translation.Dispose();
         if (_self.IsAllocated)
         {

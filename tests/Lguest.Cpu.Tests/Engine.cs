@@ -14,6 +14,9 @@ internal enum Engine
     /// LGUEST_TEST_RECORD names: see <see cref="ExecutionRecord"/>.
     /// </summary>
     Traced,
+
+    /// <summary>The translator, from each block's first execution on.</summary>
+    Translator,
 }
 
 /// <summary>The one place where the tests get their processors: all of them have to pass with each engine.</summary>
@@ -26,12 +29,19 @@ internal static class TestEngine
     {
         null or "" or "interpreter" => Engine.Interpreter,
         "traced" => Engine.Traced,
-        var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter or traced."),
+        "translator" => Engine.Translator,
+        var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter, traced or translator."),
     };
 
     /// <summary>Makes a processor that executes with the current engine.</summary>
-    public static Processor Create(PhysicalMemory memory) => new(memory)
+    public static Processor Create(PhysicalMemory memory)
     {
-        Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null,
-    };
+        var processor = new Processor(memory) { Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null };
+        if (Current == Engine.Translator && !processor.TryTranslate(threshold: 0))
+        {
+            throw new InvalidOperationException("This host doesn't let us execute what we write.");
+        }
+
+        return processor;
+    }
 }

@@ -39,7 +39,7 @@ public sealed unsafe class StateLayoutTests : IDisposable
         Assert.Equal(88, Offset(&_state->JumpCache));
         Assert.Equal(96, Offset(&_state->JumpKey));
         Assert.Equal(104, Offset(&_state->LinkFrom));
-        Assert.Equal(112, Offset(&_state->StopRequested));
+        Assert.Equal(112, Offset(&_state->HostFlags));
         Assert.Equal(120, Offset(&_state->Owner));
     }
 

@@ -14,7 +14,7 @@ internal sealed unsafe class BlockBuilder
     private const int MaxInstructionLength = 15;
 
     /// <summary>The room a block may need.</summary>
-    public static readonly int MaxBytes = sizeof(CodeBlock) + ((MaxInstructions + 1) * sizeof(Operation)) + 64;
+    public static readonly int MaxBytes = sizeof(CodeBlock) + ((MaxInstructions + CodeBlock.ExtraOperations) * sizeof(Operation)) + 64;
 
     private readonly ByteWindow _bytes = new();
     private readonly Decoder _decoder32;
@@ -110,6 +110,7 @@ internal sealed unsafe class BlockBuilder
         operations[count].EipOffset = (ushort)block->Length;
         block->InstructionCount = count;
         block->EntryCost = count;
+        block->Entry = operations;
     }
 
     /// <summary>Lowers one instruction; true when nothing can follow it in its block.</summary>
@@ -132,27 +133,6 @@ internal sealed unsafe class BlockBuilder
 
     private int Measure(uint start, ExecutionMode mode) =>
         InstructionLength.Measure(_bytes.From((int)start, MaxInstructionLength), (mode & ExecutionMode.Code32) != 0);
-
-    /// <summary>Feeds the decoder from memory.</summary>
-    private sealed class ByteWindow : CodeReader
-    {
-        private byte* _start;
-        private int _length;
-
-        private int _position;
-
-        public void Reset(byte* start, int length)
-        {
-            _start = start;
-            _length = length;
-            _position = 0;
-        }
-
-        /// <summary>The bytes from a position on, at most so many.</summary>
-        public ReadOnlySpan<byte> From(int position, int most) => new(_start + position, Math.Min(most, _length - position));
-
-        public override int ReadByte() => _position < _length ? _start[_position++] : -1;
-    }
 }
 
 /// <summary>What an instruction is lowered for.</summary>

@@ -71,7 +71,8 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         }
 
         _processor.Statistics.BlocksDecoded++;
-        _free += sizeof(CodeBlock) + ((built->InstructionCount + 1) * sizeof(Operation));
+        _processor.Translations?.Watch(built);
+        _free += sizeof(CodeBlock) + ((built->InstructionCount + CodeBlock.ExtraOperations) * sizeof(Operation));
         _free = (byte*)(((nuint)_free + 63) & ~(nuint)63);
         built->NextInBucket = *bucket;
         *bucket = built;
@@ -98,8 +99,10 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         *_partial = *block;
         _partial->InstructionCount = instructions;
         _partial->EntryCost = instructions;
+        _partial->Translation = 0;
         Operation* from = CodeBlock.Operations(block);
         Operation* to = CodeBlock.Operations(_partial);
+        _partial->Entry = to;
         for (int i = 0; i < instructions; i++)
         {
             to[i] = from[i];
@@ -174,6 +177,7 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         AddChunk();
         _state->LinkFrom = null;
         _state->Block = _partial;
+        _processor.Translations?.Clear();
         _processor.Translation.FlushAll();
     }
 
@@ -230,6 +234,11 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         }
 
         *link = block->NextInBucket;
+        if (block->Translation != 0)
+        {
+            _processor.Translations!.Drop(block);
+        }
+
         Kill(block);
         _processor.Statistics.BlocksInvalidated++;
         return false;

@@ -25,7 +25,7 @@ internal static unsafe class BlockExit
         s->Countdown = countdown;
         s->Block = block;
         s->BlockEip = eip;
-        return CodeBlock.Operations(block);
+        return block->Entry;
     }
 
     /// <summary>Goes on at an address that only this execution knows: an indirect jump, a return.</summary>

@@ -68,7 +68,7 @@ internal unsafe struct Operation
 /// code, except that an instruction across two pages is a block of its own. The last operation is not
 /// an instruction: it goes on to what follows.
 /// </remarks>
-[StructLayout(LayoutKind.Sequential, Size = 64)]
+[StructLayout(LayoutKind.Sequential, Size = 96)]
 internal unsafe struct CodeBlock
 {
     /// <summary>The cost of entering a block that must not be entered.</summary>
@@ -92,6 +92,12 @@ internal unsafe struct CodeBlock
     /// <summary>Physical page of the bytes beyond the first page's end, or <see cref="NoPage"/>.</summary>
     public uint SecondPage;
 
+    /// <summary>The number of its translation, or 0.</summary>
+    public int Translation;
+
+    /// <summary>Where it is entered: at its first operation, or at one before that counts, or leads to its translation.</summary>
+    public Operation* Entry;
+
     /// <summary>The next block in the same bucket of the cache.</summary>
     public CodeBlock* NextInBucket;
 
@@ -100,6 +106,9 @@ internal unsafe struct CodeBlock
 
     /// <summary>The next block whose second page is the same.</summary>
     public CodeBlock* NextInSecondPage;
+
+    /// <summary>Operations behind its instructions': the way on, and the one that may come before the first.</summary>
+    public const int ExtraOperations = 2;
 
     /// <summary>In <see cref="SecondPage"/>: there is none.</summary>
     public const uint NoPage = uint.MaxValue;
@@ -115,7 +124,7 @@ internal unsafe struct CodeBlock
 }
 
 /// <summary>A block by EIP.</summary>
-[StructLayout(LayoutKind.Sequential)]
+[StructLayout(LayoutKind.Sequential, Size = 32)]
 internal unsafe struct JumpCacheEntry
 {
     /// <summary>Entries that the EIPs of one page share, so that they can be dropped together.</summary>
@@ -131,13 +140,25 @@ internal unsafe struct JumpCacheEntry
     public uint Key;
     public CodeBlock* Block;
 
+    /// <summary>Where the block's translation for this EIP executes, or null.</summary>
+    public byte* Host;
+
+    /// <summary>Bytes from the first entry to the one where <paramref name="eip"/> would be.</summary>
+    public static int OffsetOf(uint eip) =>
+        (int)((PageIndex(eip) * EntriesPerPage) + IndexInPage(eip)) * sizeof(JumpCacheEntry);
+
     /// <summary>The entry where <paramref name="eip"/> would be.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static JumpCacheEntry* Of(ProcessorState* s, uint eip) =>
-        PageOf(s, eip) + ((eip ^ (eip >> 6)) & (EntriesPerPage - 1));
+    public static JumpCacheEntry* Of(ProcessorState* s, uint eip) => PageOf(s, eip) + IndexInPage(eip);
 
     /// <summary>The first of the entries for the page of <paramref name="eip"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static JumpCacheEntry* PageOf(ProcessorState* s, uint eip) =>
-        s->JumpCache + ((((eip >> 12) ^ (eip >> 18)) & (EntriesPerPage - 1)) * EntriesPerPage);
+    public static JumpCacheEntry* PageOf(ProcessorState* s, uint eip) => s->JumpCache + (PageIndex(eip) * EntriesPerPage);
+
+    // Translated code computes the same.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint PageIndex(uint eip) => ((eip >> 12) ^ (eip >> 18)) & (EntriesPerPage - 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint IndexInPage(uint eip) => (eip ^ (eip >> 6)) & (EntriesPerPage - 1);
 }

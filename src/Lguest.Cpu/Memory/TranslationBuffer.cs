@@ -73,6 +73,9 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     /// <summary>Bytes behind <see cref="StateOffset"/>. What stays empty has no table for executing.</summary>
     public static readonly int Bytes = (JournaledEntries + (2 * Entries)) * sizeof(TlbEntry);
 
+    /// <summary>Bytes behind <see cref="StateOffset"/> with the jump cache, which follows the tables.</summary>
+    public static readonly int BytesWithJumpCache = Bytes + (JumpCacheEntry.Entries * sizeof(JumpCacheEntry));
+
     private readonly ProcessorState* _state;
     private readonly TlbEntry* _entries;
     private TlbOrigin* _origins;
@@ -97,8 +100,8 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         state->UserTlb = _entries + EntriesPerPrivilege;
         state->EmptyTlb = _entries + JournaledEntries;
         state->Tlb = _entries;
-        state->JumpCache = (JumpCacheEntry*)NativeMemory.AllocZeroed(
-            JumpCacheEntry.Entries, (nuint)sizeof(JumpCacheEntry));
+        state->JumpCache = (JumpCacheEntry*)((byte*)_entries + Bytes);
+        NativeMemory.Clear(state->JumpCache, (nuint)(JumpCacheEntry.Entries * sizeof(JumpCacheEntry)));
         FlushAll();
     }
 
@@ -260,7 +263,6 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     {
         NativeMemory.Free(_origins);
         NativeMemory.Free(_journal);
-        NativeMemory.Free(_state->JumpCache);
         _origins = null;
         _journal = null;
         _journalLength = 0;

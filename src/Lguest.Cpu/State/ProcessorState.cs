@@ -79,8 +79,8 @@ public unsafe partial struct ProcessorState
     /// <summary>The direct jump to patch once its target is known, or null.</summary>
     internal Operation* LinkFrom;
 
-    /// <summary>Not zero when the run should end at the next block: set by hooks and port handlers.</summary>
-    internal uint StopRequested;
+    /// <summary>Translated code's own: the arithmetic flags as LAHF and SETO give them, and above them how else to get them.</summary>
+    internal ulong HostFlags;
 
     /// <summary>The managed half, as a GCHandle: slow paths only.</summary>
     internal nint Owner;
@@ -162,6 +162,9 @@ public unsafe partial struct ProcessorState
     /// <summary>An access in two pieces, or to a device, passes through <see cref="Scratch"/>.</summary>
     internal PendingWrite Split;
     internal ScratchBuffer Scratch;
+
+    /// <summary>Not zero when the run should end at the next block: set by hooks and port handlers.</summary>
+    internal uint StopRequested;
 
     /// <summary>Not zero while the machine asserts the interrupt line; enabling IF then ends the run.</summary>
     internal uint InterruptLine;

@@ -1,0 +1,668 @@
+using Iced.Intel;
+using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
+
+namespace Lguest.Cpu.Translator;
+
+/// <summary>
+/// Translates a block: each instruction into the host's of the same meaning, up to the first that isn't on the list
+/// (<see cref="TranslatedForms"/>); the interpreter executes that and the rest of the block.
+/// </summary>
+/// <remarks>
+/// Flags stay in the host's until something destroys them, which is a look at the TLB as a rule. Then they are kept in their slot,
+/// unless nobody can see them any more, or everybody who could can compute them again.
+/// </remarks>
+internal sealed unsafe class BlockTranslator
+{
+    /// <summary>The most that a block's translation can take, stubs included.</summary>
+    public const int MostBytes = 1 << 15;
+
+    private readonly HostEmitter _emitter;
+    private readonly byte* _wayOut;
+    private readonly List<TranslatedExit> _exits;
+    private readonly ByteWindow _bytes = new();
+    private readonly Decoder _decoder;
+    private readonly List<GuestInstruction> _instructions = [];
+    private readonly List<Stub> _stubs = [];
+
+    private Translation _translation = null!;
+    private int _tables;
+    private int _jumpCache;
+    private FlagPlace _place;
+    private FlagRecipe _recipe;
+    private FlagCorrection? _correction;
+    private RflagsBits _open;
+
+    public BlockTranslator(HostEmitter emitter, byte* wayOut, List<TranslatedExit> exits)
+    {
+        _emitter = emitter;
+        _wayOut = wayOut;
+        _exits = exits;
+        _decoder = Decoder.Create(32, _bytes);
+    }
+
+    /// <summary>Translates a block of flat 32-bit code that lies in one page.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="eip">EIP of its first instruction.</param>
+    /// <param name="code">Host address of its code.</param>
+    /// <returns>The translation, or null if not even its first instruction is on the list.</returns>
+    public Translation? Translate(CodeBlock* block, uint eip, byte* code)
+    {
+        int translated = Decode(block, eip, code);
+        if (translated == 0)
+        {
+            return null;
+        }
+
+        bool user = (block->Mode & ExecutionMode.User) != 0;
+        _tables = TranslationBuffer.StateOffset
+            + (user ? TranslationBuffer.EntriesPerPrivilege * sizeof(TlbEntry) : 0);
+        _jumpCache = TranslationBuffer.StateOffset + TranslationBuffer.Bytes;
+        _stubs.Clear();
+        _place = FlagPlace.Entry;
+        _recipe = default;
+        _correction = FlagCorrection.None;
+        _open = RflagsBits.None;
+        _emitter.Align();
+        _translation = new Translation(block, eip, _emitter.Position, NeedsFlags(translated));
+        byte* exhausted = _emitter.TakeFromCountdown(block->InstructionCount);
+        bool goesOn = true;
+        for (int i = 0; i < translated; i++)
+        {
+            goesOn = Emit(i);
+        }
+
+        if (goesOn)
+        {
+            EmitEnd(translated, eip + block->Length);
+        }
+
+        EmitStubs();
+        HostEmitter.SetDistance(exhausted, _emitter.Position);
+        _emitter.Bytes(0x41, 0x83, 0xC5, (byte)block->InstructionCount); // add r13d, count
+        LeaveFor(new TranslatedExit(_translation, TranslatedExit.Head) { Source = FlagSource.Entry });
+        return _translation;
+    }
+
+    /// <summary>Decodes the block. Answers how many instructions from the start are translated.</summary>
+    private int Decode(CodeBlock* block, uint eip, byte* code)
+    {
+        _instructions.Clear();
+        _bytes.Reset(code, (int)block->Length);
+        _decoder.IP = eip;
+        int translated = 0;
+        for (int i = 0; i < block->InstructionCount; i++)
+        {
+            _decoder.Decode(out Instruction instruction);
+            TranslatedForm form = instruction.IsInvalid ? TranslatedForm.None : TranslatedForms.Of(instruction);
+            _instructions.Add(new GuestInstruction(instruction, form, FlagUse.Of(instruction)));
+            if (form == TranslatedForm.None)
+            {
+                break;
+            }
+
+            translated++;
+        }
+
+        // What flags we couldn't make as they should be must be nobody's business; else the interpreter has to make them.
+        for (int i = 0; i < translated; i++)
+        {
+            FlagUse use = _instructions[i].Flags;
+            if (use.Writes && !IsProduct(_instructions[i].Instruction)
+                && FlagUse.CorrectionOf(_instructions[i].Instruction) is null && AreFlagsNeeded(i + 1, translated))
+            {
+                return i;
+            }
+        }
+
+        return translated;
+    }
+
+    /// <summary>Whether anyone could see the flags that there are before an instruction.</summary>
+    private bool AreFlagsNeeded(int from, int translated)
+    {
+        for (int i = from; i < translated; i++)
+        {
+            GuestInstruction instruction = _instructions[i];
+            if (instruction.MayLeave || instruction.Flags.Reads || (instruction.Flags.Writes && !instruction.Flags.WritesAll))
+            {
+                return true;
+            }
+
+            if (instruction.Flags.WritesAll)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private bool NeedsFlags(int translated) => AreFlagsNeeded(0, translated);
+
+    /// <summary>Emits an instruction. False if nothing follows it.</summary>
+    private bool Emit(int index)
+    {
+        Instruction instruction = _instructions[index].Instruction;
+        switch (_instructions[index].Form)
+        {
+            case TranslatedForm.AsIs:
+                EmitAsIs(index, instruction);
+                return true;
+            case TranslatedForm.Address:
+                EmitAddress(instruction, HostRegisters.Of(instruction.Op0Register));
+                return true;
+            case TranslatedForm.Push:
+                EmitPush(index, instruction);
+                return true;
+            case TranslatedForm.Pop:
+                Move(Register.R8D, Register.R12D);
+                Check(index, sizeof(uint), isWrite: false);
+                bool isStackPointer = instruction.Op0Register == Register.ESP;
+                Load(HostRegisters.Of(instruction.Op0Register));
+                if (!isStackPointer)
+                {
+                    AdjustStack(sizeof(uint));
+                }
+
+                return true;
+            case TranslatedForm.Leave:
+                Move(Register.R8D, Register.EBP);
+                Check(index, sizeof(uint), isWrite: false);
+                Load(Register.EBP);
+                _emitter.Instruction(Instruction.Create(
+                    Code.Lea_r32_m, Register.R12D, new MemoryOperand(Register.R8, sizeof(uint))));
+                return true;
+            case TranslatedForm.JumpIf:
+                EmitJumpIf(index, instruction);
+                return true;
+            case TranslatedForm.Jump:
+                EmitJump(index, instruction.NearBranch32);
+                return false;
+            case TranslatedForm.JumpIndirect:
+                LoadTarget(index, instruction);
+                SaveFlagsIfHost();
+                FindTarget(index);
+                _emitter.JumpToTarget();
+                return false;
+            case TranslatedForm.Call:
+                SaveFlagsIfHost();
+                FindTarget(index, instruction.NearBranch32);
+                EmitCall(index, instruction);
+                return false;
+            case TranslatedForm.CallIndirect:
+                LoadTarget(index, instruction);
+                SaveFlagsIfHost();
+                FindTarget(index);
+                EmitCall(index, instruction);
+                return false;
+            case TranslatedForm.Return:
+                EmitReturn(index, instruction);
+                return false;
+            default:
+                return true;
+        }
+    }
+
+    private void EmitAsIs(int index, in Instruction guest)
+    {
+        FlagUse use = _instructions[index].Flags;
+        bool isNeeded = use.Writes && AreFlagsNeeded(index + 1, _instructions.Count);
+        bool readsThem = use.Reads && !(FlagUse.IsShift(guest.Mnemonic) && !isNeeded);
+        bool needsOld = readsThem || (use.Writes && !use.WritesAll && isNeeded);
+        Instruction host = guest;
+        host.Code = TranslatedForms.HostCode(guest.Code);
+        host.HasRepPrefix = false;
+        host.HasRepnePrefix = false;
+        int memory = -1;
+        for (int i = 0; i < guest.OpCount; i++)
+        {
+            if (guest.GetOpKind(i) == OpKind.Memory)
+            {
+                memory = i;
+            }
+            else if (guest.GetOpKind(i) == OpKind.Register)
+            {
+                host.SetOpRegister(i, HostRegisters.Of(guest.GetOpRegister(i)));
+            }
+        }
+
+        if (needsOld && ((use.Read & _open) != 0 || (!use.WritesAll && use.Writes && _open != RflagsBits.None)))
+        {
+            SaveFlagsIfHost();
+        }
+
+        if (memory >= 0)
+        {
+            EmitAddress(guest, Register.R8D);
+            Check(index, guest.MemorySize.GetSize(), WritesMemory(guest, memory));
+            host.SegmentPrefix = Register.None;
+            host.MemoryBase = Register.R10;
+            host.MemoryIndex = Register.R8;
+            host.MemoryIndexScale = 1;
+            host.MemoryDisplacement64 = 0;
+            host.MemoryDisplSize = 0;
+        }
+
+        if (needsOld && _place is FlagPlace.Slot or FlagPlace.Entry)
+        {
+            _emitter.LoadFlags();
+            _place = FlagPlace.HostAndSlot;
+        }
+
+        host.CodeSize = CodeSize.Code64;
+        _emitter.Instruction(host);
+        if (!use.Writes)
+        {
+            return;
+        }
+
+        _place = isNeeded ? FlagPlace.Host : FlagPlace.Nowhere;
+        _recipe = FlagUse.RecipeOf(guest);
+        _correction = FlagUse.CorrectionOf(guest);
+        _open = use.Open;
+        if (isNeeded && IsProduct(guest))
+        {
+            _emitter.SaveProductFlags(ProductOf(guest));
+            _place = FlagPlace.Slot;
+            _open = RflagsBits.None;
+        }
+    }
+
+    private void EmitPush(int index, in Instruction instruction)
+    {
+        if (instruction.Op0Kind == OpKind.Memory)
+        {
+            EmitAddress(instruction, Register.R8D);
+            Check(index, sizeof(uint), isWrite: false);
+            Load(Register.R11D);
+        }
+
+        bool isMemory = instruction.Op0Kind == OpKind.Memory;
+        LowerAddress(Register.R8D);
+        Check(index, sizeof(uint), isWrite: true);
+        var top = new MemoryOperand(Register.R10, Register.R8);
+        _emitter.Instruction(
+            isMemory ? Instruction.Create(Code.Mov_rm32_r32, top, Register.R11D)
+            : instruction.Op0Kind == OpKind.Register
+                ? Instruction.Create(Code.Mov_rm32_r32, top, HostRegisters.Of(instruction.Op0Register))
+                : Instruction.Create(Code.Mov_rm32_imm32, top, (uint)instruction.GetImmediate(0)));
+        Move(Register.R12D, Register.R8D);
+    }
+
+    private void EmitJumpIf(int index, in Instruction instruction)
+    {
+        RestoreFlags(index);
+        uint target = instruction.NearBranch32;
+        int skipped = _translation.Block->InstructionCount - index - 1;
+        byte* distance = _emitter.JumpIf(instruction.ConditionCode);
+        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, skipped));
+    }
+
+    private void EmitJump(int index, uint target)
+    {
+        byte* distance = _emitter.Jump(_emitter.Position);
+        int skipped = _translation.Block->InstructionCount - index - 1;
+        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, Math.Max(skipped, 0)));
+    }
+
+    /// <summary>After the last instruction that is translated: on to the next block, or to the interpreter.</summary>
+    private void EmitEnd(int translated, uint next)
+    {
+        if (translated == _translation.Block->InstructionCount)
+        {
+            EmitJump(translated, next);
+            return;
+        }
+
+        if (_place == FlagPlace.Host)
+        {
+            SaveFlagsIfHost();
+        }
+
+        LeaveFor(new TranslatedExit(_translation, translated)
+        {
+            Source = SourceOf(_place),
+            Recipe = _recipe,
+            Reason = _instructions[translated].Instruction.Mnemonic,
+        });
+    }
+
+    /// <summary>From the jump cache's find in R11 to the target, with the return address on the stack.</summary>
+    private void EmitCall(int index, in Instruction instruction)
+    {
+        LowerAddress(Register.R8D);
+        Check(index, sizeof(uint), isWrite: true);
+        _emitter.Instruction(Instruction.Create(
+            Code.Mov_rm32_imm32, new MemoryOperand(Register.R10, Register.R8), instruction.NextIP32));
+        Move(Register.R12D, Register.R8D);
+        _emitter.JumpToTarget();
+    }
+
+    private void EmitReturn(int index, in Instruction instruction)
+    {
+        int popped = sizeof(uint) + (instruction.Code == Code.Retnd_imm16 ? instruction.Immediate16 : 0);
+        SaveFlagsIfHost();
+        Move(Register.R8D, Register.R12D);
+        Check(index, sizeof(uint), isWrite: false);
+        Load(Register.R11D);
+        FindTarget(index);
+        AdjustStack(popped);
+        _emitter.JumpToTarget();
+    }
+
+    /// <summary>Brings the target of an indirect jump or call into R11D.</summary>
+    private void LoadTarget(int index, in Instruction instruction)
+    {
+        if (instruction.Op0Kind == OpKind.Register)
+        {
+            SaveFlagsIfHost();
+            Move(Register.R11D, HostRegisters.Of(instruction.Op0Register));
+            return;
+        }
+
+        EmitAddress(instruction, Register.R8D);
+        SaveFlagsIfHost();
+        Check(index, sizeof(uint), isWrite: false);
+        Load(Register.R11D);
+    }
+
+    private void FindTarget(int index)
+    {
+        List<nint> misses = [];
+        _emitter.FindTarget(_jumpCache, misses);
+        AddMisses(index, misses);
+    }
+
+    private void FindTarget(int index, uint target)
+    {
+        List<nint> misses = [];
+        _emitter.FindTarget(target, _jumpCache + JumpCacheEntry.OffsetOf(target), misses);
+        AddMisses(index, misses);
+    }
+
+    private void AddMisses(int index, List<nint> misses)
+    {
+        foreach (nint miss in misses)
+        {
+            _stubs.Add(new Stub(index, miss, Snapshot(), IsLink: false, 0, 0));
+        }
+    }
+
+    /// <summary>From the linear address in R8D to [R10 + R8], or out to the interpreter.</summary>
+    private void Check(int index, int size, bool isWrite)
+    {
+        if (_place == FlagPlace.Host)
+        {
+            if (_recipe.Kind != FlagRecipeKind.None && LastsForAll(index))
+            {
+                _place = FlagPlace.Recipe;
+            }
+            else
+            {
+                SaveFlagsIfHost();
+            }
+        }
+        else if (_place == FlagPlace.HostAndSlot)
+        {
+            _place = FlagPlace.Slot;
+        }
+
+        int table = _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);
+        byte* miss = _emitter.Translate(size, table);
+        _stubs.Add(new Stub(index, (nint)miss, Snapshot(), IsLink: false, 0, 0));
+    }
+
+    /// <summary>
+    /// Whether everybody who could see the flags from an instruction on finds the recipe's operands as they were, and nobody wants
+    /// them in the host's.
+    /// </summary>
+    private bool LastsForAll(int index)
+    {
+        for (int i = index; i < _instructions.Count; i++)
+        {
+            GuestInstruction instruction = _instructions[i];
+            if (i > index && instruction.MayLeave && instruction.Form is not (TranslatedForm.AsIs or TranslatedForm.Push
+                or TranslatedForm.Pop or TranslatedForm.Leave))
+            {
+                return false;
+            }
+
+            if (instruction.Form == TranslatedForm.None || instruction.Flags.Reads
+                || (instruction.Flags.Writes && !instruction.Flags.WritesAll))
+            {
+                return false;
+            }
+
+            if (instruction.Flags.WritesAll)
+            {
+                return true;
+            }
+
+            if (ChangesRecipe(instruction.Instruction, instruction.Form))
+            {
+                return !AreFlagsNeeded(i + 1, _instructions.Count);
+            }
+        }
+
+        return false;
+    }
+
+    private bool ChangesRecipe(in Instruction instruction, TranslatedForm form)
+    {
+        switch (form)
+        {
+            case TranslatedForm.Push:
+                return _recipe.Uses(StateOffset.Esp, sizeof(uint));
+            case TranslatedForm.Pop:
+                return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || Changes(instruction.Op0Register);
+            case TranslatedForm.Leave:
+                return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || _recipe.Uses(StateOffset.Ebp, sizeof(uint));
+            case TranslatedForm.Nothing:
+                return false;
+            default:
+                return instruction.Mnemonic switch
+                {
+                    Mnemonic.Cdq or Mnemonic.Cwd => _recipe.Uses(StateOffset.Edx, sizeof(uint)),
+                    Mnemonic.Cbw or Mnemonic.Cwde => _recipe.Uses(StateOffset.Eax, sizeof(uint)),
+                    Mnemonic.Xchg => Changes(instruction.Op0Register) || Changes(instruction.Op1Register),
+                    _ => instruction.Op0Kind == OpKind.Register && Changes(instruction.Op0Register),
+                };
+        }
+    }
+
+    private bool Changes(Register register) => _recipe.Uses(StateOffset.Of(register), register.GetSize());
+
+    private void SaveFlagsIfHost()
+    {
+        if (_place == FlagPlace.Host)
+        {
+            _emitter.SaveFlags(_correction!.Value);
+            _place = FlagPlace.Slot;
+            _open = RflagsBits.None;
+        }
+        else if (_place == FlagPlace.HostAndSlot)
+        {
+            _place = FlagPlace.Slot;
+        }
+    }
+
+    /// <summary>Sees that the flags that an instruction reads are the host's, and as they should be.</summary>
+    private void RestoreFlags(int index)
+    {
+        if ((_instructions[index].Flags.Read & _open) != 0)
+        {
+            SaveFlagsIfHost();
+        }
+
+        if (_place is FlagPlace.Slot or FlagPlace.Entry)
+        {
+            _emitter.LoadFlags();
+            _place = FlagPlace.HostAndSlot;
+        }
+    }
+
+    private FlagSnapshot Snapshot() => new(_place, _recipe, _correction);
+
+    private void EmitStubs()
+    {
+        foreach (Stub stub in _stubs)
+        {
+            byte* start = _emitter.Position;
+            HostEmitter.SetDistance((byte*)stub.Distance, start);
+            bool isInHost = stub.Flags.Place == FlagPlace.Host;
+            bool isWithinPage = ((stub.Target ^ _translation.Eip) & ~PhysicalMemory.PageOffsetMask) == 0;
+            if (isInHost)
+            {
+                _emitter.SaveFlags(stub.Flags.Correction!.Value);
+            }
+
+            List<nint> misses = [];
+            if (stub.IsLink && !isWithinPage)
+            {
+                _emitter.FindTarget(stub.Target, _jumpCache + JumpCacheEntry.OffsetOf(stub.Target), misses);
+                if (stub.Skipped != 0)
+                {
+                    _emitter.GiveBack(stub.Skipped);
+                }
+
+                _emitter.JumpToTarget();
+            }
+
+            foreach (nint miss in misses)
+            {
+                HostEmitter.SetDistance((byte*)miss, _emitter.Position);
+            }
+
+            LeaveFor(new TranslatedExit(_translation, stub.Index)
+            {
+                Source = SourceOf(isInHost ? FlagPlace.Slot : stub.Flags.Place),
+                Recipe = stub.Flags.Recipe,
+                Distance = stub.IsLink && isWithinPage ? (byte*)stub.Distance : null,
+                Unlinked = start,
+                Target = stub.Target,
+                Skipped = stub.Skipped,
+                FlagsInHost = isInHost,
+                Correction = stub.Flags.Correction ?? FlagCorrection.None,
+            });
+        }
+    }
+
+    private void LeaveFor(TranslatedExit exit)
+    {
+        _exits.Add(exit);
+        _emitter.Leave(_exits.Count - 1, _wayOut);
+    }
+
+    private static FlagSource SourceOf(FlagPlace place) => place switch
+    {
+        FlagPlace.Recipe => FlagSource.Recipe,
+        FlagPlace.Entry => FlagSource.Entry,
+        _ => FlagSource.Slot,
+    };
+
+    private void EmitAddress(in Instruction instruction, Register to)
+    {
+        Register index = HostRegisters.OfAddress(instruction.MemoryIndex);
+        Register first = HostRegisters.OfAddress(instruction.MemoryBase);
+        int displacement = (int)instruction.MemoryDisplacement32;
+        if (first == Register.None && index == Register.None && to.IsGPR32())
+        {
+            _emitter.Instruction(Instruction.Create(Code.Mov_r32_imm32, to, displacement));
+            return;
+        }
+
+        var operand = new MemoryOperand(first, index, instruction.MemoryIndexScale, displacement, DisplacementSize(first, displacement));
+        _emitter.Instruction(Instruction.Create(to.GetSize() == 2 ? Code.Lea_r16_m : Code.Lea_r32_m, to, operand));
+    }
+
+    private static int DisplacementSize(Register first, int displacement) => displacement == 0 && first != Register.None ? 0 : 8;
+
+    private void Load(Register to) => _emitter.Instruction(
+        Instruction.Create(Code.Mov_r32_rm32, to, new MemoryOperand(Register.R10, Register.R8)));
+
+    private void Move(Register to, Register from) => _emitter.Instruction(Instruction.Create(Code.Mov_r32_rm32, to, from));
+
+    private void AdjustStack(int bytes) => _emitter.Instruction(
+        Instruction.Create(Code.Lea_r32_m, Register.R12D, new MemoryOperand(Register.R12, bytes)));
+
+    private void LowerAddress(Register to) => _emitter.Instruction(
+        Instruction.Create(Code.Lea_r32_m, to, new MemoryOperand(Register.R12, -sizeof(uint))));
+
+    private static bool WritesMemory(in Instruction instruction, int operand) =>
+        operand == 0 && instruction.Mnemonic is not (Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul)
+        && !(instruction.Mnemonic == Mnemonic.Imul);
+
+    private static bool IsProduct(in Instruction instruction) => instruction.Mnemonic is Mnemonic.Mul or Mnemonic.Imul;
+
+    /// <summary>The register that has a product's low half.</summary>
+    private static Register ProductOf(in Instruction instruction)
+    {
+        if (instruction.OpCount > 1)
+        {
+            return HostRegisters.Of(instruction.Op0Register);
+        }
+
+        int size = instruction.Op0Kind == OpKind.Memory ? instruction.MemorySize.GetSize() : instruction.Op0Register.GetSize();
+        return size switch
+        {
+            1 => Register.AL,
+            2 => Register.AX,
+            _ => Register.EAX,
+        };
+    }
+
+    /// <summary>Where the flags are.</summary>
+    private enum FlagPlace
+    {
+        /// <summary>Where they were on entry: in their slot, if anyone can see them.</summary>
+        Entry,
+
+        /// <summary>In the host's.</summary>
+        Host,
+
+        /// <summary>In the host's and in their slot.</summary>
+        HostAndSlot,
+
+        /// <summary>In their slot.</summary>
+        Slot,
+
+        /// <summary>They can be computed again.</summary>
+        Recipe,
+
+        /// <summary>Nowhere: nobody can see them.</summary>
+        Nowhere,
+    }
+
+    private readonly record struct FlagSnapshot(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction);
+
+    private readonly record struct Stub(int Index, nint Distance, FlagSnapshot Flags, bool IsLink, uint Target, int Skipped);
+
+    private readonly record struct GuestInstruction(Instruction Instruction, TranslatedForm Form, FlagUse Flags)
+    {
+        /// <summary>Whether it can leave the translation before it is done: it uses memory, or goes elsewhere.</summary>
+        public bool MayLeave => Form switch
+        {
+            TranslatedForm.AsIs => HasMemory,
+            TranslatedForm.Address or TranslatedForm.Nothing => false,
+            _ => true,
+        };
+
+        private bool HasMemory
+        {
+            get
+            {
+                for (int i = 0; i < Instruction.OpCount; i++)
+                {
+                    if (Instruction.GetOpKind(i) == OpKind.Memory)
+                    {
+                        return true;
+                    }
+                }
+
+                return false;
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using Iced.Intel;
+using Lguest.Cpu.Interpreter;
+
+namespace Lguest.Cpu.Translator;
+
+/// <summary>What a guest instruction does with the arithmetic flags, from Iced's tables and ours of what the manual leaves open.</summary>
+internal readonly struct FlagUse
+{
+    private const RflagsBits Arithmetic =
+        RflagsBits.OF | RflagsBits.SF | RflagsBits.ZF | RflagsBits.AF | RflagsBits.CF | RflagsBits.PF;
+
+    private FlagUse(RflagsBits read, RflagsBits modified, RflagsBits open)
+    {
+        Reads = (read & Arithmetic) != 0;
+        Writes = (modified & Arithmetic) != 0;
+        WritesAll = (modified & Arithmetic) == Arithmetic;
+        Read = read & Arithmetic;
+        Open = open & Arithmetic;
+    }
+
+    /// <summary>Whether it reads any.</summary>
+    public bool Reads { get; }
+
+    /// <summary>Whether it writes any.</summary>
+    public bool Writes { get; }
+
+    /// <summary>Whether none of those before it are left.</summary>
+    public bool WritesAll { get; }
+
+    /// <summary>Those that it reads.</summary>
+    public RflagsBits Read { get; }
+
+    /// <summary>Those that the manual leaves open.</summary>
+    public RflagsBits Open { get; }
+
+    /// <summary>Looks at an instruction.</summary>
+    public static FlagUse Of(in Instruction instruction)
+    {
+        RflagsBits modified = instruction.RflagsModified;
+        if (IsShift(instruction.Mnemonic))
+        {
+            // A count of 0 leaves all flags; one in CL can be that.
+            if (instruction.Op1Kind == OpKind.Register)
+            {
+                return new FlagUse(Arithmetic, modified, instruction.RflagsUndefined);
+            }
+
+            if ((instruction.GetImmediate(1) & 31) == 0)
+            {
+                return default;
+            }
+        }
+
+        return new FlagUse(instruction.RflagsRead, modified, instruction.RflagsUndefined);
+    }
+
+    /// <summary>Whether it shifts or rotates one operand.</summary>
+    public static bool IsShift(Mnemonic mnemonic) =>
+        mnemonic is Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror;
+
+    /// <summary>The recipe for an instruction's flags, if registers and immediates are all that they come from.</summary>
+    public static FlagRecipe RecipeOf(in Instruction instruction)
+    {
+        FlagRecipeKind kind = instruction.Mnemonic switch
+        {
+            Mnemonic.Add => FlagRecipeKind.Add,
+            Mnemonic.Sub => FlagRecipeKind.Subtract,
+            Mnemonic.Cmp => FlagRecipeKind.Compare,
+            Mnemonic.And or Mnemonic.Or or Mnemonic.Xor => FlagRecipeKind.Logic,
+            Mnemonic.Test => FlagRecipeKind.Test,
+            _ => FlagRecipeKind.None,
+        };
+        if (kind == FlagRecipeKind.None || instruction.Op0Kind != OpKind.Register || instruction.Op1Kind == OpKind.Memory)
+        {
+            return default;
+        }
+
+        int size = instruction.Op0Register.GetSize();
+        byte first = StateOffset.Of(instruction.Op0Register);
+        if (kind == FlagRecipeKind.Logic)
+        {
+            return new FlagRecipe(kind, (byte)size, first, first, HasImmediate: false, 0);
+        }
+
+        if (instruction.Op1Kind == OpKind.Register)
+        {
+            // What is added to itself can't be told from the sum; what is subtracted from itself leaves the flags of 0 - 0.
+            byte second = StateOffset.Of(instruction.Op1Register);
+            bool isLost = kind == FlagRecipeKind.Add && first == second;
+            return isLost ? default : new FlagRecipe(kind, (byte)size, first, second, HasImmediate: false, 0);
+        }
+
+        uint mask = size == 4 ? uint.MaxValue : (1u << (8 * size)) - 1;
+        return new FlagRecipe(kind, (byte)size, first, first, HasImmediate: true, (uint)instruction.GetImmediate(1) & mask);
+    }
+
+    /// <summary>What of its flags has to be corrected; null where we can't, and the interpreter has to execute it if anyone looks.</summary>
+    public static FlagCorrection? CorrectionOf(in Instruction instruction)
+    {
+        switch (instruction.Mnemonic)
+        {
+            case Mnemonic.Add or Mnemonic.Adc or Mnemonic.Sub or Mnemonic.Sbb or Mnemonic.Cmp or Mnemonic.Neg
+                or Mnemonic.Inc or Mnemonic.Dec:
+                return FlagCorrection.None;
+            case Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Test:
+                return FlagCorrection.Auxiliary;
+            case Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar when instruction.Op1Kind != OpKind.Register:
+                int count = (int)instruction.GetImmediate(1) & 31;
+                int bits = 8 * (instruction.Op0Kind == OpKind.Memory
+                    ? instruction.MemorySize.GetSize()
+                    : instruction.Op0Register.GetSize());
+                return count >= bits ? null
+                    : instruction.Mnemonic is Mnemonic.Shl or Mnemonic.Sal ? FlagCorrection.ShiftLeft
+                    : count == 1 ? FlagCorrection.Auxiliary
+                    : FlagCorrection.ShiftRight;
+            case Mnemonic.Rol or Mnemonic.Ror when instruction.Op1Kind != OpKind.Register:
+                return (instruction.GetImmediate(1) & 31) == 1 ? FlagCorrection.None : null;
+            default:
+                return null;
+        }
+    }
+}

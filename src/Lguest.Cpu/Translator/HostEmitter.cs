@@ -1,0 +1,307 @@
+using System.Buffers.Binary;
+using Iced.Intel;
+using Lguest.Cpu.Memory;
+
+namespace Lguest.Cpu.Translator;
+
+/// <summary>
+/// Writes code for the host. What every block has many times is written as bytes, each with the instruction it is beside; guest
+/// instructions that keep their meaning go through Iced's encoder.
+/// </summary>
+/// <remarks>See <see cref="HostRegisters"/> for who has which register. Distances within the state are those that its tests pin.</remarks>
+internal sealed unsafe class HostEmitter
+{
+    /// <summary>State offset of the flags' slot: a saved image of AX after LAHF and SETO AL, and above it the recipe's number.</summary>
+    public const byte FlagsSlot = 112;
+
+    private const byte RecipeSlot = FlagsSlot + 4;
+    private const byte CountdownSlot = 56;
+    private const byte JumpKeySlot = 96;
+
+    private readonly Encoder _encoder;
+    private readonly byte* _start;
+    private readonly int _size;
+    private readonly long _executeOffset;
+    private byte* _at;
+
+    public HostEmitter(ExecutableMemory memory)
+    {
+        _start = memory.Writable;
+        _size = memory.Size;
+        _executeOffset = memory.ExecuteOffset;
+        _at = _start;
+        _encoder = Encoder.Create(64, new Writer(this));
+    }
+
+    /// <summary>Where the next byte goes. It executes at <see cref="ExecutableAddress"/>.</summary>
+    public byte* Position => _at;
+
+    /// <summary>Bytes that are left.</summary>
+    public int Free => (int)(_start + _size - _at);
+
+    /// <summary>Where what is written at an address executes.</summary>
+    public byte* ExecutableAddress(byte* written) => written + _executeOffset;
+
+    /// <summary>Goes on at an earlier position, over what was written since.</summary>
+    public void Rewind(byte* position) => _at = position;
+
+    /// <summary>Begins at a 16-byte boundary.</summary>
+    public void Align() => _at = (byte*)(((nuint)_at + 15) & ~(nuint)15);
+
+    /// <summary>An instruction of the host's.</summary>
+    public void Instruction(in Instruction instruction) => _encoder.Encode(instruction, (ulong)(_at + _executeOffset));
+
+    /// <summary>The way in: (state, address in translated code), as the System V ABI calls it.</summary>
+    public void Entry()
+    {
+        // push rbx, rbp, r12, r13, r14, r15
+        Bytes(0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);
+        Bytes(0x49, 0x89, 0xFE); // mov r14, rdi
+        Bytes(0x49, 0x89, 0xF0); // mov r8, rsi
+        Bytes(0x41, 0x8B, 0x06); // mov eax, [r14]
+        Bytes(0x41, 0x8B, 0x4E, 4); // mov ecx, [r14 + 4]
+        Bytes(0x41, 0x8B, 0x56, 8); // mov edx, [r14 + 8]
+        Bytes(0x41, 0x8B, 0x5E, 12); // mov ebx, [r14 + 12]
+        Bytes(0x45, 0x8B, 0x66, 16); // mov r12d, [r14 + 16]
+        Bytes(0x41, 0x8B, 0x6E, 20); // mov ebp, [r14 + 20]
+        Bytes(0x41, 0x8B, 0x76, 24); // mov esi, [r14 + 24]
+        Bytes(0x41, 0x8B, 0x7E, 28); // mov edi, [r14 + 28]
+        Bytes(0x45, 0x8B, 0x6E, CountdownSlot); // mov r13d, [r14 + countdown]
+        Bytes(0x41, 0xFF, 0xE0); // jmp r8
+    }
+
+    /// <summary>The way out: answers with R8D. Flags have been taken care of; DF, TF and AC were never set.</summary>
+    public void Exit()
+    {
+        Bytes(0x41, 0x89, 0x06); // mov [r14], eax
+        Bytes(0x41, 0x89, 0x4E, 4); // mov [r14 + 4], ecx
+        Bytes(0x41, 0x89, 0x56, 8); // mov [r14 + 8], edx
+        Bytes(0x41, 0x89, 0x5E, 12); // mov [r14 + 12], ebx
+        Bytes(0x45, 0x89, 0x66, 16); // mov [r14 + 16], r12d
+        Bytes(0x41, 0x89, 0x6E, 20); // mov [r14 + 20], ebp
+        Bytes(0x41, 0x89, 0x76, 24); // mov [r14 + 24], esi
+        Bytes(0x41, 0x89, 0x7E, 28); // mov [r14 + 28], edi
+        Bytes(0x4D, 0x89, 0x6E, CountdownSlot); // mov [r14 + countdown], r13
+        Bytes(0x44, 0x89, 0xC0); // mov eax, r8d
+
+        // pop r15, r14, r13, r12, rbp, rbx; ret
+        Bytes(0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3);
+    }
+
+    /// <summary>mov r8d, number; jmp to the way out.</summary>
+    public void Leave(int number, byte* wayOut)
+    {
+        Bytes(0x41, 0xB8);
+        UInt32((uint)number);
+        Jump(wayOut);
+    }
+
+    /// <summary>sub r13d, count; js: takes a block's instructions from the countdown. Answers where the jump's distance is.</summary>
+    public byte* TakeFromCountdown(int count)
+    {
+        Bytes(0x41, 0x83, 0xED, (byte)count);
+        return JumpIf(ConditionCode.s);
+    }
+
+    /// <summary>lea r13d, [r13 + count]: gives back to the countdown, and leaves flags alone.</summary>
+    public void GiveBack(int count) => Bytes(0x45, 0x8D, 0x6D, (byte)count);
+
+    /// <summary>
+    /// From R8D, a linear address, to host memory at [R10 + R8]; R9 and the flags are lost. Answers where the distance of the
+    /// jump is that is taken when the TLB doesn't have it.
+    /// </summary>
+    public byte* Translate(int size, int table)
+    {
+        if (size > 1)
+        {
+            Bytes(0x45, 0x8D, 0x48, (byte)(size - 1)); // lea r9d, [r8 + size - 1]
+        }
+        else
+        {
+            Bytes(0x45, 0x89, 0xC1); // mov r9d, r8d
+        }
+
+        Bytes(0x45, 0x89, 0xC2); // mov r10d, r8d
+        Bytes(0x41, 0xC1, 0xEA, PhysicalMemory.PageShift - 4); // shr r10d, 8
+        Bytes(0x41, 0x81, 0xE1); // and r9d, page
+        UInt32(~PhysicalMemory.PageOffsetMask);
+        Bytes(0x41, 0x81, 0xE2); // and r10d, index
+        UInt32((TranslationBuffer.Entries - 1) * 16);
+        Bytes(0x4F, 0x3B, 0x8C, 0x16); // cmp r9, [r14 + r10 + table]
+        UInt32((uint)table);
+        byte* miss = JumpIf(ConditionCode.ne);
+        Bytes(0x4F, 0x8B, 0x94, 0x16); // mov r10, [r14 + r10 + table + 8]
+        UInt32((uint)table + 8);
+        return miss;
+    }
+
+    /// <summary>Keeps the flags in their slot, as LAHF and SETO give them, with what the manual leaves open made ours.</summary>
+    public void SaveFlags(FlagCorrection correction)
+    {
+        Bytes(0x41, 0x89, 0xC3); // mov r11d, eax
+        Bytes(0x9F); // lahf
+        Bytes(0x0F, 0x90, 0xC0); // seto al
+        if (correction != FlagCorrection.None)
+        {
+            Bytes(0x80, 0xE4, 0xEF); // and ah, ~AF
+        }
+
+        if (correction == FlagCorrection.ShiftLeft)
+        {
+            // OF is CF and SF together.
+            Bytes(0x88, 0xE0, 0xC0, 0xE8, 7, 0x30, 0xE0, 0x24, 1); // mov al, ah; shr al, 7; xor al, ah; and al, 1
+        }
+        else if (correction == FlagCorrection.ShiftRight)
+        {
+            Bytes(0x30, 0xC0); // xor al, al
+        }
+
+        StoreFlags();
+    }
+
+    /// <summary>The same after a multiplication: CF and OF are its own, the rest its low half's.</summary>
+    public void SaveProductFlags(Register product)
+    {
+        Bytes(0x41, 0x89, 0xC3); // mov r11d, eax
+        Bytes(0x41, 0x0F, 0x90, 0xC1); // seto r9b
+        Code test = product.GetSize() switch
+        {
+            1 => Code.Test_rm8_r8,
+            2 => Code.Test_rm16_r16,
+            _ => Code.Test_rm32_r32,
+        };
+        Instruction(Iced.Intel.Instruction.Create(test, product, product));
+        Bytes(0x9F); // lahf
+        Bytes(0x80, 0xE4, 0xEF); // and ah, ~AF
+        Bytes(0x44, 0x88, 0xC8); // mov al, r9b
+        Bytes(0x08, 0xC4); // or ah, al
+        StoreFlags();
+    }
+
+    /// <summary>Brings the flags back from their slot. R11 is lost.</summary>
+    public void LoadFlags()
+    {
+        Bytes(0x41, 0x89, 0xC3); // mov r11d, eax
+        Bytes(0x41, 0x8B, 0x46, FlagsSlot); // mov eax, [r14 + slot]
+        Bytes(0x04, 0x7F); // add al, 127: OF
+        Bytes(0x9E); // sahf
+        Bytes(0x44, 0x89, 0xD8); // mov eax, r11d
+    }
+
+    /// <summary>mov dword [r14 + slot + 4], number: says how the flags can be computed again.</summary>
+    public void NameRecipe(int number)
+    {
+        Bytes(0x41, 0xC7, 0x46, RecipeSlot);
+        UInt32((uint)number);
+    }
+
+    /// <summary>
+    /// Looks for translated code at a fixed EIP in the jump cache: R11 is its address. R9 and flags are lost. Adds where the distances
+    /// of the jumps are that are taken if there is none.
+    /// </summary>
+    public void FindTarget(uint eip, int entry, List<nint> misses)
+    {
+        Bytes(0x41, 0x81, 0xBE); // cmp dword [r14 + entry], eip
+        UInt32((uint)entry);
+        UInt32(eip);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x45, 0x8B, 0x4E, JumpKeySlot); // mov r9d, [r14 + key]
+        Bytes(0x45, 0x3B, 0x8E); // cmp r9d, [r14 + entry + 4]
+        UInt32((uint)entry + 4);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x4D, 0x8B, 0x9E); // mov r11, [r14 + entry + 16]
+        UInt32((uint)entry + 16);
+        Bytes(0x4D, 0x85, 0xDB); // test r11, r11
+        misses.Add((nint)JumpIf(ConditionCode.e));
+    }
+
+    /// <summary>The same for the EIP in R11D; R8 is lost too.</summary>
+    public void FindTarget(int cache, List<nint> misses)
+    {
+        Bytes(0x45, 0x89, 0xD8, 0x41, 0xC1, 0xE8, 12); // mov r8d, r11d; shr r8d, 12
+        Bytes(0x45, 0x89, 0xD9, 0x41, 0xC1, 0xE9, 18); // mov r9d, r11d; shr r9d, 18
+        Bytes(0x45, 0x31, 0xC8); // xor r8d, r9d
+        Bytes(0x41, 0x83, 0xE0, 63, 0x41, 0xC1, 0xE0, 6); // and r8d, 63; shl r8d, 6
+        Bytes(0x45, 0x89, 0xD9, 0x41, 0xC1, 0xE9, 6); // mov r9d, r11d; shr r9d, 6
+        Bytes(0x45, 0x31, 0xD9, 0x41, 0x83, 0xE1, 63); // xor r9d, r11d; and r9d, 63
+        Bytes(0x45, 0x09, 0xC8, 0x41, 0xC1, 0xE0, 5); // or r8d, r9d; shl r8d, 5
+        Bytes(0x47, 0x3B, 0x9C, 0x06); // cmp r11d, [r14 + r8 + cache]
+        UInt32((uint)cache);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x45, 0x8B, 0x4E, JumpKeySlot); // mov r9d, [r14 + key]
+        Bytes(0x47, 0x3B, 0x8C, 0x06); // cmp r9d, [r14 + r8 + cache + 4]
+        UInt32((uint)cache + 4);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x4F, 0x8B, 0x9C, 0x06); // mov r11, [r14 + r8 + cache + 16]
+        UInt32((uint)cache + 16);
+        Bytes(0x4D, 0x85, 0xDB); // test r11, r11
+        misses.Add((nint)JumpIf(ConditionCode.e));
+    }
+
+    /// <summary>jmp r11.</summary>
+    public void JumpToTarget() => Bytes(0x41, 0xFF, 0xE3);
+
+    /// <summary>A conditional jump to a place that <see cref="SetDistance"/> names later. Answers where its distance is.</summary>
+    public byte* JumpIf(ConditionCode condition)
+    {
+        Bytes(0x0F, (byte)(0x80 | (condition - ConditionCode.o)));
+        UInt32(0);
+        return _at - sizeof(int);
+    }
+
+    /// <summary>A jump; where its distance is.</summary>
+    public byte* Jump(byte* target)
+    {
+        Bytes(0xE9);
+        UInt32(0);
+        SetDistance(_at - sizeof(int), target);
+        return _at - sizeof(int);
+    }
+
+    /// <summary>Makes a jump lead to a target (both as they are written).</summary>
+    public static void SetDistance(byte* distance, byte* target) =>
+        *(int*)distance = (int)(target - (distance + sizeof(int)));
+
+    /// <summary>Writes bytes.</summary>
+    public void Bytes(params ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(new Span<byte>(_at, bytes.Length));
+        _at += bytes.Length;
+    }
+
+    /// <summary>Writes four bytes.</summary>
+    public void UInt32(uint value)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(new Span<byte>(_at, sizeof(uint)), value);
+        _at += sizeof(uint);
+    }
+
+    private void StoreFlags()
+    {
+        Bytes(0x0F, 0xB7, 0xC0); // movzx eax, ax
+        Bytes(0x49, 0x89, 0x46, FlagsSlot); // mov [r14 + slot], rax: and no recipe
+        Bytes(0x44, 0x89, 0xD8); // mov eax, r11d
+    }
+
+    private sealed class Writer(HostEmitter emitter) : CodeWriter
+    {
+        public override void WriteByte(byte value) => *emitter._at++ = value;
+    }
+}
+
+/// <summary>What of an instruction's flags the manual leaves open, and has to be made as the interpreter has it.</summary>
+internal enum FlagCorrection
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>AF is 0.</summary>
+    Auxiliary,
+
+    /// <summary>AF is 0; OF is as after the last of so many shifts to the left.</summary>
+    ShiftLeft,
+
+    /// <summary>AF is 0; OF is as after the last of two or more shifts to the right.</summary>
+    ShiftRight,
+
+}

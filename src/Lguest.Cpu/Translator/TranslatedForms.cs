@@ -1,0 +1,198 @@
+using Iced.Intel;
+
+namespace Lguest.Cpu.Translator;
+
+/// <summary>How an instruction is translated.</summary>
+internal enum TranslatedForm
+{
+    /// <summary>Not at all: the interpreter executes it.</summary>
+    None,
+
+    /// <summary>As it is, with the host's registers and, for an operand in memory, a host address.</summary>
+    AsIs,
+
+    /// <summary>LEA: the address itself is the result.</summary>
+    Address,
+
+    /// <summary>PUSH of a register, an immediate or memory.</summary>
+    Push,
+
+    /// <summary>POP to a register.</summary>
+    Pop,
+
+    /// <summary>LEAVE.</summary>
+    Leave,
+
+    /// <summary>A conditional jump.</summary>
+    JumpIf,
+
+    /// <summary>A jump to a fixed place.</summary>
+    Jump,
+
+    /// <summary>A jump to a place in a register or memory.</summary>
+    JumpIndirect,
+
+    /// <summary>A call of a fixed place.</summary>
+    Call,
+
+    /// <summary>A call of a place in a register or memory.</summary>
+    CallIndirect,
+
+    /// <summary>A near return.</summary>
+    Return,
+
+    /// <summary>Nothing happens.</summary>
+    Nothing,
+}
+
+/// <summary>The list of what is ever translated. Nothing else is emitted.</summary>
+internal static class TranslatedForms
+{
+    /// <summary>How an instruction of flat 32-bit code is translated, whatever becomes of its flags.</summary>
+    public static TranslatedForm Of(in Instruction instruction)
+    {
+        TranslatedForm form = OfMnemonic(instruction);
+        return form == TranslatedForm.None || !HasPlainOperands(instruction) ? TranslatedForm.None : form;
+    }
+
+    /// <summary>The same instruction in a form that 64-bit mode has, its operands still the guest's.</summary>
+    public static Code HostCode(Code code) => code switch
+    {
+        Code.Inc_r32 => Code.Inc_rm32,
+        Code.Inc_r16 => Code.Inc_rm16,
+        Code.Dec_r32 => Code.Dec_rm32,
+        Code.Dec_r16 => Code.Dec_rm16,
+        Code.Mov_AL_moffs8 => Code.Mov_r8_rm8,
+        Code.Mov_AX_moffs16 => Code.Mov_r16_rm16,
+        Code.Mov_EAX_moffs32 => Code.Mov_r32_rm32,
+        Code.Mov_moffs8_AL => Code.Mov_rm8_r8,
+        Code.Mov_moffs16_AX => Code.Mov_rm16_r16,
+        Code.Mov_moffs32_EAX => Code.Mov_rm32_r32,
+        Code.Add_rm8_imm8_82 => Code.Add_rm8_imm8,
+        Code.Or_rm8_imm8_82 => Code.Or_rm8_imm8,
+        Code.Adc_rm8_imm8_82 => Code.Adc_rm8_imm8,
+        Code.Sbb_rm8_imm8_82 => Code.Sbb_rm8_imm8,
+        Code.And_rm8_imm8_82 => Code.And_rm8_imm8,
+        Code.Sub_rm8_imm8_82 => Code.Sub_rm8_imm8,
+        Code.Xor_rm8_imm8_82 => Code.Xor_rm8_imm8,
+        Code.Cmp_rm8_imm8_82 => Code.Cmp_rm8_imm8,
+        _ => code,
+    };
+
+    private static TranslatedForm OfMnemonic(in Instruction instruction)
+    {
+        switch (instruction.Mnemonic)
+        {
+            case Mnemonic.Add or Mnemonic.Or or Mnemonic.Adc or Mnemonic.Sbb or Mnemonic.And or Mnemonic.Sub or Mnemonic.Xor
+                or Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Neg or Mnemonic.Not
+                or Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror
+                or Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Cwde or Mnemonic.Cbw or Mnemonic.Cdq or Mnemonic.Cwd:
+                return TranslatedForm.AsIs;
+            case Mnemonic.Mov:
+                return IsGeneral(instruction) ? TranslatedForm.AsIs : TranslatedForm.None;
+            case Mnemonic.Imul or Mnemonic.Mul:
+                return TranslatedForm.AsIs;
+            case Mnemonic.Xchg:
+                return instruction.Op0Kind == OpKind.Register && instruction.Op1Kind == OpKind.Register
+                    ? TranslatedForm.AsIs
+                    : TranslatedForm.None;
+            case Mnemonic.Bswap:
+                return instruction.Code == Code.Bswap_r32 ? TranslatedForm.AsIs : TranslatedForm.None;
+            case Mnemonic.Lea:
+                return TranslatedForm.Address;
+            case Mnemonic.Push:
+                return instruction.StackPointerIncrement == -4 && IsGeneral(instruction) ? TranslatedForm.Push : TranslatedForm.None;
+            case Mnemonic.Pop:
+                return instruction.StackPointerIncrement == 4 && instruction.Op0Kind == OpKind.Register && IsGeneral(instruction)
+                    ? TranslatedForm.Pop
+                    : TranslatedForm.None;
+            case Mnemonic.Leave:
+                return instruction.Code == Code.Leaved ? TranslatedForm.Leave : TranslatedForm.None;
+            case Mnemonic.Ret:
+                return instruction.Code is Code.Retnd or Code.Retnd_imm16 ? TranslatedForm.Return : TranslatedForm.None;
+            case Mnemonic.Jmp:
+                return instruction.Code switch
+                {
+                    Code.Jmp_rel8_32 or Code.Jmp_rel32_32 => TranslatedForm.Jump,
+                    Code.Jmp_rm32 => TranslatedForm.JumpIndirect,
+                    _ => TranslatedForm.None,
+                };
+            case Mnemonic.Call:
+                return instruction.Code switch
+                {
+                    Code.Call_rel32_32 => TranslatedForm.Call,
+                    Code.Call_rm32 => TranslatedForm.CallIndirect,
+                    _ => TranslatedForm.None,
+                };
+            case Mnemonic.Nop:
+                return TranslatedForm.Nothing;
+            default:
+                return instruction.ConditionCode == ConditionCode.None ? TranslatedForm.None : OfConditional(instruction);
+        }
+    }
+
+    private static TranslatedForm OfConditional(in Instruction instruction)
+    {
+        if (instruction.IsJccShortOrNear)
+        {
+            return instruction.Op0Kind == OpKind.NearBranch32 ? TranslatedForm.JumpIf : TranslatedForm.None;
+        }
+
+        // What is left are SETcc and CMOVcc, and the loops and JECXZ, which Iced gives conditions too.
+        return instruction.OpCount > 0 && instruction.Op0Kind is OpKind.Register or OpKind.Memory
+            ? TranslatedForm.AsIs
+            : TranslatedForm.None;
+    }
+
+    /// <summary>Only general registers, immediates, branches, and memory without a base of its own; no prefix that changes its meaning.</summary>
+    private static bool HasPlainOperands(in Instruction instruction)
+    {
+        bool hasMemory = false;
+        bool hasHighByte = false;
+        bool needsRex = false;
+        for (int i = 0; i < instruction.OpCount; i++)
+        {
+            switch (instruction.GetOpKind(i))
+            {
+                case OpKind.Memory:
+                    hasMemory = true;
+                    break;
+                case OpKind.Register:
+                    Register register = instruction.GetOpRegister(i);
+                    if (!register.IsGPR())
+                    {
+                        return false;
+                    }
+
+                    hasHighByte |= HostRegisters.IsHighByte(register);
+                    needsRex |= register is Register.ESP or Register.SP;
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        if (hasMemory && (instruction.MemorySegment is Register.FS or Register.GS or Register.CS || HasAddress16(instruction)))
+        {
+            return false;
+        }
+
+        return !(hasHighByte && (hasMemory || needsRex)) && !instruction.HasLockPrefix;
+    }
+
+    private static bool IsGeneral(in Instruction instruction)
+    {
+        for (int i = 0; i < instruction.OpCount; i++)
+        {
+            if (instruction.GetOpKind(i) == OpKind.Register && !instruction.GetOpRegister(i).IsGPR())
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static bool HasAddress16(in Instruction instruction) =>
+        instruction.MemoryDisplSize == 2 || instruction.MemoryBase.IsGPR16() || instruction.MemoryIndex.IsGPR16();
+}
