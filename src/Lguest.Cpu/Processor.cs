@@ -122,6 +122,15 @@ public sealed unsafe partial class Processor : IDisposable
         return Translations is not null;
     }
 
+    /// <summary>Instructions that translated code has executed.</summary>
+    public ulong TranslatedInstructions => Translations?.Executed ?? 0;
+
+    /// <summary>Blocks that were translated.</summary>
+    public ulong TranslatedBlocks => Translations?.Translated ?? 0;
+
+    /// <summary>How often translated code was left for an instruction's sake, by its mnemonic, the most frequent first.</summary>
+    public IEnumerable<KeyValuePair<string, ulong>> TranslationLimits => Translations?.Reasons ?? [];
+
     /// <summary>Asks that the run in progress end after the current instruction: for hooks and handlers.</summary>
     public void RequestStop() => _state->StopRequested = 1;
 

@@ -15,6 +15,19 @@ public enum ClockKind
     Virtual,
 }
 
+/// <summary>What executes a guest's instructions. It sees no difference, but of speed.</summary>
+public enum EngineKind
+{
+    /// <summary>The translator for hot code where the host has it, the interpreter for the rest.</summary>
+    Auto,
+
+    /// <summary>The interpreter for everything.</summary>
+    Interpreter,
+
+    /// <summary>The translator from each block's first execution on.</summary>
+    Translator,
+}
+
 /// <summary>All that makes one guest.</summary>
 public sealed record GuestConfiguration
 {
@@ -41,6 +54,9 @@ public sealed record GuestConfiguration
 
     /// <summary>Its number among the guests that it shares a network with: MAC addresses come from it.</summary>
     public ushort GuestId { get; init; } = 1;
+
+    /// <summary>What executes its instructions.</summary>
+    public EngineKind Engine { get; init; } = EngineKind.Auto;
 
     /// <summary>Makes loggers for the host layer.</summary>
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;

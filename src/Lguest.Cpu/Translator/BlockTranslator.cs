@@ -71,6 +71,11 @@ internal sealed unsafe class BlockTranslator
         for (int i = 0; i < translated; i++)
         {
             goesOn = Emit(i);
+            GuestInstruction emitted = _instructions[i];
+            if (!emitted.Flags.Writes && _place == FlagPlace.Host && ChangesRecipe(emitted.Instruction, emitted.Form))
+            {
+                _recipe = default;
+            }
         }
 
         if (goesOn)
@@ -451,6 +456,11 @@ internal sealed unsafe class BlockTranslator
 
     private bool ChangesRecipe(in Instruction instruction, TranslatedForm form)
     {
+        if (_recipe.Kind == FlagRecipeKind.None)
+        {
+            return false;
+        }
+
         switch (form)
         {
             case TranslatedForm.Push:

@@ -121,12 +121,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         _exits.Clear();
     }
 
-    /// <summary>The instructions for whose sake translated code was left most often.</summary>
-    public IEnumerable<(Mnemonic Reason, ulong Count)> Reasons => _exits
+    /// <summary>The instructions for whose sake translated code was left, and how often, the most frequent first.</summary>
+    public IEnumerable<KeyValuePair<string, ulong>> Reasons => _exits
         .Where(exit => exit.Reason != Mnemonic.INVALID && exit.Count != 0)
         .GroupBy(exit => exit.Reason)
-        .Select(group => (group.Key, group.Aggregate(0ul, (sum, exit) => sum + exit.Count)))
-        .OrderByDescending(reason => reason.Item2);
+        .Select(group => KeyValuePair.Create(
+            group.Key.ToString().ToUpperInvariant(), group.Aggregate(0ul, (sum, exit) => sum + exit.Count)))
+        .OrderByDescending(reason => reason.Value);
 
     public void Dispose() => _memory.Dispose();
 

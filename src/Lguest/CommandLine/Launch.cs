@@ -36,6 +36,9 @@ internal sealed record Launch
     /// <summary>Which clock the guest has.</summary>
     public ClockKind Clock { get; init; } = ClockKind.Real;
 
+    /// <summary>What executes the guest's instructions.</summary>
+    public EngineKind Engine { get; init; } = EngineKind.Auto;
+
     /// <summary>The date at its start; null for the clock's own.</summary>
     public DateTimeOffset? Date { get; init; }
 
@@ -110,6 +113,7 @@ internal sealed record Launch
             Networks = networks,
             Recording = recording,
             Clock = options.Value(Options.Clock) is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
+            Engine = options.Value(Options.Engine) is { } engine ? OptionValues.Engine(engine) : EngineKind.Auto,
             Date = options.Value(Options.Date) is { } date ? OptionValues.Date(date) : null,
             Seed = options.Value(Options.Seed) is { } seed ? OptionValues.Seed(seed) : null,
             Timeout = options.Value(Options.Timeout) is { } timeout ? OptionValues.Timeout(timeout) : null,

@@ -52,6 +52,15 @@ internal static class OptionValues
         _ => throw new CommandLineException($"--clock={text} is no clock: write real or virtual"),
     };
 
+    /// <summary>An engine.</summary>
+    public static EngineKind Engine(string text) => text switch
+    {
+        "auto" => EngineKind.Auto,
+        "interpreter" => EngineKind.Interpreter,
+        "translator" => EngineKind.Translator,
+        _ => throw new CommandLineException($"--engine={text} is no engine: write auto, interpreter or translator"),
+    };
+
     /// <summary>A date from 1970 on, UTC unless it says otherwise.</summary>
     public static DateTimeOffset Date(string text)
     {

@@ -49,6 +49,11 @@ internal static class Options
         "Time: the host's (real, the default), or made of executed instructions, so that a run can be repeated exactly (virtual).",
         Run);
 
+    public static readonly Option Engine = new(
+        "engine", OptionValue.Required, "auto|interpreter|translator",
+        "What executes the guest: hot code is translated where the host can do that (auto, the default), nothing is, or everything at once.",
+        Run);
+
     public static readonly Option Date = new(
         "date", OptionValue.Required, "DATE",
         "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 with --clock=virtual.",
@@ -81,6 +86,6 @@ internal static class Options
     /// <summary>All of them, in the order of the help.</summary>
     public static readonly OptionTable Table = new(
     [
-        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Clock, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
+        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
     ]);
 }

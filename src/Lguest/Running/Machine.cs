@@ -64,6 +64,7 @@ internal static class Machine
             Abi = dialect.Abi,
             Devices = devices,
             Clock = launch.Clock,
+            Engine = launch.Engine,
             Date = launch.Date,
             GuestId = networks.GuestId,
             LoggerFactory = loggers,
@@ -86,6 +87,13 @@ internal static class Machine
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
         LogStart(logger, entry);
+        if (launch.Engine != EngineKind.Interpreter && !guest.IsTranslating)
+        {
+            LaunchLog.Warning(
+                logger,
+                "this host gives no memory that can be executed, or isn't x86-64 with Linux: the interpreter executes the guest, which is slower");
+        }
+
         guest.Observe(new SilenceWarning(console, logger));
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);

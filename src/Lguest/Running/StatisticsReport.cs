@@ -11,6 +11,9 @@ internal static class StatisticsReport
 {
     private const double Million = 1e6;
 
+    /// <summary>The most instructions that are named as what wasn't translated.</summary>
+    private const int MostLimits = 10;
+
     /// <summary>The lines.</summary>
     /// <param name="guest">After its run.</param>
     /// <param name="disks">Its disks, with their names.</param>
@@ -28,6 +31,13 @@ internal static class StatisticsReport
         double busySeconds = Math.Max((elapsed - idle).TotalSeconds, 1 / Million);
         yield return Line(
             $"{guest.Processor.Retired:n0} instructions in {elapsed.TotalSeconds:f3} s, {idle.TotalSeconds:f3} of them idle: {guest.Processor.Retired / Million / busySeconds:f1} million a second");
+        if (guest.IsTranslating)
+        {
+            double share = 100.0 * guest.Processor.TranslatedInstructions / Math.Max(guest.Processor.Retired, 1);
+            yield return Line(
+                $"{share:f1} % of them translated, in {guest.Processor.TranslatedBlocks:n0} blocks; the interpreter was asked for: {Listing(guest.Processor.TranslationLimits.Take(MostLimits))}");
+        }
+
         yield return Line($"{guest.Processor.Statistics.PageFaults:n0} page faults, {guest.Processor.Statistics.Exceptions:n0} exceptions of all kinds");
         yield return "interrupts: " + Listing(guest.Interrupts.Delivered.Select((count, irq) => KeyValuePair.Create($"IRQ {irq}", count)));
         yield return "hypercalls: " + Listing(guest.HypercallCounts);

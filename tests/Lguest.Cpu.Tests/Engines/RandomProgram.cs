@@ -1,0 +1,134 @@
+using Iced.Intel;
+using Lguest.Cpu.Translator;
+
+namespace Lguest.Cpu.Tests.Engines;
+
+/// <summary>
+/// A program of random instructions that go somewhere: jumps and calls lead to its own instructions, and most of what they touch
+/// is memory. Some are translated, some are the interpreter's, and some write over the program.
+/// </summary>
+internal sealed class RandomProgram
+{
+    private const int Instructions = 80;
+
+    private static readonly HashSet<Mnemonic> Untranslated =
+    [
+        Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Xadd, Mnemonic.Cmpxchg, Mnemonic.Stosd, Mnemonic.Movsb,
+        Mnemonic.Lahf, Mnemonic.Sahf, Mnemonic.Pushfd, Mnemonic.Bsf, Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Stc,
+        Mnemonic.Cmc, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
+    ];
+
+    private readonly Random _random;
+    private readonly uint _start;
+
+    /// <summary>Makes a program for an address.</summary>
+    public RandomProgram(Random random, uint start)
+    {
+        _random = random;
+        _start = start;
+        var chosen = Enumerable.Range(0, Instructions).Select(_ => Next()).ToArray();
+        var starts = new uint[Instructions];
+        uint at = start;
+        for (int i = 0; i < Instructions; i++)
+        {
+            starts[i] = at;
+            at += (uint)chosen[i].Length;
+        }
+
+        Starts = starts;
+        foreach ((byte[] bytes, int i) in chosen.Select((bytes, i) => (bytes, i)))
+        {
+            Direct(bytes, starts[i]);
+        }
+
+        Bytes = [.. chosen.SelectMany(bytes => bytes)];
+    }
+
+    /// <summary>The code.</summary>
+    public byte[] Bytes { get; }
+
+    /// <summary>Where its instructions begin.</summary>
+    public IReadOnlyList<uint> Starts { get; }
+
+    /// <summary>One of them.</summary>
+    public uint AnyStart() => Starts[_random.Next(Starts.Count)];
+
+    /// <summary>The program as text.</summary>
+    public override string ToString()
+    {
+        var decoder = Decoder.Create(32, Bytes, _start);
+        var formatter = new NasmFormatter();
+        var text = new StringOutput();
+        while (decoder.IP < _start + (uint)Bytes.Length)
+        {
+            Instruction instruction = decoder.Decode();
+            text.Write($"{instruction.IP32:x8}  ", FormatterTextKind.Text);
+            formatter.Format(instruction, text);
+            text.Write("\n", FormatterTextKind.Text);
+        }
+
+        return text.ToString();
+    }
+
+    private byte[] Next()
+    {
+        if (_random.Next(24) == 0)
+        {
+            // mov byte [somewhere in the program], something
+            byte[] store = [0xC6, 0x05, 0, 0, 0, 0, (byte)_random.Next(256)];
+            BitConverter.TryWriteBytes(store.AsSpan(2), _start + (uint)_random.Next(Instructions * 4));
+            return store;
+        }
+
+        if (_random.Next(5) == 0)
+        {
+            return _random.Next(6) switch
+            {
+                0 => [0xE8, 0, 0, 0, 0],
+                1 => [0xE9, 0, 0, 0, 0],
+                2 => [0xC3],
+                _ => [0x0F, (byte)(0x80 + _random.Next(16)), 0, 0, 0, 0],
+            };
+        }
+
+        var bytes = new byte[15];
+        while (true)
+        {
+            _random.NextBytes(bytes);
+            if (_random.Next(3) == 0)
+            {
+                bytes[0] = 0x0F;
+            }
+
+            var decoder = Decoder.Create(32, bytes);
+            Instruction instruction = decoder.Decode();
+            if (!instruction.IsInvalid && IsWanted(instruction))
+            {
+                return bytes[..instruction.Length];
+            }
+        }
+    }
+
+    private bool IsWanted(in Instruction instruction)
+    {
+        TranslatedForm form = TranslatedForms.Of(instruction);
+        if (instruction.MemoryDisplSize == 4 && (instruction.MemoryDisplacement32 + 0x1_0000 > 0x3F_0000) && _random.Next(16) != 0)
+        {
+            return false;
+        }
+
+        return form is TranslatedForm.Jump or TranslatedForm.JumpIf or TranslatedForm.Call
+            ? instruction.Length >= 5
+            : form != TranslatedForm.None || (Untranslated.Contains(instruction.Mnemonic) && !instruction.HasLockPrefix);
+    }
+
+    /// <summary>Makes a jump or call with a distance of 32 bits lead to one of our instructions.</summary>
+    private void Direct(byte[] bytes, uint address)
+    {
+        bool isNear = bytes[0] is 0xE8 or 0xE9 || (bytes[0] == 0x0F && bytes.Length == 6 && bytes[1] is >= 0x80 and <= 0x8F);
+        if (isNear)
+        {
+            BitConverter.TryWriteBytes(bytes.AsSpan(bytes.Length - 4), AnyStart() - (address + (uint)bytes.Length));
+        }
+    }
+}
