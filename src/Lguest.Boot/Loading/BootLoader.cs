@@ -15,6 +15,9 @@ public sealed record BootRequest(
 {
     /// <summary>Opens the initrd (<see cref="FileOpener"/>).</summary>
     public Func<string, Stream> OpenFile { get; init; } = FileOpener.Open;
+
+    /// <summary>Hears what the user should know, though the guest can be started: a sentence without a full stop.</summary>
+    public Action<string> Warn { get; init; } = _ => { };
 }
 
 /// <summary>Puts a guest into memory: kernel, initrd, boot parameters and what its way of starting needs.</summary>
@@ -52,6 +55,11 @@ public static class BootLoader
 
         LoadedKernel loaded = KernelLoader.Load(kernel, memory);
         LoadedRange? initrd = request.InitrdPath is null ? null : Initrd.Load(request.InitrdPath, request.OpenFile, memory, loaded.End);
+        if (initrd is not null && InitrdSupport.Missing(kernel, request.InitrdPath!, memory.Slice(initrd.Address, initrd.Length)) is { } missing)
+        {
+            request.Warn(missing);
+        }
+
         BootParameters.Write(memory, commandLine, initrd, plan.MemoryMap(memory), plan.SetupHeader);
         if (!plan.SetupHeader.IsEmpty && !request.RandomSeed.IsEmpty)
         {

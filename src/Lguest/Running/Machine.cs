@@ -73,6 +73,7 @@ internal static class Machine
             new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock))
             {
                 OpenFile = HostFile.OpenForReading,
+                Warn = sentence => LaunchLog.Warning(logger, sentence),
             },
             new GuestRam(guest.PhysicalMemory, guest.Layout));
         kernel.Dispose();

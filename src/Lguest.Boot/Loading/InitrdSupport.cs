@@ -1,0 +1,56 @@
+using Lguest.Boot.Compression;
+using Lguest.Boot.Images;
+
+namespace Lguest.Boot.Loading;
+
+/// <summary>Whether a kernel can unpack an initrd: its configuration tells, or its symbols do.</summary>
+internal static class InitrdSupport
+{
+    private const string Initrd = "BLK_DEV_INITRD";
+
+    // Until then, gzip was all there was, and nothing to configure.
+    private static readonly KernelRelease FirstWithChoice = new(2, 6, 30);
+
+    /// <summary>Says in a sentence what a kernel lacks for an initrd; null when it lacks nothing, or nothing is known of it.</summary>
+    /// <param name="kernel">The kernel.</param>
+    /// <param name="path">The initrd, as the user named it.</param>
+    /// <param name="contents">Its contents.</param>
+    public static string? Missing(KernelImage kernel, string path, ReadOnlySpan<byte> contents)
+    {
+        // Of one that isn't compressed nothing is asked: to read a configuration takes milliseconds.
+        if (CompressionFormat.Of(contents) is not { } compression)
+        {
+            return null;
+        }
+
+        if (kernel.Configuration?.Has(Initrd) == false)
+        {
+            return $"initrd '{path}' will not be used, because {kernel.Description} was built without CONFIG_{Initrd}: "
+                + "build it with that, or use --block";
+        }
+
+        return CanUnpack(kernel, compression) != false
+            ? null
+            : $"initrd '{path}' is compressed with {compression.Name}, which {kernel.Description} was built without "
+                + $"(CONFIG_RD_{compression.Name.ToUpperInvariant()}): {Remedy(kernel)}";
+    }
+
+    private static string Remedy(KernelImage kernel)
+    {
+        string[] choices = [.. CompressionFormat.All.Where(format => CanUnpack(kernel, format) == true).Select(format => format.Name)];
+        return choices.Length > 0 ? $"compress it with {string.Join(" or ", choices)}, or not at all" : "don't compress it";
+    }
+
+    // Null: nobody knows.
+    private static bool? CanUnpack(KernelImage kernel, CompressionFormat compression)
+    {
+        if (kernel.Configuration is { } configuration)
+        {
+            return kernel.Release is { } release && release < FirstWithChoice
+                ? compression == CompressionFormat.Gzip
+                : configuration.Has($"RD_{compression.Name.ToUpperInvariant()}");
+        }
+
+        return kernel.Symbols?.TryFind(compression.KernelFunction, out _);
+    }
+}
