@@ -126,11 +126,12 @@ public sealed unsafe partial class Processor
     {
         // The countdown stops every way into another block, linked ones too.
         ProcessorState* s = _state;
-        if (flags < Cpu.State.Eflags.Rf && s->Breakpoints != Breakpoints.None && RaiseBreakpoint())
+        if (flags < Cpu.State.Eflags.Rf && s->Breakpoints != Breakpoints.None && !IsWithinRepetition && RaiseBreakpoint())
         {
             return;
         }
 
+        s->SystemFlags &= ~Cpu.State.Eflags.Rf;
         long rest = s->Countdown - 1;
         s->Countdown -= rest;
         s->RetiredLimit -= (ulong)rest;
@@ -142,17 +143,12 @@ public sealed unsafe partial class Processor
         bool retired = s->Countdown == 0;
         s->Countdown += rest;
         s->RetiredLimit += (ulong)rest;
-        if (s->Exit != ExitReason.Continue || !retired)
+        if (!retired)
         {
-            return;
+            // It comes again.
+            s->SystemFlags |= flags & Cpu.State.Eflags.Rf;
         }
-
-        if ((flags & Cpu.State.Eflags.Rf) != 0)
-        {
-            s->SystemFlags &= ~Cpu.State.Eflags.Rf;
-        }
-
-        if ((flags & Cpu.State.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
+        else if (s->Exit == ExitReason.Continue && (flags & Cpu.State.Eflags.Tf) != 0 && Retired >= s->DebugShadowUntil)
         {
             s->PendingDebug |= Debug.StatusSingleStep;
         }
@@ -324,7 +320,7 @@ public sealed unsafe partial class Processor
             return false;
         }
 
-        s->SetDebug(6, s->GetDebug(6) | status);
+        Debug.Report(s, status);
         RaiseFetchFault(PendingException.Of(ExceptionVector.Debug, 0));
         return true;
     }
@@ -333,7 +329,7 @@ public sealed unsafe partial class Processor
     private void RaiseDebugTrap()
     {
         ProcessorState* s = _state;
-        s->SetDebug(6, s->GetDebug(6) | s->PendingDebug);
+        Debug.Report(s, s->PendingDebug);
         s->PendingDebug = 0;
         s->Halted = 0;
         s->Exception = default;

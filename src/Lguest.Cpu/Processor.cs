@@ -88,6 +88,9 @@ public sealed unsafe partial class Processor : IDisposable
     /// </summary>
     public bool InterruptsShadowed => Retired < _state->ShadowUntil;
 
+    /// <summary>Whether the last thing that retired is a step of a REP that has more to do.</summary>
+    internal bool IsWithinRepetition => _state->RepetitionGoesOnAt == Retired && Retired != 0;
+
     /// <summary>
     /// The interrupt line. While it is set, a run ends soon after an instruction sets IF, so that the
     /// machine can deliver.

@@ -82,6 +82,7 @@ internal static unsafe class BlockExit
     {
         AfterInstruction(s, op);
         s->Eip = s->BlockEip + op->EipOffset;
+        s->RepetitionGoesOnAt = s->RetiredLimit - (ulong)s->Countdown;
         return null;
     }
 

@@ -63,8 +63,8 @@ internal unsafe ref struct StringRun
 
 /// <summary>String instructions (SDM 1, 7.3.9): how they advance, repeat, and give the engine its turn.</summary>
 /// <remarks>
-/// A step of a repeated instruction ends with the instruction, with a page of either operand, or, while TF is set, after
-/// one element. Whatever ends it, the registers say exactly what has been done, and it counts as one instruction.
+/// A step of a repeated instruction ends with the instruction, with a page of either operand, with an element that hits a
+/// data breakpoint, or, while TF is set, after one element. Whatever ends it, the registers say exactly what has been done, and it counts as one instruction.
 /// </remarks>
 internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     where TOperation : struct, IStringOperation
@@ -123,11 +123,6 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
             case StepEnd.Done:
                 return Operation.Next(s, op);
             case StepEnd.More:
-                if (TOperation.Compares)
-                {
-                    RepeatedComparison.GoOn(s, op);
-                }
-
                 return BlockExit.Again(s, op);
             default:
                 if (TOperation.Compares)
@@ -180,6 +175,11 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
             if (HasEnded(s, op, repetition))
             {
                 return StepEnd.Done;
+            }
+
+            if (s->PendingDebug != 0)
+            {
+                return StepEnd.More;
             }
         }
 
@@ -359,18 +359,14 @@ internal static unsafe class RepeatedComparison
             s->RepetitionResult = s->FlagsResult;
             s->RepetitionCarries = s->FlagsCarries;
         }
-
-        s->RepetitionGoesOnAt = 0;
     }
-
-    /// <summary>After a step that has more to do.</summary>
-    public static void GoOn(ProcessorState* s, Operation* op) => s->RepetitionGoesOnAt = BlockExit.RetiredBefore(s, op) + 1;
 
     /// <summary>After a fault.</summary>
     public static void RestoreFlags(ProcessorState* s)
     {
         s->FlagsResult = s->RepetitionResult;
         s->FlagsCarries = s->RepetitionCarries;
+        s->RepetitionGoesOnAt = 0;
     }
 }
 

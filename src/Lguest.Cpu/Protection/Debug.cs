@@ -25,6 +25,9 @@ internal enum Breakpoints : uint
 /// </remarks>
 internal static unsafe class Debug
 {
+    /// <summary>DR6's B0 to B3: the breakpoints that the last #DB met.</summary>
+    public const uint StatusBreakpoints = (1 << Count) - 1;
+
     /// <summary>DR6.BD: a debug register was used with <see cref="GeneralDetect"/> set.</summary>
     public const uint StatusAccess = 1 << 13;
 
@@ -118,6 +121,15 @@ internal static unsafe class Debug
         }
 
         return status;
+    }
+
+    /// <summary>
+    /// Puts the reasons of a #DB into DR6: the breakpoints that are met now, and no others, while the rest only ever adds up (SDM 3B,
+    /// 17.2.3).
+    /// </summary>
+    public static void Report(ProcessorState* s, uint status)
+    {
+        s->SetDebug(6, (s->GetDebug(6) & ~StatusBreakpoints) | status);
     }
 
     private static bool IsEnabled(uint control, int number) => (control & (3u << (2 * number))) != 0;

@@ -183,16 +183,20 @@ internal static unsafe class InterruptDelivery
     private static bool HasErrorCode(in ExceptionInfo exception) =>
         exception.Origin == ExceptionOrigin.Fault && ExceptionVector.HasErrorCode(exception.Vector);
 
-    /// <summary>RF is 1 for faults, so that an instruction breakpoint isn't met again on return (SDM 3B, 17.3.1.1).</summary>
+    /// <summary>
+    /// RF is 1 where the instruction comes again, so that its breakpoint isn't met again on return: for faults but the one of that
+    /// breakpoint, and between the steps of a REP. Else it is what it was (SDM 3B, 17.3.1.1).
+    /// </summary>
     private static uint PushedEflags(Processor processor, in ExceptionInfo exception)
     {
-        uint eflags = processor.StatePointer->Eflags;
-        bool resumes = exception.Origin == ExceptionOrigin.Fault && exception.Vector != ExceptionVector.Debug;
-        return exception.Origin switch
+        ProcessorState* s = processor.StatePointer;
+        bool isBreakpoint = exception.Vector == ExceptionVector.Debug && (s->GetDebug(6) & Debug.StatusBreakpoints) != 0;
+        bool resumes = exception.Origin switch
         {
-            ExceptionOrigin.External => eflags,
-            _ when resumes => eflags | Eflags.Rf,
-            _ => eflags & ~Eflags.Rf,
+            ExceptionOrigin.Fault => !isBreakpoint,
+            ExceptionOrigin.Software => false,
+            _ => processor.IsWithinRepetition,
         };
+        return s->Eflags | (resumes ? Eflags.Rf : 0);
     }
 }

@@ -134,8 +134,8 @@ public unsafe partial struct ProcessorState
     internal ulong DebugShadowUntil;
 
     /// <summary>
-    /// The retired-instruction count after a step of REPE or REPNE that has more to do, 0 for none; and the arithmetic flags,
-    /// unevaluated, before the first of its steps.
+    /// The retired-instruction count after a step of a REP that has more to do, 0 for none; and for a comparison the arithmetic
+    /// flags, unevaluated, before the first of its steps.
     /// </summary>
     internal ulong RepetitionGoesOnAt;
     internal uint RepetitionResult;

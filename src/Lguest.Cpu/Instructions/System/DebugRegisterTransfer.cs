@@ -81,7 +81,7 @@ internal static unsafe class DebugRegisterTransfer
 
         if ((s->GetDebug(7) & Debug.GeneralDetect) != 0)
         {
-            s->SetDebug(6, s->GetDebug(6) | Debug.StatusAccess);
+            Debug.Report(s, Debug.StatusAccess);
             Fault.Raise(s, op, ExceptionVector.Debug);
             return false;
         }

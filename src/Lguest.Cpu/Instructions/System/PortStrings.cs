@@ -9,8 +9,8 @@ namespace Lguest.Cpu.Instructions.System;
 /// <summary>INS and OUTS, with and without REP (SDM 2A, INS; SDM 2B, OUTS).</summary>
 /// <remarks>
 /// Whether the port may be used is asked first, even for a repetition of none, and the access to memory is checked before the port
-/// is touched. A step of a REP ends with its page, when the machine wants the run to end, and after one element while
-/// single-stepping.
+/// is touched. A step of a REP ends with its page, when the machine wants the run to end, with an element that hits a data breakpoint, and
+/// after one element while single-stepping.
 /// </remarks>
 internal static unsafe class PortStrings<TSize>
     where TSize : struct, IOperandSize
@@ -97,7 +97,7 @@ internal static unsafe class PortStrings<TSize>
         SetRegister(s, op, StateOffset.Ecx, GetRegister(s, op, StateOffset.Ecx) - 1);
         uint now = s->Segment(op->Segment).Base + GetRegister(s, op, pointer);
         uint before = s->Segment(op->Segment).Base + ((GetRegister(s, op, pointer) - Stride(s)) & Mask(op));
-        return IsExhausted(s, op) || s->StopRequested != 0 || (s->SystemFlags & Eflags.Tf) != 0
+        return IsExhausted(s, op) || s->StopRequested != 0 || s->PendingDebug != 0 || (s->SystemFlags & Eflags.Tf) != 0
             || (now ^ before) > PhysicalMemory.PageOffsetMask;
     }
 

@@ -3,9 +3,10 @@ using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Tests.Faults;
+using Lguest.Cpu.Tests.Protection;
 using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
 
-namespace Lguest.Cpu.Tests.Protection;
+namespace Lguest.Cpu.Tests.Debugging;
 
 /// <summary>
 /// A data breakpoint that the operand of MOV SS or POP SS hits, followed by every kind of instruction. The trap waits for the

@@ -2,10 +2,11 @@ using Iced.Intel;
 using Lguest.Cpu.Instructions.Integer;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
+using Lguest.Cpu.Tests.Protection;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Cpu.Tests.Protection.ProtectedMachine;
 
-namespace Lguest.Cpu.Tests.Protection;
+namespace Lguest.Cpu.Tests.Debugging;
 
 /// <summary>Single steps, breakpoints and the debug registers (SDM 3B, 17).</summary>
 public sealed class DebugTests : IDisposable
