@@ -5,6 +5,9 @@ internal static class Documentation
 {
     private const string Variable = "LGUEST_UPDATE_DOCS";
 
+    /// <summary>The folder of the repository's clone that the tests were built in.</summary>
+    public static string Root => FindRoot();
+
     /// <summary>Compares a file in docs with what it should be, after writing it if that is asked for.</summary>
     public static void AssertUpToDate(string name, string expected)
     {

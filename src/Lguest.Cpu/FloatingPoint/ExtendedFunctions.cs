@@ -81,6 +81,12 @@ internal static class ExtendedFunctions
         }
 
         Unpacked number = value.Unpack();
+        if (b == NumberClass.Zero && number.Exponent < Float80.MinExponent)
+        {
+            // Intel's processors see no underflow in it, even if that isn't masked.
+            return value;
+        }
+
         int exponent = number.Exponent + (b == NumberClass.Zero ? 0 : TruncateScale(scale.Unpack()));
         Float80 result = Rounding.Round<Float80>(
             new Unrounded(number.Negative, exponent, number.Significand, 0), ref context);
@@ -180,7 +186,8 @@ internal static class ExtendedFunctions
         Unpacked x = dividend.Unpack();
         if (b == NumberClass.Infinity)
         {
-            return Rounding.Round<Float80>(new Unrounded(x), ref context);
+            // Intel's processors see no underflow in a denormal that stays as it is, even if that isn't masked.
+            return x.Exponent < Float80.MinExponent ? dividend : Rounding.Round<Float80>(new Unrounded(x), ref context);
         }
 
         Unpacked y = divisor.Unpack();

@@ -5,7 +5,8 @@ namespace Lguest.Cpu.Interpreter;
 /// opcode is undefined, so on this depends whether #PF or the limit of 15 bytes comes first.
 /// </summary>
 /// <remarks>
-/// A decoder can't tell: it reads no immediate once ModRM is wrong, and a ModRM for opcodes that have none.
+/// A decoder can't tell: it reads no immediate once ModRM is wrong, and a ModRM for opcodes that have none. Of opcodes that mean
+/// nothing, three have as much as Intel's processors fetch for them (0F 3F, 0F 7B, 0F A6); AMD's fetch nothing.
 /// </remarks>
 internal static class InstructionLength
 {
@@ -14,6 +15,7 @@ internal static class InstructionLength
     private const byte TwoByteEscape = 0x0F;
     private const byte Escape38 = 0x38;
     private const byte Escape3A = 0x3A;
+    private const byte Escape3F = 0x3F;
 
     // What follows an opcode, in rows of 16 as in the manual's opcode maps (SDM 2D, appendix A). '.' is nothing, 'm' ModRM and the
     // address it asks for. An immediate: 'b' of a byte, 'w' of a word, 'z' of the operand's size, 'e' of ENTER, 'p' of a far
@@ -46,10 +48,10 @@ internal static class InstructionLength
         "mmmmmmmmmmmmmmmm" +
         "mmmmmmmmmmmmmmmm" +
         "mmmmmmmmmmmmmmmm" +
-        "BBBBmmm.mm..mmmm" +
+        "BBBBmmm.mm.mmmmm" +
         "zzzzzzzzzzzzzzzz" +
         "mmmmmmmmmmmmmmmm" +
-        "...mBm.....mBmmm" +
+        "...mBmm....mBmmm" +
         "mmmmmmmmmmBmmmmm" +
         "mmBmBBBm........" +
         "mmmmmmmmmmmmmmmm" +
@@ -123,7 +125,7 @@ internal static class InstructionLength
 
         opcode = code[length++];
         form = TwoByteOpcodes[opcode];
-        if (opcode is Escape38 or Escape3A)
+        if (opcode is Escape38 or Escape3A or Escape3F)
         {
             form = opcode == Escape38 ? 'm' : 'B';
             length++;

@@ -133,8 +133,12 @@ internal static unsafe class MemoryAccess
     }
 
     /// <summary>What #AC is about (SDM 3A, table 6-7). Operands that are no power of two are the instruction's own matter.</summary>
+    /// <summary>
+    /// Whether #AC is due. What has 16 bytes has either raised #GP before, or needs no alignment: Intel's processors don't check
+    /// MOVUPS and the like.
+    /// </summary>
     private static bool IsMisaligned(uint linear, uint size) =>
-        (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
+        size < 16 && (size & (size - 1)) == 0 && (linear & (size - 1)) != 0;
 
     /// <summary>Drops cached code that a store is about to overwrite, this very block's included.</summary>
     private static void DropCode(ProcessorState* s, byte* host, ulong physical, uint length)

@@ -19,7 +19,7 @@ internal sealed unsafe class CompatibilityProcessor : IDisposable
 
     private static readonly SemaphoreSlim Turn = new(1);
 
-    private static readonly Lazy<string?> Obstacle = new(FindObstacle);
+    private static readonly Lazy<string?> Found = new(FindObstacle);
 
     /// <summary>Makes one, when the last one is gone.</summary>
     public CompatibilityProcessor()
@@ -31,8 +31,11 @@ internal sealed unsafe class CompatibilityProcessor : IDisposable
     /// <summary>What the code finds, and what it left.</summary>
     public CompatibilityState* State { get; } = CompatibilityEntry.State;
 
+    /// <summary>Why there is no such processor here, or null if there is.</summary>
+    public static string? Obstacle => Found.Value;
+
     /// <summary>Skips the test that calls this, with the reason, where there is no such processor.</summary>
-    public static void SkipUnlessSupported() => Assert.SkipWhen(Obstacle.Value is not null, Obstacle.Value ?? "");
+    public static void SkipUnlessSupported() => Assert.SkipWhen(Obstacle is not null, Obstacle ?? string.Empty);
 
     /// <summary>Executes from the state to the first exception.</summary>
     /// <param name="code">The page of code, from its start.</param>

@@ -80,19 +80,26 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
         return false;
     }
 
-    /// <summary>Gives what makers treat differently, the upper half of a segment register on the stack, one value.</summary>
+    /// <summary>Gives what vendors treat differently, the upper half of a segment register on the stack, one value.</summary>
     private void SettleSegmentPush()
     {
         // mov word [esp + 2], 0
         byte[] code = [OperandSize, 0xC7, 0x44, 0x24, 2, 0, 0];
+        if (comparison.Machine.Exception is { Origin: ExceptionOrigin.Fault })
+        {
+            return;
+        }
+
         if (comparison.HasRoom && comparison.Is32 && comparison.Machine.Cpu.State.Ss.IsDefault32)
         {
             comparison.Step(code);
+            if (!comparison.HasEnded)
+            {
+                return;
+            }
         }
-        else if (comparison.Machine.Exception is not { Origin: ExceptionOrigin.Fault })
-        {
-            comparison.Abandon();
-        }
+
+        comparison.Abandon();
     }
 
     private bool IsAllowed(in Instruction instruction) => !instruction.IsInvalid
@@ -102,20 +109,37 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
         && instruction.Encoding == EncodingKind.Legacy
         && ClaimedEncodings.OlderMeaning(instruction.Code) is null
         && !(instruction.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd && (comparison.Machine.Cpu.Eflags & Eflags.Nt) != 0)
-        && !IsLeftToMakers(instruction)
+        && !IsLeftToVendors(instruction)
         && !WrapsAround(instruction)
         && comparison.IsDefined(instruction);
 
-    /// <summary>Where makers differ (docs/undefined-behaviour.md).</summary>
-    private bool IsLeftToMakers(in Instruction instruction) => instruction.Mnemonic switch
+    /// <summary>Where vendors differ (docs/undefined-behaviour.md), or the operating system has a word to say.</summary>
+    private bool IsLeftToVendors(in Instruction instruction) => instruction.Mnemonic switch
     {
         Mnemonic.Loope or Mnemonic.Loopne => instruction.HasRepPrefix || instruction.HasRepnePrefix,
         Mnemonic.Push or Mnemonic.Pop when MovesSelectorAsDword(instruction) => (comparison.Machine.Cpu.State.Esp & 3) != 0,
-        _ => false,
+        _ => IsSplitLock(instruction),
     };
 
+    /// <summary>Whether it locks memory in two lines of a cache, for which Linux punishes a process on Intel's processors.</summary>
+    private bool IsSplitLock(in Instruction instruction)
+    {
+        const uint line = 64;
+        bool locks = instruction.HasLockPrefix || instruction.Mnemonic == Mnemonic.Xchg;
+        for (int i = 0; locks && i < instruction.OpCount; i++)
+        {
+            if (instruction.GetOpKind(i) == OpKind.Memory)
+            {
+                uint linear = SegmentBase(instruction.MemorySegment) + Address(instruction);
+                return linear % line > line - sizeof(ulong);
+            }
+        }
+
+        return false;
+    }
+
     private static bool MovesSelectorAsDword(in Instruction instruction) =>
-        instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement is 4 or -4;
+        instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement is -4 or 4;
 
     /// <summary>Whether an operand reaches, or nearly, from the end of 4 GiB to the start, as a processor may or may not let it.</summary>
     private bool WrapsAround(in Instruction instruction)

@@ -58,17 +58,24 @@ public sealed class UndefinedResultsTests
             AppendRow(text, ++number, row.Instructions, row.When, row.What, row.Value);
         }
 
-        text.Append("\n# What processors of different makers do differently\n\n");
+        AppendVendors(text);
+        return text.ToString();
+    }
+
+    private static void AppendVendors(StringBuilder text)
+    {
+        text.Append("\n# What processors of different vendors do differently\n\n");
         text.Append("CPUID says GenuineIntel, so what is done here is Intel's way wherever that is sane. This table is made from\n");
-        text.Append("`VendorDifferences.cs`.\n\n");
+        text.Append("`VendorDifferences.cs`. What was seen on which processor is in `tests/Lguest.Cpu.Tests/Vendors/Recorded`, a file for each\n");
+        text.Append("family and model. On the host's processor this records it, or whatever of it can be tried there:\n\n");
+        text.Append("    LGUEST_RECORD_VENDOR=1 dotnet run --project tests/Lguest.Cpu.Tests -c Release -- -class '*.VendorTests'\n\n");
         text.Append("| instructions | when | what | AMD | Intel | here |\n| --- | --- | --- | --- | --- | --- |\n");
         foreach (VendorDifference row in VendorDifferences.All)
         {
-            string instructions = NamesOf(row.Instructions);
-            text.Append(CultureInfo.InvariantCulture, $"| {instructions} | {row.When} | {row.What} | {row.Amd} | {row.Intel} | {row.Here} |\n");
+            string here = row.Choice switch { VendorChoice.Intel => "Intel's", VendorChoice.Amd => "AMD's", _ => row.Own! };
+            text.Append(
+                CultureInfo.InvariantCulture, $"| {NamesOf(row.Instructions)} | {row.When} | {row.What} | {row.Amd} | {row.Intel} | {here} |\n");
         }
-
-        return text.ToString();
     }
 
     private static string NamesOf(IReadOnlyList<Mnemonic> instructions) => instructions.Count == 0

@@ -28,6 +28,12 @@ internal static class Trigonometry
             return special;
         }
 
+        if (IsSmallest(value) && (context.Masked & FloatingPointExceptions.Underflow) == 0)
+        {
+            // Intel's processors see no underflow in it.
+            return value;
+        }
+
         return Rounding.Round<Float80>(Sine(angle), ref context);
     }
 
@@ -132,6 +138,9 @@ internal static class Trigonometry
 
         return inRange;
     }
+
+    /// <summary>Whether it is the denormal next to zero, on either side.</summary>
+    private static bool IsSmallest(Float80 value) => value.BiasedExponent == 0 && value.Significand == 1;
 
     private static Unrounded Sine(in ReducedAngle angle)
     {
