@@ -22,6 +22,11 @@ internal sealed class InfoStride
     /// <summary>The size, as far as the ring shows it yet.</summary>
     public uint Of(IGuestMemoryReader memory, in RingLayout layout)
     {
+        if (layout.Fields.InfoSize is { } said)
+        {
+            return (uint)said;
+        }
+
         if (_known)
         {
             return _stride;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Lguest.Insight.Memory;
 
 namespace Lguest.Insight.Log;
@@ -6,8 +5,6 @@ namespace Lguest.Insight.Log;
 /// <summary>A <c>struct printk_ringbuffer</c> of a 32-bit kernel, read and found to make sense.</summary>
 internal readonly record struct RingLayout
 {
-    private const int Words = 9;
-    private const int DescriptorRingWords = 5;
     private const int FewestCountBits = 2;
     private const int MostCountBits = 20;
     private const int FewestSizeBits = 8;
@@ -17,6 +14,9 @@ internal readonly record struct RingLayout
     private int CountBits { get; init; }
 
     private int SizeBits { get; init; }
+
+    /// <summary>Where the fields are.</summary>
+    public RingFields Fields { get; private init; }
 
     /// <summary>Address of the descriptors.</summary>
     public uint Descriptors { get; private init; }
@@ -41,36 +41,32 @@ internal readonly record struct RingLayout
 
     /// <summary>Reads it.</summary>
     /// <returns>Whether it makes sense.</returns>
-    public static bool TryRead(IGuestMemoryReader memory, uint address, out RingLayout layout)
+    public static bool TryRead(IGuestMemoryReader memory, uint address, RingFields fields, out RingLayout layout)
     {
-        Span<byte> bytes = stackalloc byte[Words * sizeof(uint)];
         layout = default;
-        if (!memory.TryReadVirtual(address, bytes))
+        if (!memory.TryReadUInt32(address + (uint)fields.CountBits, out uint countBits) || countBits is < FewestCountBits or > MostCountBits
+            || !memory.TryReadUInt32(address + (uint)fields.SizeBits, out uint sizeBits) || sizeBits is < FewestSizeBits or > MostSizeBits
+            || !memory.TryReadUInt32(address + (uint)fields.Descriptors, out uint descriptors)
+            || !memory.TryReadUInt32(address + (uint)fields.Infos, out uint infos)
+            || !memory.TryReadUInt32(address + (uint)fields.HeadId, out uint head)
+            || !memory.TryReadUInt32(address + (uint)fields.TailId, out uint tail)
+            || !memory.TryReadUInt32(address + (uint)fields.Text, out uint text))
         {
             return false;
         }
 
-        // Some kernels have one word more at the descriptor ring's end, last_finalized_id. What follows the ring of
-        // texts' first word, a small number, is a pointer.
-        int text = DescriptorRingWords;
-        if (!IsTextRing(bytes, text) && IsTextRing(bytes, text + 1))
-        {
-            text++;
-        }
-
         layout = new RingLayout
         {
-            CountBits = (int)Math.Min(Word(bytes, 0), 32),
-            Descriptors = Word(bytes, 1),
-            Infos = Word(bytes, 2),
-            HeadId = Word(bytes, 3) & IdMask,
-            TailId = Word(bytes, 4) & IdMask,
-            SizeBits = (int)Math.Min(Word(bytes, text), 32),
-            Text = Word(bytes, text + 1),
+            Fields = fields,
+            CountBits = (int)countBits,
+            SizeBits = (int)sizeBits,
+            Descriptors = descriptors,
+            Infos = infos,
+            HeadId = head & IdMask,
+            TailId = tail & IdMask,
+            Text = text,
         };
-        return layout.CountBits is >= FewestCountBits and <= MostCountBits
-            && IsTextRing(bytes, text)
-            && ((layout.HeadId - layout.TailId) & IdMask) <= layout.Count;
+        return ((layout.HeadId - layout.TailId) & IdMask) <= layout.Count;
     }
 
     /// <summary>Which descriptor has an id.</summary>
@@ -81,9 +77,4 @@ internal readonly record struct RingLayout
 
     /// <summary>How often the texts had wrapped at a logical position.</summary>
     public uint WrapOf(uint position) => position >> SizeBits;
-
-    private static bool IsTextRing(ReadOnlySpan<byte> bytes, int at) =>
-        Word(bytes, at) is >= FewestSizeBits and <= MostSizeBits && Word(bytes, at + 1) > MostSizeBits;
-
-    private static uint Word(ReadOnlySpan<byte> bytes, int index) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[(index * sizeof(uint))..]);
 }

@@ -10,22 +10,19 @@ namespace Lguest.Insight.Log;
 /// (kernel/printk/printk_ringbuffer.h), as a 32-bit kernel lays it out.
 /// </summary>
 /// <param name="variable">Address of the pointer <c>prb</c>, which changes when the kernel moves to a larger ring.</param>
-public sealed class RingLog(uint variable) : IKernelLog
+/// <param name="fields">Where the kernel says that its fields are; null where it doesn't, and that must be found out.</param>
+public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelLog
 {
     private const uint IdMask = 0x3fff_ffff;
     private const int StateShift = 30;
-    private const int DescriptorSize = 12;
     private const int BlockHeaderSize = 4;
 
-    private const int TimeAt = 8;
-    private const int TextLengthAt = 16;
-    private const int FacilityAt = 18;
-    private const int FlagsAt = 19;
     private const int LevelShift = 5;
     private const int ContinuationFlag = 8;
-    private const int InfoHeaderSize = 24;
 
     private readonly InfoStride _stride = new();
+    private readonly bool _makesSense = fields?.MakeSense ?? true;
+    private RingFields? _fields = fields;
     private uint _ring;
     private ulong _next;
     private uint _lastId;
@@ -52,7 +49,7 @@ public sealed class RingLog(uint variable) : IKernelLog
     /// <inheritdoc />
     public void Read(IGuestMemoryReader memory, ICollection<KernelRecord> records, bool isEnd = false)
     {
-        if (!memory.TryReadUInt32(variable, out uint ring) || ring == 0)
+        if (!_makesSense || !memory.TryReadUInt32(variable, out uint ring) || ring == 0)
         {
             return;
         }
@@ -64,7 +61,8 @@ public sealed class RingLog(uint variable) : IKernelLog
             _ring = ring;
         }
 
-        if (!RingLayout.TryRead(memory, ring, out RingLayout layout) || (_hasLast && layout.HeadId == _lastId))
+        _fields ??= RingFields.Find(memory, ring);
+        if (_fields is null || !RingLayout.TryRead(memory, ring, _fields, out RingLayout layout) || (_hasLast && layout.HeadId == _lastId))
         {
             return;
         }
@@ -97,13 +95,13 @@ public sealed class RingLog(uint variable) : IKernelLog
     private bool TryReadDescriptor(
         IGuestMemoryReader memory, in RingLayout layout, uint id, ICollection<KernelRecord> records, bool isEnd)
     {
-        Span<byte> descriptor = stackalloc byte[DescriptorSize];
-        if (!memory.TryReadVirtual(layout.Descriptors + (layout.IndexOf(id) * DescriptorSize), descriptor))
+        RingFields fields = layout.Fields;
+        uint at = layout.Descriptors + (layout.IndexOf(id) * (uint)fields.DescriptorSize);
+        if (!memory.TryReadUInt32(at + (uint)fields.State, out uint stateAndId))
         {
             return false;
         }
 
-        uint stateAndId = BinaryPrimitives.ReadUInt32LittleEndian(descriptor);
         var state = (State)(stateAndId >> StateShift);
         if ((stateAndId & IdMask) != id || state == State.Reusable)
         {
@@ -116,21 +114,19 @@ public sealed class RingLog(uint variable) : IKernelLog
             return false;
         }
 
-        Span<byte> info = stackalloc byte[InfoHeaderSize];
-        uint stride = _stride.Of(memory, layout);
-        if (!memory.TryReadVirtual(layout.Infos + (layout.IndexOf(id) * stride), info))
+        uint info = layout.Infos + (layout.IndexOf(id) * _stride.Of(memory, layout));
+        if (!memory.TryReadUInt64(info + (uint)fields.Sequence, out ulong sequence))
         {
             return false;
         }
 
-        ulong sequence = BinaryPrimitives.ReadUInt64LittleEndian(info);
         if (sequence >= _next)
         {
             Lost += sequence - _next;
             _next = sequence + 1;
             if (state != State.Reserved)
             {
-                records.Add(MakeRecord(memory, layout, descriptor, info));
+                records.Add(MakeRecord(memory, layout, sequence, at, info));
             }
         }
 
@@ -139,20 +135,26 @@ public sealed class RingLog(uint variable) : IKernelLog
         return true;
     }
 
-    private static KernelRecord MakeRecord(IGuestMemoryReader memory, in RingLayout layout, ReadOnlySpan<byte> descriptor, ReadOnlySpan<byte> info) => new()
+    private static KernelRecord MakeRecord(IGuestMemoryReader memory, in RingLayout layout, ulong sequence, uint descriptor, uint info)
     {
-        Sequence = BinaryPrimitives.ReadUInt64LittleEndian(info),
-        Nanoseconds = BinaryPrimitives.ReadUInt64LittleEndian(info[TimeAt..]),
-        Facility = info[FacilityAt],
-        Level = info[FlagsAt] >> LevelShift,
-        IsContinuation = (info[FlagsAt] & ContinuationFlag) != 0,
-        Text = ReadText(
-            memory,
-            layout,
-            BinaryPrimitives.ReadUInt32LittleEndian(descriptor[4..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(descriptor[8..]),
-            BinaryPrimitives.ReadUInt16LittleEndian(info[TextLengthAt..])),
-    };
+        RingFields fields = layout.Fields;
+        Span<byte> length = stackalloc byte[sizeof(ushort)];
+        Span<byte> source = stackalloc byte[2];
+        memory.TryReadUInt64(info + (uint)fields.Time, out ulong time);
+        memory.TryReadVirtual(info + (uint)fields.TextLength, length);
+        memory.TryReadVirtual(info + (uint)fields.Facility, source);
+        memory.TryReadUInt32(descriptor + (uint)fields.Positions, out uint begin);
+        memory.TryReadUInt32(descriptor + (uint)fields.Positions + sizeof(uint), out uint next);
+        return new KernelRecord
+        {
+            Sequence = sequence,
+            Nanoseconds = time,
+            Facility = source[0],
+            Level = source[1] >> LevelShift,
+            IsContinuation = (source[1] & ContinuationFlag) != 0,
+            Text = ReadText(memory, layout, begin, next, BinaryPrimitives.ReadUInt16LittleEndian(length)),
+        };
+    }
 
     /// <summary>The text of a record, which is between two logical positions; a block that doesn't fit the ring's end is at its beginning.</summary>
     private static string ReadText(IGuestMemoryReader memory, in RingLayout layout, uint begin, uint next, int length)
