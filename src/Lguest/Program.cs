@@ -3,6 +3,7 @@ using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
 using Lguest.Logging;
+using Lguest.Results.Reports;
 using Lguest.Running;
 using Microsoft.Extensions.Logging;
 
@@ -41,7 +42,7 @@ internal static class Program
             Report(logger, ending);
             return ending.ExitCode;
         }
-        catch (Exception e) when (e is BootException or BackendException)
+        catch (Exception e) when (e is BootException or BackendException or ReportException)
         {
             LaunchLog.Error(logger, e.Message);
         }

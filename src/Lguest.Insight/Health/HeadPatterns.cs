@@ -52,6 +52,10 @@ internal static partial class HeadPatterns
         new(ComplaintClass.Bug, ComplaintShape.Stack, Error, UnknownBug(), UnknownReach),
     ];
 
+    /// <summary>Whether a line may be one of them: most of what a kernel says isn't, and is seen not to be at little cost.</summary>
+    public static bool MayBe(int level, string line) =>
+        level <= Warning || line.Contains(" [#", StringComparison.Ordinal) || line.StartsWith("kmemleak", StringComparison.Ordinal);
+
     // kernel/panic.c, panic().
     [GeneratedRegex("^Kernel panic - not syncing: (?<what>.*)$")]
     private static partial Regex Panic();

@@ -8,8 +8,8 @@ namespace Lguest.Insight.Health;
 /// Reads a kernel's log, record by record, for complaints. A complaint needs its whole shape: the first line at the start of
 /// a record of the kernel's own, at its level; registers or a trace; and an end.
 /// </summary>
-/// <param name="symbols">Names for addresses that the kernel has none for; or null.</param>
-public sealed class HealthMonitor(SymbolTable? symbols = null)
+/// <param name="symbols">Gives names for addresses that the kernel has none for; asked only when there are such.</param>
+public sealed class HealthMonitor(Func<SymbolTable?>? symbols = null)
 {
     /// <summary>How many complaints are kept.</summary>
     public const int MostComplaints = 1000;
@@ -79,6 +79,11 @@ public sealed class HealthMonitor(SymbolTable? symbols = null)
 
     private static (HeadPattern Head, Match Match)? TryFindHead(KernelRecord record, string line)
     {
+        if (!HeadPatterns.MayBe(record.Level, line))
+        {
+            return null;
+        }
+
         foreach (HeadPattern head in HeadPatterns.All)
         {
             if (record.Level <= head.HighestLevel && head.Pattern.Match(line) is { Success: true } match)

@@ -13,7 +13,7 @@ internal sealed class OpenComplaint
     private readonly HeadPattern _head;
     private readonly Match _match;
     private readonly KernelRecord _first;
-    private readonly SymbolTable? _symbols;
+    private readonly Func<SymbolTable?>? _symbols;
     private readonly List<string> _lines;
     private string? _message;
     private readonly List<string> _registers = [];
@@ -36,8 +36,8 @@ internal sealed class OpenComplaint
     /// <param name="match">The match.</param>
     /// <param name="first">The record with that line.</param>
     /// <param name="before">Lines that already belong to it.</param>
-    /// <param name="symbols">Names for addresses that the kernel has none for; or null.</param>
-    public OpenComplaint(HeadPattern head, Match match, KernelRecord first, IReadOnlyList<string> before, SymbolTable? symbols)
+    /// <param name="symbols">Gives names for addresses that the kernel has none for; or null.</param>
+    public OpenComplaint(HeadPattern head, Match match, KernelRecord first, IReadOnlyList<string> before, Func<SymbolTable?>? symbols)
     {
         _head = head;
         _match = match;
@@ -259,12 +259,9 @@ internal sealed class OpenComplaint
 
     private StackFrame Named(StackFrame frame)
     {
-        if (frame.Function.Length > 0 || frame.Address is not { } address || _symbols is null || !_symbols.TryFindFunction(address, out Symbol symbol, out _))
-        {
-            return frame;
-        }
-
-        return frame with { Text = _symbols.Describe(address), Function = symbol.Name };
+        return frame.Function.Length == 0 && frame.Address is { } address && _symbols?.Invoke() is { } table && table.TryFindFunction(address, out Symbol symbol, out _)
+            ? frame with { Text = table.Describe(address), Function = symbol.Name }
+            : frame;
     }
 
     private IEnumerable<string> Functions()

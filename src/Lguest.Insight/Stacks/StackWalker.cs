@@ -30,6 +30,15 @@ public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
         var entries = new List<StackEntry> { new(eip, true) };
         uint position = esp;
         uint frame = ebp;
+
+        // A function that was just entered, or an address that is none, has no frame yet: who called it is on top.
+        bool hasFrame = symbols.TryFindFunction(eip, out _, out uint offset) && offset > 0;
+        if (!hasFrame && memory.TryReadUInt32(esp, out uint caller) && IsCode(caller) && IsAfterCall(caller))
+        {
+            entries.Add(new StackEntry(caller, true));
+            position += WordSize;
+        }
+
         bool isChain = FollowChain(entries, ref position, ref frame);
         if (!isChain)
         {

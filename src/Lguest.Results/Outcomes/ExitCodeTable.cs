@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 
 namespace Lguest.Results.Outcomes;
 
@@ -8,7 +9,13 @@ namespace Lguest.Results.Outcomes;
 /// <param name="First">The lowest of them.</param>
 /// <param name="Last">The highest of them.</param>
 /// <param name="Meaning">What they mean, without a full stop.</param>
-public sealed record ExitCodeRow(RunCondition Condition, string Codes, int First, int Last, string Meaning);
+public sealed record ExitCodeRow(RunCondition Condition, string Codes, int First, int Last, string Meaning)
+{
+    /// <summary>Whether a code is one of them.</summary>
+    public bool Has(int code) => Codes.Contains('-', StringComparison.Ordinal)
+        ? code >= First && code <= Last
+        : Codes.Split(", ").Contains(code.ToString(CultureInfo.InvariantCulture));
+}
 
 /// <summary>What applies to a run.</summary>
 /// <param name="Condition">Which row.</param>
@@ -40,6 +47,11 @@ public static class ExitCodeTable
 
     /// <summary>The row of a condition.</summary>
     public static ExitCodeRow RowOf(RunCondition condition) => Rows.First(row => row.Condition == condition);
+
+    /// <summary>The first row that has a code.</summary>
+    /// <exception cref="ArgumentException">None has.</exception>
+    public static ExitCodeRow RowOf(int code) =>
+        Rows.FirstOrDefault(row => row.Has(code)) ?? throw new ArgumentException($"No row has {code}.", nameof(code));
 
     /// <summary>Makes a finding whose code is the only one of its row.</summary>
     /// <exception cref="ArgumentException">The row has several codes.</exception>

@@ -5,7 +5,7 @@ using System.Xml;
 namespace Lguest.Results.Reports;
 
 /// <summary>Text that a guest wrote, made harmless for a report.</summary>
-internal static class GuestText
+public static class GuestText
 {
     private const char Escape = '\u001b';
 

@@ -167,7 +167,7 @@ public sealed record DeviceReport(string Name, string Kind);
 /// <summary>A file that went in.</summary>
 /// <param name="Role">"kernel", "initrd", "disk".</param>
 /// <param name="Path">Where it is.</param>
-/// <param name="Sha256">The hash of its bytes before the run, in hexadecimal.</param>
+/// <param name="Sha256">The hash of its bytes before the run, in hexadecimal; empty for a pipe or a device.</param>
 public sealed record InputReport(string Role, string Path, string Sha256);
 
 /// <summary>The state at the end of a run.</summary>

@@ -54,6 +54,9 @@ internal sealed record Launch
     /// <summary>Where a trace of instructions starts, if there is to be one.</summary>
     public TraceStart? Trace { get; init; }
 
+    /// <summary>What the user wants to be told of the guest's kernel.</summary>
+    public WatchOptions Watch { get; init; } = new();
+
     /// <summary>Whether statistics are wanted at the end.</summary>
     public bool Statistics { get; init; }
 
@@ -119,6 +122,7 @@ internal sealed record Launch
             Timeout = options.Value(Options.Timeout) is { } timeout ? OptionValues.Timeout(timeout) : null,
             MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
+            Watch = WatchOptions.Parse(options),
             Statistics = options.Has(Options.Stats),
             Verbose = options.Has(Options.Verbose),
         });

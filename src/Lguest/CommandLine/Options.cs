@@ -44,6 +44,27 @@ internal static class Options
 
     public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE", "An initial RAM disk.", Run);
 
+    public static readonly Option FailOn = new(
+        "fail-on", OptionValue.Required, "LIST|all|none",
+        "What the kernel may complain of: if it does all the same, the exit code is 104. The default is all; it is none for a console on a terminal, without a report.",
+        Run);
+
+    public static readonly Option Allow = new(
+        "allow", OptionValue.Required, "FINGERPRINT",
+        "A complaint of the kernel's that is known, and doesn't count. Reports have the fingerprints.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Kmsg = new("kmsg", OptionValue.Required, "FILE", "Write the kernel's log to a file, also what no console shows.", Run);
+
+    public static readonly Option Json = new("json", OptionValue.Required, "FILE", "Write a report for programs at the end.", Run);
+
+    public static readonly Option JUnit = new("junit", OptionValue.Required, "FILE", "Write a report for CI servers at the end: JUnit's XML.", Run);
+
+    public static readonly Option Report = new("report", OptionValue.Required, "FILE", "Write a report for people at the end.", Run);
+
     public static readonly Option Clock = new(
         "clock", OptionValue.Required, "real|virtual",
         "Time: the host's (real, the default), or made of executed instructions, so that a run can be repeated exactly (virtual).",
@@ -86,6 +107,8 @@ internal static class Options
     /// <summary>All of them, in the order of the help.</summary>
     public static readonly OptionTable Table = new(
     [
-        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
+        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
+        FailOn, Allow, Kmsg, Json, JUnit, Report,
+        Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
     ]);
 }

@@ -13,6 +13,8 @@ using Lguest.Host;
 using Lguest.Host.Bus;
 using Lguest.Host.Traps;
 using Lguest.Logging;
+using Lguest.Results.Reports;
+using Lguest.Running.Watching;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Running;
@@ -27,6 +29,7 @@ internal static class Machine
     /// <summary>Runs a guest to its end.</summary>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
     /// <exception cref="BackendException">A disk or a network can't be used.</exception>
+    /// <exception cref="ReportException">A report can't be written.</exception>
     public static Ending Run(Launch launch, ILoggerFactory loggers)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
@@ -46,6 +49,7 @@ internal static class Machine
         var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
 
         using var end = new RunEnd(launch.Timeout);
+        using RunWatch watch = RunWatch.Open(launch, DescriptorStream.IsTerminal(StandardInput), end, logger);
         using StreamPort port = OpenConsole(end, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
@@ -78,6 +82,7 @@ internal static class Machine
             new GuestRam(guest.PhysicalMemory, guest.Layout));
         kernel.Dispose();
         guest.Start(entry);
+        watch.Attach(guest, entry.PageOffset);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
         if (tracer is not null)
@@ -109,7 +114,8 @@ internal static class Machine
             }
         }
 
-        return Ending.Of(outcome, end.Reason);
+        int? status = outcome is GuestOutcome.PowerOff off ? off.Status : null;
+        return watch.Finish(guest, Ending.Of(outcome, end.Reason), status, console.BytesWritten == 0, elapsed);
     }
 
     private static StreamPort OpenConsole(RunEnd end, ILogger logger)

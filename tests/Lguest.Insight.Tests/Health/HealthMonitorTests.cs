@@ -182,7 +182,7 @@ public sealed class HealthMonitorTests
     [Fact]
     public void Addresses_that_the_kernel_has_no_names_for_get_those_of_the_symbols()
     {
-        var monitor = new HealthMonitor(new SymbolTable([new Symbol("named", 0xc010_0000, 0x10, true)]));
+        var monitor = new HealthMonitor(() => new SymbolTable([new Symbol("named", 0xc010_0000, 0x10, true)]));
         foreach (KernelRecord record in KernelTexts.Records("<4>Oops: 0000 [#1]\n<4>EIP: 0xc0100004\n<4>Call Trace:\n<4> 0xc0100008\n<4> 0xc0200000\n<4>---[ end trace 0 ]---"))
         {
             monitor.Add(record);

@@ -25,6 +25,18 @@ public sealed class StackWalkerTests
     }
 
     [Theory]
+    [InlineData(0xc010_0000, "inner+0x0/0x100")]
+    [InlineData(0u, "0x00000000")]
+    public void Who_called_a_function_that_has_no_frame_yet_is_on_top_of_the_stack(uint eip, string name)
+    {
+        _memory.Write(0xc010_0120 - 5, [0xe8, 0, 0, 0, 0]);
+        Push(0, 0xc010_0120);
+        Push(0x20, 0, 0xc010_0210);
+
+        Assert.Equal([name, "middle+0x20/0x100", "outer+0x10/0x100"], Walk(eip, Stack, Stack + 0x20));
+    }
+
+    [Theory]
     [InlineData(0u)]
     [InlineData(Stack - 8)]
     [InlineData(Stack + 2)]

@@ -23,7 +23,7 @@ internal sealed class WatchedGuest
     {
         Symbols = symbols;
         Log = KernelLogs.Find(symbols)!;
-        Health = new HealthMonitor(symbols);
+        Health = new HealthMonitor(() => symbols);
     }
 
     /// <summary>The kernel's symbols.</summary>

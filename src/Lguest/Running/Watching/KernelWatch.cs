@@ -1,0 +1,137 @@
+using Lguest.Host;
+using Lguest.Host.Observation;
+using Lguest.Insight.Health;
+using Lguest.Insight.Log;
+using Lguest.Insight.Memory;
+using Lguest.Insight.Stacks;
+using Lguest.Insight.Symbols;
+using Lguest.Results.Tap;
+
+namespace Lguest.Running.Watching;
+
+/// <summary>
+/// Follows the log of a guest's kernel in its memory: for complaints, for test output, and for a file. No console is
+/// needed for it, and the guest doesn't notice.
+/// </summary>
+/// <param name="symbols">The kernel's.</param>
+/// <param name="pageOffset">Where the kernel maps physical address 0.</param>
+/// <param name="file">Where the log goes; or null.</param>
+internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, KernelLogFile? file) : IGuestObserver
+{
+    private const int KeptRecords = 60;
+
+    private readonly List<KernelRecord> _new = [];
+    private readonly Queue<KernelRecord> _last = new();
+    private readonly Dictionary<Complaint, string> _running = [];
+    private HealthMonitor? _health;
+    private IKernelLog? _log;
+    private ulong _lost;
+
+    /// <summary>What the kernel complained of.</summary>
+    public IReadOnlyList<Complaint> Complaints => _health?.Complaints ?? [];
+
+    /// <summary>The test output in the log.</summary>
+    public TapParser Tests { get; } = new(TapSource.Kernel);
+
+    /// <summary>The test that ran at the end; null if none is known to have.</summary>
+    public string? LastTest { get; private set; }
+
+    /// <summary>The last records.</summary>
+    public IReadOnlyCollection<KernelRecord> LastRecords => _last;
+
+    /// <summary>The test that ran when the kernel complained; null if none is known to have.</summary>
+    public string? RunningTest(Complaint complaint) => _running.GetValueOrDefault(complaint);
+
+    /// <inheritdoc />
+    public NextLook Look(Guest guest)
+    {
+        // Before its first hypercall a guest has had no time to say anything, and its structures may not be there yet.
+        if (guest.HypercallCounts.Any(call => call.Value > 0))
+        {
+            Read(guest, isEnd: false);
+        }
+
+        return NextLook.AtAge(0);
+    }
+
+    /// <summary>Reads what is left, after the run.</summary>
+    public void Finish(Guest guest)
+    {
+        Read(guest, isEnd: true);
+        _health?.Finish();
+        LastTest = string.Join('.', Tests.Running);
+    }
+
+    /// <summary>Where the processor is and how it came there; nothing without symbols.</summary>
+    public IReadOnlyList<string> Stack(Guest guest)
+    {
+        if (symbols.Table is not { } table)
+        {
+            return [];
+        }
+
+        var walker = new StackWalker(Memory(guest), table);
+        ref Cpu.State.ProcessorState state = ref guest.Processor.State;
+        return [.. walker.Describe(walker.Walk(state.Eip, state.Esp, state.Ebp))];
+    }
+
+    private void Read(Guest guest, bool isEnd)
+    {
+        if (_log is null)
+        {
+            SymbolTable? table = symbols.Table;
+            _log = table is null ? null : KernelLogs.Find(table);
+            _health = new HealthMonitor(() => symbols.Table);
+            _health.Complained += complaint => _running[complaint] = string.Join('.', Tests.Running);
+        }
+
+        if (_log is null)
+        {
+            return;
+        }
+
+        _new.Clear();
+        _log.Read(Memory(guest), _new, isEnd);
+        if (_new.Count > 0)
+        {
+            Take(_log.Lost - _lost);
+            _lost = _log.Lost;
+        }
+    }
+
+    private void Take(ulong lost)
+    {
+        file?.Append(_new, lost);
+        if (lost > 0)
+        {
+            _health?.AddGap();
+        }
+
+        foreach (KernelRecord record in _new)
+        {
+            _health?.Add(record);
+            ReadTests(record);
+
+            _last.Enqueue(record);
+            if (_last.Count > KeptRecords)
+            {
+                _last.Dequeue();
+            }
+        }
+    }
+
+    /// <summary>Whatever a program puts into the log is no word of the kernel's tests.</summary>
+    private void ReadTests(KernelRecord record)
+    {
+        if (record.IsOfKernel)
+        {
+            foreach (string line in record.Text.Split('\n'))
+            {
+                Tests.Line(line);
+            }
+        }
+    }
+
+    private DirectMapReader Memory(Guest guest) =>
+        new(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), pageOffset);
+}

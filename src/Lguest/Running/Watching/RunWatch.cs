@@ -1,0 +1,126 @@
+using Lguest.Boot;
+using Lguest.CommandLine;
+using Lguest.Devices.Backends;
+using Lguest.Host;
+using Lguest.Insight.Health;
+using Lguest.Insight.Log;
+using Lguest.Logging;
+using Lguest.Results.Reports;
+using Lguest.Results.Tap;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Running.Watching;
+
+/// <summary>
+/// Watches a run for what its console doesn't tell, and says at its end what it has come to: by the exit code, and in the
+/// reports that the user wants.
+/// </summary>
+internal sealed class RunWatch : IDisposable
+{
+    private const uint UsualPageOffset = 0xc000_0000;
+    private const int ShownRecords = 30;
+
+    private readonly Launch _launch;
+    private readonly bool _failsByDefault;
+    private readonly ILogger _logger;
+    private readonly KernelLogFile? _file;
+    private readonly ReportFiles _reports;
+    private readonly IReadOnlyList<InputReport> _inputs;
+    private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
+    private KernelWatch? _watch;
+
+    private RunWatch(Launch launch, bool isInteractive, RunEnd end, ILogger logger)
+    {
+        _launch = launch;
+        _logger = logger;
+        _failsByDefault = !isInteractive || launch.Watch.HasReport;
+        _reports = new ReportFiles(launch.Watch);
+        _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch);
+        if (launch.Watch.Kmsg is { } path)
+        {
+            _file = KernelLogFile.Create(path);
+            _file.Lost += why => end.Request(new EndReason(ExitCode.OutputLost, why));
+        }
+    }
+
+    /// <summary>Opens what the user wants to be written, before there is anything to write.</summary>
+    /// <param name="launch">What the user wants.</param>
+    /// <param name="isInteractive">Whether somebody sits at the guest's console, and sees what it says.</param>
+    /// <param name="end">Ends the run if it can't be written any more.</param>
+    /// <param name="logger">For messages.</param>
+    /// <exception cref="ReportException">A report can't be written.</exception>
+    /// <exception cref="BackendException">The kernel's log can't be written.</exception>
+    /// <exception cref="BootException">What a report is to be made of can't be read.</exception>
+    public static RunWatch Open(Launch launch, bool isInteractive, RunEnd end, ILogger logger) => new(launch, isInteractive, end, logger);
+
+    /// <summary>Begins to watch.</summary>
+    /// <param name="guest">The guest, before its run.</param>
+    /// <param name="pageOffset">Where its kernel maps physical address 0; 0 if that isn't known.</param>
+    public void Attach(Guest guest, uint pageOffset)
+    {
+        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), pageOffset == 0 ? UsualPageOffset : pageOffset, _file);
+        guest.Observe(_watch);
+    }
+
+    /// <summary>What the run has come to. The reports are written.</summary>
+    /// <param name="guest">The guest, after its run.</param>
+    /// <param name="ending">How it ended.</param>
+    /// <param name="guestStatus">The status that the guest gave; null if it gave none.</param>
+    /// <param name="isSilent">Whether the guest's console has never shown anything.</param>
+    /// <param name="elapsed">Wall time of the run.</param>
+    public Ending Finish(Guest guest, Ending ending, int? guestStatus, bool isSilent, TimeSpan elapsed)
+    {
+        KernelWatch watch = _watch!;
+        watch.Finish(guest);
+        (TapEnd end, bool isSudden) = ending.ExitCode switch
+        {
+            ExitCode.Panic or ExitCode.Killed => (TapEnd.Crashed, true),
+            ExitCode.LimitReached => (TapEnd.LimitReached, true),
+            ExitCode.Hangup or ExitCode.Interrupted or ExitCode.OutputLost or ExitCode.Terminated => (TapEnd.LimitReached, false),
+            _ => (TapEnd.Finished, false),
+        };
+        watch.Tests.End(end, ending.Sentence ?? string.Empty);
+        IReadOnlyList<Complaint> counting = RunVerdict.Counting(watch.Complaints, _launch.Watch, _failsByDefault);
+        TapParser[] tests = [watch.Tests];
+        RunVerdict verdict = RunVerdict.Of(ending, counting, tests);
+        if (isSudden && isSilent)
+        {
+            ShowLastRecords(watch);
+        }
+
+        if (!_reports.Any)
+        {
+            return verdict.Ending;
+        }
+
+        try
+        {
+            var run = new FinishedRun(_launch, guest, verdict, watch, counting, tests, _inputs)
+            {
+                Started = _started,
+                Elapsed = elapsed,
+                GuestStatus = guestStatus,
+                IsSudden = isSudden,
+            };
+            _reports.Write(RunReporter.Make(run));
+            return verdict.Ending;
+        }
+        catch (ReportException e)
+        {
+            return new Ending(ExitCode.CouldNotRun, e.Message, true);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _file?.Dispose();
+
+    /// <summary>A guest that died before it had a console has said why all the same.</summary>
+    private void ShowLastRecords(KernelWatch watch)
+    {
+        foreach (KernelRecord record in watch.LastRecords.TakeLast(ShownRecords))
+        {
+            string line = $"the kernel's log: {GuestText.ForPeople(record.ToString())}";
+            LaunchLog.Information(_logger, line);
+        }
+    }
+}
