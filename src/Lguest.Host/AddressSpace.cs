@@ -20,6 +20,13 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     /// <summary>Where the kernel's part of every address space begins, the same in all of them.</summary>
     public uint PageOffset { get; set; }
 
+    /// <summary>All of it that must survive in a saved state, but for the processor's.</summary>
+    public AddressSpaceState State
+    {
+        get => new(PageOffset, _unchecked);
+        set => (PageOffset, _unchecked) = (value.PageOffset, value.IsUnchecked);
+    }
+
     /// <summary>Physical address of the page directory in use.</summary>
     public uint Directory => processor.ReadControlRegister(Cr3) & FrameMask;
 
@@ -75,3 +82,8 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
 
     private bool IsCurrent(uint directory) => (directory & FrameMask) == Directory;
 }
+
+/// <summary>What a saved state has of an address space.</summary>
+/// <param name="PageOffset">Linear address at which the kernel sees physical 0.</param>
+/// <param name="IsUnchecked">Whether the directory hasn't been looked at since the guest named it.</param>
+public sealed record AddressSpaceState(uint PageOffset, bool IsUnchecked);

@@ -6,6 +6,7 @@ using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Observation;
+using Lguest.Host.Saving;
 using Lguest.Host.Traps;
 using Microsoft.Extensions.Logging;
 
@@ -36,17 +37,23 @@ public sealed class Guest : IDisposable
     /// </summary>
     private const int HotAfter = 32;
 
-    /// <summary>Makes a guest. Its devices are in their places and described on the descriptor page.</summary>
+    /// <summary>
+    /// Makes a guest. Its devices are in their places and described on the descriptor page. One that goes on from a saved state
+    /// needs no kernel and no <see cref="Start"/>.
+    /// </summary>
     /// <param name="configuration">What it is made of.</param>
     /// <exception cref="ArgumentException">Too many devices, memory that isn't whole pages, or too much of it.</exception>
+    /// <exception cref="SavedStateException">Its devices aren't those of its saved state.</exception>
     public Guest(GuestConfiguration configuration)
     {
         _configuration = configuration;
+        SavedState? saved = configuration.SavedState;
+        saved?.CheckDevices(configuration.Devices);
         ILogger logger = configuration.LoggerFactory.CreateLogger<Guest>();
         var ending = new GuestEnding();
 
         Layout = MemoryLayout.Of(configuration.MemoryBytes);
-        PhysicalMemory = new PhysicalMemory();
+        PhysicalMemory = new PhysicalMemory(saved?.Image);
         Processor = new Processor(PhysicalMemory) { Cpuid = configuration.Abi.Cpuid };
         IsTranslating = configuration.Engine != EngineKind.Interpreter
             && Processor.TryTranslate(configuration.Engine == EngineKind.Translator ? 0 : HotAfter);
@@ -93,6 +100,10 @@ public sealed class Guest : IDisposable
         DeviceBus bus = MakeBus(memory, logger);
         _observers = new ObserverList(this);
         _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, _observers, ending);
+        if (saved is not null)
+        {
+            Restore(saved);
+        }
     }
 
     /// <summary>Where the guest's RAM is.</summary>
@@ -129,10 +140,10 @@ public sealed class Guest : IDisposable
     public ulong Age => _loop.Age;
 
     /// <summary>
-    /// All that the guest can see or change, but for the processor, memory and the devices, which keep their own. Write it
+    /// All that the guest can see or change, but for the processor, memory and the devices, which keep their own. It is written
     /// after the processor's.
     /// </summary>
-    public GuestState State
+    internal GuestState State
     {
         get => new()
         {
@@ -145,7 +156,9 @@ public sealed class Guest : IDisposable
             Bindings = Router.State,
             Events = _events.State,
             SliceEnd = _loop.SliceEnd,
-            PageOffset = _context.AddressSpace.PageOffset,
+            AddressSpace = _context.AddressSpace.State,
+            InterruptLine = Processor.InterruptLine,
+            IdleNanoseconds = _loop.IdleNanoseconds,
         };
         set
         {
@@ -158,7 +171,9 @@ public sealed class Guest : IDisposable
             Router.State = value.Bindings;
             _events.State = value.Events;
             _loop.SliceEnd = value.SliceEnd;
-            _context.AddressSpace.PageOffset = value.PageOffset;
+            _context.AddressSpace.State = value.AddressSpace;
+            Processor.InterruptLine = value.InterruptLine;
+            _loop.IdleNanoseconds = value.IdleNanoseconds;
         }
     }
 
@@ -182,6 +197,37 @@ public sealed class Guest : IDisposable
     /// <param name="stop">Ends the run soon, also while the guest sleeps. Any thread may cancel it.</param>
     /// <returns>Why it returned. A guest that is over stays over: running it again gives the same answer.</returns>
     public GuestOutcome Run(RunLimits limits = default, CancellationToken stop = default) => _loop.Run(limits, stop);
+
+    /// <summary>
+    /// Saves the guest: <see cref="SavedState"/> goes on from there. Between two runs, or in an observer's look; the guest may run on
+    /// afterwards.
+    /// </summary>
+    /// <param name="output">An empty file, or whatever can be sought in and be as long as the guest's memory.</param>
+    /// <exception cref="SavedStateException">The guest is over.</exception>
+    /// <exception cref="IOException">It can't be written.</exception>
+    public void Save(Stream output)
+    {
+        if (_context.Ending.IsOver)
+        {
+            throw new SavedStateException("a guest that is over has nothing to go on with, so it is not saved");
+        }
+
+        // Devices first: what they have in hand may still be finished, and change what the others save.
+        SavedDevice[] devices = [.. _configuration.Devices.Select(device => new SavedDevice(device.Kind, device.Save()))];
+        SavedStateWriter.Write(output, PhysicalMemory, new SavedStateDescription
+        {
+            Dialect = _configuration.Abi.Name,
+            Cpuid = _configuration.Abi.Cpuid.Leaves,
+            MemoryBytes = _configuration.MemoryBytes,
+            Clock = _configuration.Clock,
+            Date = _configuration.Date,
+            GuestId = _configuration.GuestId,
+            Processor = Processor.Save(),
+            Host = State,
+            Devices = devices,
+            Regions = SavedStateWriter.Describe(PhysicalMemory),
+        });
+    }
 
     /// <summary>Finishes what devices have in hand, and frees all. Writes that the guest made are on their way to the host's disk.</summary>
     public void Dispose()
@@ -215,4 +261,17 @@ public sealed class Guest : IDisposable
         where TDevice : class =>
         _configuration.Devices.Select(
             device => device as TDevice ?? throw new ArgumentException($"{device} isn't a device of the bus {_configuration.Abi.Bus}."));
+
+    private void Restore(SavedState saved)
+    {
+        // What the kernel's kind asks of the processor, and after it what this kernel has made of that.
+        _traps.Start(default);
+        Processor.Load(saved.Description.Processor);
+        saved.CopyRam(PhysicalMemory, Layout.Devices);
+        State = saved.Description.Host;
+        for (int i = 0; i < _configuration.Devices.Count; i++)
+        {
+            _configuration.Devices[i].Restore(saved.Description.Devices[i].State);
+        }
+    }
 }

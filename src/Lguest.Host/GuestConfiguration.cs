@@ -1,5 +1,6 @@
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
+using Lguest.Host.Saving;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -57,6 +58,12 @@ public sealed record GuestConfiguration
 
     /// <summary>What executes its instructions.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Auto;
+
+    /// <summary>
+    /// What it goes on from, in place of a start; all else is as in <see cref="SavedState.Configuration"/>. Null for a guest that
+    /// begins.
+    /// </summary>
+    public SavedState? SavedState { get; init; }
 
     /// <summary>Makes loggers for the host layer.</summary>
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;

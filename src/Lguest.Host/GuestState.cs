@@ -33,6 +33,12 @@ public sealed record GuestState
     /// <summary>Where the slice in progress ends: see the run loop.</summary>
     public required ulong SliceEnd { get; init; }
 
-    /// <summary>Linear address at which the kernel sees physical 0.</summary>
-    public required uint PageOffset { get; init; }
+    /// <summary>The address space.</summary>
+    public required AddressSpaceState AddressSpace { get; init; }
+
+    /// <summary>Whether the processor is to end its run when the guest lets interrupts in.</summary>
+    public required bool InterruptLine { get; init; }
+
+    /// <summary>Nanoseconds that the guest has slept.</summary>
+    public required ulong IdleNanoseconds { get; init; }
 }

@@ -39,7 +39,7 @@ internal sealed class RunLoop(
     private const int TimerIrq = 0;
 
     /// <summary>Nanoseconds of host time spent asleep.</summary>
-    public ulong IdleNanoseconds { get; private set; }
+    public ulong IdleNanoseconds { get; set; }
 
     /// <summary>See <see cref="Guest.Age"/>.</summary>
     public ulong Age => clock.IsVirtual ? clock.Now : (processor.Retired * VirtualClock.NanosecondsPerInstruction) + IdleNanoseconds;

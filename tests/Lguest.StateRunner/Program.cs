@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
-using System.Text.Json;
 using Lguest.Boot.Dialects;
 using Lguest.Boot.Images;
 using Lguest.Boot.Loading;
@@ -11,7 +10,9 @@ using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
+using Lguest.Host.Saving;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Win32.SafeHandles;
 
 namespace Lguest.StateRunner;
 
@@ -19,7 +20,7 @@ namespace Lguest.StateRunner;
 /// A guest whose life is in more than one process: runs one in virtual time from its start or from a saved state, to its end
 /// or to a count of instructions, where everything is saved. Prints its console, and at the end a line of what became of it.
 /// </summary>
-/// <remarks>Arguments: KERNEL DISK WORDS FROM TO, where FROM is a file or -, and TO is FILE@COUNT or -.</remarks>
+/// <remarks>Arguments: KERNEL INITRD DISK WORDS FROM TO, where INITRD and FROM are files or -, and TO is FILE@COUNT or -.</remarks>
 internal static class Program
 {
     private const uint MemoryBytes = 64 << 20;
@@ -29,37 +30,24 @@ internal static class Program
 
     private static int Main(string[] arguments)
     {
-        (string kernel, string diskPath, string words, string from, string to) =
-            (arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]);
+        (string kernel, string initrd, string diskPath, string words, string from, string to) =
+            (arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
         using var port = new Screen();
         using var disk = new BlockDevice(RawImage.Open(diskPath, readOnly: true), NullLogger.Instance);
         using var console = new ConsoleDevice(port);
         IGuestDevice[] devices = [disk, console];
-        using KernelImage image = KernelImage.Open(kernel);
-        GuestAbi abi = Dialect.Detect(image).Abi;
-        using var guest = new Guest(new GuestConfiguration
-        {
-            MemoryBytes = MemoryBytes,
-            Abi = abi,
-            Clock = ClockKind.Virtual,
-            Devices = devices,
-        });
-        if (from == None)
-        {
-            guest.Start(BootLoader.Load(new BootRequest(image, abi, null, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
-        }
-        else
-        {
-            guest.Start(default);
-            Load(from, guest, disk);
-        }
+        using SafeFileHandle? saved = from == None ? null : File.OpenHandle(from);
+        using Guest guest = saved is null
+            ? Start(kernel, initrd == None ? null : initrd, words, devices)
+            : new Guest(SavedState.Read(saved, from).Configuration(devices));
 
         string[] end = to.Split('@');
         ulong? most = to == None ? null : ulong.Parse(end[1], CultureInfo.InvariantCulture);
         GuestOutcome outcome = guest.Run(new RunLimits(most));
         if (to != None)
         {
-            Save(end[0], guest, disk);
+            using FileStream file = File.Create(end[0]);
+            guest.Save(file);
         }
 
         Span<byte> all = guest.PhysicalMemory.Span(0, (uint)guest.PhysicalMemory.Top);
@@ -68,25 +56,19 @@ internal static class Program
         return 0;
     }
 
-    private static void Save(string path, Guest guest, BlockDevice disk)
+    private static Guest Start(string kernel, string? initrd, string words, IGuestDevice[] devices)
     {
-        using var writer = new BinaryWriter(File.Create(path));
-        Span<byte> memory = guest.PhysicalMemory.Span(0, (uint)guest.PhysicalMemory.Top);
-        writer.Write(memory);
-        byte[] processor = guest.Processor.Save();
-        writer.Write(processor.Length);
-        writer.Write(processor);
-        writer.Write(JsonSerializer.Serialize(guest.State));
-        writer.Write(JsonSerializer.Serialize(disk.State));
-    }
-
-    private static void Load(string path, Guest guest, BlockDevice disk)
-    {
-        using var reader = new BinaryReader(File.OpenRead(path));
-        reader.BaseStream.ReadExactly(guest.PhysicalMemory.Span(0, (uint)guest.PhysicalMemory.Top));
-        guest.Processor.Load(reader.ReadBytes(reader.ReadInt32()));
-        guest.State = JsonSerializer.Deserialize<GuestState>(reader.ReadString())!;
-        disk.State = JsonSerializer.Deserialize<BlockDeviceState>(reader.ReadString())!;
+        using KernelImage image = KernelImage.Open(kernel);
+        GuestAbi abi = Dialect.Detect(image).Abi;
+        var guest = new Guest(new GuestConfiguration
+        {
+            MemoryBytes = MemoryBytes,
+            Abi = abi,
+            Clock = ClockKind.Virtual,
+            Devices = devices,
+        });
+        guest.Start(BootLoader.Load(new BootRequest(image, abi, initrd, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
+        return guest;
     }
 
     /// <summary>A console that nobody types on.</summary>

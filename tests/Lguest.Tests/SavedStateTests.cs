@@ -13,32 +13,52 @@ public sealed class SavedStateTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_guest_that_is_saved_anywhere_and_loaded_in_another_process_ends_the_same()
+    public void A_guest_that_is_saved_anywhere_and_goes_on_in_another_process_ends_the_same()
     {
-        (string console, string ending) = Live(Nothing, Nothing);
-        Assert.Contains("PowerOff", ending, StringComparison.Ordinal);
-        Assert.Contains("Tue Oct  9 20:31:39 UTC 2007", console, StringComparison.Ordinal);
+        string[] guest =
+        [
+            ShippedImages.Image("vmlinux"), Nothing, ShippedImages.Image("rootfs.ext2"),
+            "quiet root=/dev/lgba run=\"date; md5sum /bin/busybox; sleep 1; date\"",
+        ];
+        string console = AssertSameWhereverCut(guest, [1, 3_000_000, 9_876_543, 15_000_001, 22_222_222]);
 
+        Assert.Contains("Tue Oct  9 20:31:39 UTC 2007", console, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_guest_of_2_6_23_that_is_saved_anywhere_and_goes_on_in_another_process_ends_the_same()
+    {
+        string[] guest =
+        [
+            AcceptanceTests.Variable("KERNEL"), AcceptanceTests.Variable("INITRD"), _folder.File("disk", new byte[1 << 20]),
+            "run=date;md5sum${IFS}/dev/lgba;sleep${IFS}1;date",
+        ];
+        string console = AssertSameWhereverCut(guest, [1, 5_000_000, 23_456_789, 40_000_001, 60_000_000]);
+
+        Assert.Contains("b6d81b360a5672d80c27430f39153e2c  /dev/lgba", console, StringComparison.Ordinal);
+    }
+
+    private string AssertSameWhereverCut(string[] guest, int[] counts)
+    {
+        (string console, string ending) = Live(guest, Nothing, Nothing);
+        Assert.Contains("PowerOff", ending, StringComparison.Ordinal);
         string state = _folder.Path("state");
-        foreach (int count in (int[])[1, 3_000_000, 9_876_543, 15_000_001, 22_222_222])
+        foreach (int count in counts)
         {
-            (string before, string cut) = Live(Nothing, $"{state}@{count}");
-            (string after, string secondEnding) = Live(state, Nothing);
+            (string before, string cut) = Live(guest, Nothing, $"{state}@{count}");
+            (string after, string secondEnding) = Live(guest, state, Nothing);
 
             Assert.Contains($"after {count},", cut, StringComparison.Ordinal);
             Assert.Equal(console, before + after);
             Assert.Equal(ending, secondEnding);
         }
+
+        return console;
     }
 
-    private static (string Console, string Ending) Live(string from, string to)
+    private static (string Console, string Ending) Live(string[] guest, string from, string to)
     {
-        string[] arguments =
-        [
-            ShippedImages.Image("vmlinux"), ShippedImages.Image("rootfs.ext2"),
-            "quiet root=/dev/lgba run=\"date; md5sum /bin/busybox; sleep 1; date\"", from, to,
-        ];
-        using Process process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Lguest.StateRunner"), arguments)
+        using Process process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Lguest.StateRunner"), [.. guest, from, to])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -25,27 +25,42 @@ public sealed unsafe class PhysicalMemory : IDisposable
     internal const int PageShift = 12;
 
     private readonly List<Region> _regions = [];
+    private readonly RamImage? _image;
+
+    /// <summary>Makes memory without a region.</summary>
+    /// <param name="image">
+    /// What all RAM holds at first; null for zeros. RAM is then a private mapping of the image's file: what nobody writes is
+    /// shared with all others who have it mapped, and what is written stays here.
+    /// </param>
+    public PhysicalMemory(RamImage? image = null) => _image = image;
 
     /// <summary>End of the last region that holds memory: 0 when there is none.</summary>
     public ulong Top { get; private set; }
 
+    /// <summary>The regions that are RAM, in the order in which they were added.</summary>
+    public IEnumerable<RamRegion> Ram => _regions.Where(region => region.View is not null).Select(region => new RamRegion(region.Address, region.Length));
+
     /// <summary>The pages from which code is cached.</summary>
     internal CodePages Code { get; } = new();
 
-    /// <summary>Adds RAM, all zero.</summary>
+    /// <summary>Adds RAM: all zero, or what the image has there.</summary>
     /// <param name="address">Physical, a multiple of 4096.</param>
     /// <param name="length">Bytes, a multiple of 4096, not 0.</param>
-    /// <exception cref="ArgumentException">Not page-aligned, past 64 GiB, or overlapping another region.</exception>
+    /// <exception cref="ArgumentException">
+    /// Not page-aligned, past 64 GiB, overlapping another region, or not one of the image's.
+    /// </exception>
     public void AddRam(ulong address, ulong length)
     {
         CheckPlacement(address, length);
 
         // An anonymous mapping by name of nothing: on Linux a memfd, so that it can be mapped once more.
-        var file = MemoryMappedFile.CreateNew(null, (long)length);
-        var view = file.CreateViewAccessor(0, (long)length);
+        MemoryMappedFile file = _image?.Map() ?? MemoryMappedFile.CreateNew(null, (long)length);
+        MemoryMappedViewAccessor view = _image is null
+            ? file.CreateViewAccessor(0, (long)length)
+            : file.CreateViewAccessor(_image.OffsetOf(new RamRegion(address, length)), (long)length, MemoryMappedFileAccess.CopyOnWrite);
         byte* host = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref host);
-        AddMemory(new Region(address, length) { Host = host, File = file, View = view });
+        AddMemory(new Region(address, length) { Host = host + view.PointerOffset, File = file, View = view });
     }
 
     /// <summary>Adds memory that the caller has mapped, for example from a file shared with other processes.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Lguest.Devices.Disks;
 
 /// <summary>What a disk has done for its guest.</summary>
@@ -52,4 +54,8 @@ public sealed record BlockDeviceState(IReadOnlyList<BlockRequestState> Requests,
 /// <param name="Offset">Where on the disk, in bytes.</param>
 /// <param name="Data">What was read or written.</param>
 /// <param name="Succeeded">Whether the disk did it.</param>
-public sealed record BlockRequestState(int Operation, ulong Offset, IReadOnlyList<byte> Data, bool Succeeded);
+public sealed record BlockRequestState(int Operation, ulong Offset, ReadOnlyMemory<byte> Data, bool Succeeded);
+
+/// <summary>Reads and writes what is saved of a disk.</summary>
+[JsonSerializable(typeof(BlockDeviceState))]
+internal sealed partial class BlockDeviceJson : JsonSerializerContext;

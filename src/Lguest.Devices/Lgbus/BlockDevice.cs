@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
 using Lguest.Host;
@@ -75,23 +77,25 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     /// <summary>What has been done so far.</summary>
     public BlockStatistics Statistics { get; } = new();
 
-    /// <summary>
-    /// Requests that haven't been answered, all done by the disk: reading this waits for that. It is set before the guest
-    /// first runs.
-    /// </summary>
-    public BlockDeviceState State
-    {
-        get => new([.. _inFlight.Select(Save)], _due, _early);
-        set
-        {
-            _inFlight.Clear();
-            foreach (BlockRequestState request in value.Requests)
-            {
-                _inFlight.Enqueue(Restore(request));
-            }
+    /// <inheritdoc />
+    public string Kind => string.Create(CultureInfo.InvariantCulture, $"a {(_disk.IsReadOnly ? "read-only disk" : "disk")} of {_sectors} sectors");
 
-            (_due, _early) = (value.Due, value.Early);
+    /// <summary>Requests that haven't been answered, all done by the disk: reading this waits for that.</summary>
+    internal BlockDeviceState State => new([.. _inFlight.Select(Save)], _due, _early);
+
+    /// <inheritdoc />
+    public string Save() => JsonSerializer.Serialize(State, BlockDeviceJson.Default.BlockDeviceState);
+
+    /// <inheritdoc />
+    public void Restore(string saved)
+    {
+        BlockDeviceState state = JsonSerializer.Deserialize(saved, BlockDeviceJson.Default.BlockDeviceState)!;
+        foreach (BlockRequestState request in state.Requests)
+        {
+            _inFlight.Enqueue(Restore(request));
         }
+
+        (_due, _early) = (state.Due, state.Early);
     }
 
     /// <inheritdoc />
@@ -309,17 +313,13 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
 
     private static BlockRequest Restore(BlockRequestState state)
     {
-        byte[] data = ArrayPool<byte>.Shared.Rent(state.Data.Count);
-        for (int i = 0; i < state.Data.Count; i++)
-        {
-            data[i] = state.Data[i];
-        }
-
+        byte[] data = ArrayPool<byte>.Shared.Rent(state.Data.Length);
+        state.Data.CopyTo(data);
         return new BlockRequest
         {
             Operation = (BlockOperation)state.Operation,
             Offset = state.Offset,
-            Length = state.Data.Count,
+            Length = state.Data.Length,
             Data = data,
             Succeeded = state.Succeeded,
             IsDone = true,

@@ -37,6 +37,9 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     /// <inheritdoc />
     public DeviceIdentity Identity => new(DeviceType.Console, Features: 0, Pages: 0);
 
+    /// <inheritdoc />
+    public string Kind => "a console";
+
     /// <summary>Bytes that the guest has printed.</summary>
     public ulong BytesWritten { get; private set; }
 

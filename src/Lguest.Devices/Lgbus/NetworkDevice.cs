@@ -52,6 +52,9 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     public DeviceIdentity Identity => new(DeviceType.Network, RandomFeature | SegmentOffload.Feature | GuestSlot, Pages: 1);
 
     /// <inheritdoc />
+    public string Kind => "a network";
+
+    /// <inheritdoc />
     public bool CanRepeat => false;
 
     /// <inheritdoc />
@@ -61,15 +64,13 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     public void Attach(DeviceSlot slot)
     {
         _slot = slot;
-        Span<byte> address = stackalloc byte[sizeof(ulong)];
-        address.Clear();
-        _port.HostAddress[..SlotSize].CopyTo(address);
-        address[0] |= WantsEverything;
-        slot.WritePage(HostSlot * SlotSize, BinaryPrimitives.ReadUInt32LittleEndian(address));
-        slot.WritePage((HostSlot * SlotSize) + sizeof(uint), BinaryPrimitives.ReadUInt32LittleEndian(address[sizeof(uint)..]));
+        WriteHostAddress(slot);
         slot.ListenOn(KeyOf(slot, HostSlot), KeyLength, this);
         _port.Start(slot.Attention);
     }
+
+    /// <summary>The host's end may have another address than the one that was saved.</summary>
+    public void Restore(string saved) => WriteHostAddress(_slot!);
 
     /// <inheritdoc />
     public uint Send(uint key, DmaList message)
@@ -181,6 +182,17 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
         buffer.Interrupt();
         Statistics.CountReceived(frame.Length);
         _recorder?.Record(sent: false, frame);
+    }
+
+    private void WriteHostAddress(DeviceSlot slot)
+    {
+        const int Second = (HostSlot * SlotSize) + sizeof(uint);
+        Span<byte> address = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt32LittleEndian(address[sizeof(uint)..], slot.ReadPage(Second));
+        _port.HostAddress[..SlotSize].CopyTo(address);
+        address[0] |= WantsEverything;
+        slot.WritePage(HostSlot * SlotSize, BinaryPrimitives.ReadUInt32LittleEndian(address));
+        slot.WritePage(Second, BinaryPrimitives.ReadUInt32LittleEndian(address[sizeof(uint)..]));
     }
 
     private static uint KeyOf(DeviceSlot slot, int number) => slot.PageAddress + ((uint)number * KeyLength);

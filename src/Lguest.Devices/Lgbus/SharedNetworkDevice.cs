@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.Versioning;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
@@ -40,6 +41,9 @@ public sealed class SharedNetworkDevice : ILguestDevice, INetworkDevice, IDelive
     /// <inheritdoc />
     public DeviceIdentity Identity => new(
         DeviceType.Network, (ushort)(NoChecksumsFeature | SegmentOffload.Feature | _network.Slot), Pages: 1);
+
+    /// <inheritdoc />
+    public string Kind => string.Create(CultureInfo.InvariantCulture, $"a shared network, in slot {_network.Slot}");
 
     /// <inheritdoc />
     public nint SharedPages => _network.Page;

@@ -27,6 +27,9 @@ public static class KnownAbis
         new(13, "SEND_DMA", DmaCalls.Send),
     ];
 
+    /// <summary>All of them. Their names are different.</summary>
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, RingZero];
+
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
     {

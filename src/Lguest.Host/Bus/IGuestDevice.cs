@@ -14,6 +14,23 @@ public interface IGuestDevice : IDisposable
     bool CanRepeat => true;
 
     /// <summary>
+    /// What the guest takes it for, in words. A saved state goes on with devices of the same kinds only, so this names all that the
+    /// guest has seen and that may not change.
+    /// </summary>
+    string Kind { get; }
+
+    /// <summary>
+    /// What must survive in a saved state, but for the device's pages: text of its own making. What the back end has in hand is
+    /// finished first.
+    /// </summary>
+    string Save() => string.Empty;
+
+    /// <summary>Takes what <see cref="Save"/> gave, once its pages are restored and before the guest runs.</summary>
+    void Restore(string saved)
+    {
+    }
+
+    /// <summary>
     /// Looks whether there is anything to do: the guest has run for a while, or somebody asked for attention.
     /// </summary>
     /// <exception cref="GuestFaultException">The guest is over.</exception>

@@ -360,11 +360,11 @@ public sealed class BlockDeviceTests
         disk.Contents[5] = 77;
         using Bench bench = Make(disk, out BlockDevice device);
         Send(bench, Read, 0, 512);
-        BlockDeviceState state = device.State;
+        string state = device.Save();
 
         using Bench other = Make(new MemoryDisk(4096), out BlockDevice otherDevice);
         other.WriteList(Reply, (First, 512));
-        otherDevice.State = state;
+        otherDevice.Restore(state);
         other.ServiceUntilInterrupt();
 
         Assert.Equal(77, other.Read(First, 6)[5]);

@@ -36,6 +36,18 @@ public sealed class NetworkDeviceTests
         Assert.All(page[6..], value => Assert.Equal(0, value));
     }
 
+    [Fact]
+    public void A_guest_that_was_restored_sees_the_address_of_the_host_that_it_has_now()
+    {
+        var device = new NetworkDevice(new FakeCable());
+        using var bench = new Bench(device);
+        bench.Memory.Write(Bench.Page, [3, 3, 3, 3, 3, 3, 7, 7], "what was saved");
+
+        device.Restore(string.Empty);
+
+        Assert.Equal([0x0b, 1, 2, 3, 4, 5, 7, 7], bench.Read(Bench.Page, 8));
+    }
+
     [Theory]
     [InlineData(14)]
     [InlineData(60)]

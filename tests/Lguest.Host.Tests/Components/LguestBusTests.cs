@@ -67,6 +67,8 @@ public sealed class LguestBusTests
 
     private sealed class Device(DeviceType type, ushort features, int pages) : ILguestDevice
     {
+        public string Kind => $"{type}";
+
         public DeviceIdentity Identity => new(type, features, pages);
 
         public nint SharedPages { get; init; }

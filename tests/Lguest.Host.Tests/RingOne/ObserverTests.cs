@@ -270,6 +270,8 @@ public sealed class ObserverTests
 
         public DeviceIdentity Identity => new(DeviceType.Network, 0, 1);
 
+        public string Kind => "a network";
+
         public void Attach(DeviceSlot slot) => Slot = slot;
 
         public uint Send(uint key, DmaList message) => 0;

@@ -4,6 +4,7 @@ using Lguest.Cpu;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
 using Lguest.Host.Abi;
+using Lguest.Host.Saving;
 using Lguest.Host.Tests.RingOne;
 using Lguest.Host.Traps;
 using static Iced.Intel.AssemblerRegisters;
@@ -136,6 +137,44 @@ public sealed class RingZeroGuestTests : IDisposable
 
         // The shadow of STI is one instruction.
         Assert.Equal(1u, Read(Notes));
+    }
+
+    [Fact]
+    public void One_that_is_saved_while_an_interrupt_waits_takes_it_at_the_same_instruction()
+    {
+        SetGate(TimerVector, 0, a =>
+        {
+            a.mov(__dword_ptr[Notes], esi);
+            a.PowerOff(Words);
+        });
+        Kernel(a =>
+        {
+            Label wait = a.CreateLabel();
+            Label again = a.CreateLabel();
+            a.Hypercall(KernelAssembly.SetClockEvent, 1000);
+            a.mov(ecx, 400);
+            a.Label(ref wait);
+            a.dec(ecx);
+            a.jne(wait);
+            a.xor(esi, esi);
+            a.sti();
+            a.Label(ref again);
+            a.inc(esi);
+            a.jmp(again);
+        });
+        _guest.Run(new RunLimits(700), TestContext.Current.CancellationToken);
+        string path = Path.GetTempFileName();
+        using (FileStream file = File.Create(path))
+        {
+            _guest.Save(file);
+        }
+
+        using Microsoft.Win32.SafeHandles.SafeFileHandle saved = File.OpenHandle(path);
+        File.Delete(path);
+        using var second = new Guest(SavedState.Read(saved, path).Configuration([]));
+
+        Assert.Equal(new GuestOutcome.PowerOff(0), second.Run(new RunLimits(10_000), TestContext.Current.CancellationToken));
+        Assert.Equal(1u, BitConverter.ToUInt32(second.PhysicalMemory.Span(Notes, 4)));
     }
 
     [Fact]
