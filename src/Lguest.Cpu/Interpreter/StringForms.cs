@@ -356,16 +356,14 @@ internal static unsafe class RepeatedComparison
     {
         if (s->RepetitionGoesOnAt == 0 || s->RepetitionGoesOnAt != BlockExit.RetiredBefore(s, op))
         {
-            s->RepetitionResult = s->FlagsResult;
-            s->RepetitionCarries = s->FlagsCarries;
+            s->RepetitionFlags = s->ArithmeticFlags;
         }
     }
 
     /// <summary>After a fault.</summary>
     public static void RestoreFlags(ProcessorState* s)
     {
-        s->FlagsResult = s->RepetitionResult;
-        s->FlagsCarries = s->RepetitionCarries;
+        s->ArithmeticFlags = s->RepetitionFlags;
         s->RepetitionGoesOnAt = 0;
     }
 }

@@ -135,11 +135,10 @@ public unsafe partial struct ProcessorState
 
     /// <summary>
     /// The retired-instruction count after a step of a REP that has more to do, 0 for none; and for a comparison the arithmetic
-    /// flags, unevaluated, before the first of its steps.
+    /// flags before the first of its steps.
     /// </summary>
     internal ulong RepetitionGoesOnAt;
-    internal uint RepetitionResult;
-    internal uint RepetitionCarries;
+    internal uint RepetitionFlags;
 
     /// <summary>Bits of DR6 for the debug trap that follows the instruction that is executing.</summary>
     internal uint PendingDebug;
