@@ -175,25 +175,3 @@ public sealed unsafe partial class Processor
     private ExceptionInfo Describe(in PendingException pending) =>
         new(pending.Vector, pending.ErrorCode, ExceptionOrigin.Fault, pending.Address, _state->Eip);
 }
-
-/// <summary>The segment registers, in Intel's order of encoding.</summary>
-public enum SegmentName
-{
-    /// <summary>Extra data.</summary>
-    Es,
-
-    /// <summary>Code.</summary>
-    Cs,
-
-    /// <summary>Stack.</summary>
-    Ss,
-
-    /// <summary>Data.</summary>
-    Ds,
-
-    /// <summary>More data.</summary>
-    Fs,
-
-    /// <summary>And more.</summary>
-    Gs,
-}

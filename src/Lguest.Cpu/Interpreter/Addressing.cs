@@ -177,7 +177,7 @@ internal static unsafe class SegmentCheck
         Fault.Raise(
             s,
             op,
-            segment == SegmentNumber.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection);
+            segment == (int)SegmentName.Ss ? ExceptionVector.StackSegment : ExceptionVector.GeneralProtection);
 
     /// <summary>Whether the segment holds the bytes, whatever may be done with them.</summary>
     public static bool IsWithinLimit(in SegmentRegister segment, uint offset, uint size)
@@ -194,15 +194,4 @@ internal static unsafe class SegmentCheck
             ? offset > segment.Limit && last <= (segment.IsDefault32 ? uint.MaxValue : ushort.MaxValue)
             : last <= segment.Limit;
     }
-}
-
-/// <summary>Segment registers by Intel's numbers.</summary>
-internal static class SegmentNumber
-{
-    public const int Es = 0;
-    public const int Cs = 1;
-    public const int Ss = 2;
-    public const int Ds = 3;
-    public const int Fs = 4;
-    public const int Gs = 5;
 }

@@ -46,10 +46,15 @@ internal static unsafe class Operands
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Register(ProcessorState* s, byte offset) => (byte*)s + offset;
 
-    private static bool HasAddress16(in Instruction instruction) =>
+    /// <summary>Whether its addresses have 16 bits: what a memory operand names, or what a string instruction implies.</summary>
+    public static bool HasAddress16(in Instruction instruction) =>
         instruction.MemoryDisplSize == 2
         || instruction.MemoryBase.IsGPR16()
-        || instruction.MemoryIndex.IsGPR16();
+        || instruction.MemoryIndex.IsGPR16()
+        || IsStringAddress16(instruction.Op0Kind)
+        || IsStringAddress16(instruction.Op1Kind);
+
+    private static bool IsStringAddress16(OpKind kind) => kind is OpKind.MemorySegSI or OpKind.MemorySegDI or OpKind.MemoryESDI;
 
     private static byte OffsetOrZero(Register register) =>
         register == default ? StateOffset.Zero : StateOffset.Of(register);

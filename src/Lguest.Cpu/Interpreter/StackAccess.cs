@@ -25,7 +25,7 @@ internal static unsafe class StackAccess<TAddressing>
     {
         uint mask = TAddressing.StackMask(s);
         uint top = (s->Esp - TSize.Bytes) & mask;
-        byte* host = TAddressing.WriteAt(s, op, SegmentNumber.Ss, top, TWritten.Bytes);
+        byte* host = TAddressing.WriteAt(s, op, (int)SegmentName.Ss, top, TWritten.Bytes);
         if (host == null)
         {
             return false;
@@ -40,7 +40,7 @@ internal static unsafe class StackAccess<TAddressing>
     /// <summary>Host address to read at a distance above the top, or null. ESP stays.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Peek(ProcessorState* s, Operation* op, uint distance, uint size) =>
-        TAddressing.ReadAt(s, op, SegmentNumber.Ss, (s->Esp + distance) & TAddressing.StackMask(s), size);
+        TAddressing.ReadAt(s, op, (int)SegmentName.Ss, (s->Esp + distance) & TAddressing.StackMask(s), size);
 
     /// <summary>Takes bytes off the top.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

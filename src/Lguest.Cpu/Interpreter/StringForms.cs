@@ -226,7 +226,7 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
         {
             uint offset = (s->Edi & AddressMask(op)) - before;
             AccessKind kind = TOperation.Compares ? AccessKind.Read : AccessKind.Write;
-            if (!IsInSegment(s, op, SegmentNumber.Es, offset, count, kind)
+            if (!IsInSegment(s, op, (int)SegmentName.Es, offset, count, kind)
                 || !TryFind(s, LinearDestination(s, op) - before, count, kind, out run.Destination))
             {
                 return 0;
@@ -391,7 +391,7 @@ internal static unsafe class StringAddress
     public static byte* ReadDestination<TSize, TAddressing>(ProcessorState* s, Operation* op)
         where TSize : struct, IOperandSize
         where TAddressing : struct, IAddressing =>
-        TAddressing.ReadAt(s, op, SegmentNumber.Es, s->Edi & Mask<TAddressing>(op), TSize.Bytes);
+        TAddressing.ReadAt(s, op, (int)SegmentName.Es, s->Edi & Mask<TAddressing>(op), TSize.Bytes);
 
     /// <summary>Writes the element at the destination, or raises and answers false.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -399,7 +399,7 @@ internal static unsafe class StringAddress
         where TSize : struct, IOperandSize
         where TAddressing : struct, IAddressing
     {
-        byte* destination = TAddressing.WriteAt(s, op, SegmentNumber.Es, s->Edi & Mask<TAddressing>(op), TSize.Bytes);
+        byte* destination = TAddressing.WriteAt(s, op, (int)SegmentName.Es, s->Edi & Mask<TAddressing>(op), TSize.Bytes);
         if (destination == null)
         {
             return false;

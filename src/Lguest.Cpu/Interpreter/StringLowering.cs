@@ -10,7 +10,7 @@ internal static unsafe class StringLowering<TOperation, TSize>
     /// <summary>Fills in the operation.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
     {
-        bool is16 = HasAddress16(instruction);
+        bool is16 = Operands.HasAddress16(instruction);
         op->Scale = is16 ? Operation.Address16 : (byte)0;
         op->Segment = StateOffset.OfSegment(instruction.MemorySegment);
         bool isFlat = context.IsFlat && !is16 && Operands.IsFlatSegment(instruction.MemorySegment);
@@ -36,13 +36,4 @@ internal static unsafe class StringLowering<TOperation, TSize>
             ? &StringForms<TOperation, TSize, TAddressing>.Repeat
             : &StringForms<TOperation, TSize, TAddressing>.Once;
     }
-
-    private static bool HasAddress16(in Instruction instruction)
-    {
-        OpKind kind = IsStringOperand(instruction.Op0Kind) ? instruction.Op0Kind : instruction.Op1Kind;
-        return kind is OpKind.MemorySegSI or OpKind.MemoryESDI;
-    }
-
-    private static bool IsStringOperand(OpKind kind) =>
-        kind is OpKind.MemorySegSI or OpKind.MemorySegESI or OpKind.MemoryESDI or OpKind.MemoryESEDI;
 }

@@ -13,7 +13,7 @@ internal static unsafe class SegmentLoader
         Processor processor, int segment, ushort selector, out SegmentRegister register, ref PendingException fault)
     {
         int cpl = processor.StatePointer->Cpl;
-        if (segment != Interpreter.SegmentNumber.Ss)
+        if (segment != (int)SegmentName.Ss)
         {
             return TryLoadData(processor, selector, cpl, ExceptionVector.GeneralProtection, out register, ref fault);
         }

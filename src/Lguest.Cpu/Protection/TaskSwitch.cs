@@ -245,21 +245,21 @@ internal static unsafe class TaskSwitch
         }
 
         s->Ldtr = ldtr;
-        int cpl = image.Segments[SegmentNumber.Cs] & Selector.RplMask;
-        if (!TryLoadCode(processor, image.Segments[SegmentNumber.Cs], cpl, out SegmentRegister code, ref fault))
+        int cpl = image.Segments[(int)SegmentName.Cs] & Selector.RplMask;
+        if (!TryLoadCode(processor, image.Segments[(int)SegmentName.Cs], cpl, out SegmentRegister code, ref fault))
         {
             return false;
         }
 
         s->Cs = code;
         if (!SegmentLoader.TryLoadStack(
-            processor, image.Segments[SegmentNumber.Ss], cpl, Vector, out SegmentRegister stack, ref fault))
+            processor, image.Segments[(int)SegmentName.Ss], cpl, Vector, out SegmentRegister stack, ref fault))
         {
             return false;
         }
 
         s->Ss = stack;
-        ReadOnlySpan<int> data = [SegmentNumber.Ds, SegmentNumber.Es, SegmentNumber.Fs, SegmentNumber.Gs];
+        ReadOnlySpan<int> data = [(int)SegmentName.Ds, (int)SegmentName.Es, (int)SegmentName.Fs, (int)SegmentName.Gs];
         foreach (int number in data)
         {
             if (!SegmentLoader.TryLoadData(

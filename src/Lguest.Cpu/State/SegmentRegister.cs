@@ -78,3 +78,25 @@ public struct DescriptorTableRegister
     /// <summary>Offset of the table's last byte.</summary>
     public uint Limit;
 }
+
+/// <summary>The segment registers, in Intel's order of encoding.</summary>
+public enum SegmentName
+{
+    /// <summary>Extra data.</summary>
+    Es,
+
+    /// <summary>Code.</summary>
+    Cs,
+
+    /// <summary>Stack.</summary>
+    Ss,
+
+    /// <summary>Data.</summary>
+    Ds,
+
+    /// <summary>More data.</summary>
+    Fs,
+
+    /// <summary>And more.</summary>
+    Gs,
+}

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Interpreter;
 
 namespace Lguest.Cpu.Translator;
 
@@ -172,7 +173,7 @@ internal static class TranslatedForms
             }
         }
 
-        if (hasMemory && (instruction.MemorySegment is Register.FS or Register.GS or Register.CS || HasAddress16(instruction)))
+        if (hasMemory && (instruction.MemorySegment is Register.FS or Register.GS or Register.CS || Operands.HasAddress16(instruction)))
         {
             return false;
         }
@@ -192,7 +193,4 @@ internal static class TranslatedForms
 
         return true;
     }
-
-    private static bool HasAddress16(in Instruction instruction) =>
-        instruction.MemoryDisplSize == 2 || instruction.MemoryBase.IsGPR16() || instruction.MemoryIndex.IsGPR16();
 }

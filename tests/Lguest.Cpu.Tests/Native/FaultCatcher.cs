@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.CompatibilityMode;
 using static Iced.Intel.AssemblerRegisters;
 

@@ -113,7 +113,7 @@ internal unsafe ref struct FarReturn
     /// <summary>Data segments that the outer level may not use become null (SDM 2B, RET).</summary>
     private static void ClearInnerSegments(ProcessorState* s)
     {
-        ReadOnlySpan<int> segments = [SegmentNumber.Es, SegmentNumber.Ds, SegmentNumber.Fs, SegmentNumber.Gs];
+        ReadOnlySpan<int> segments = [(int)SegmentName.Es, (int)SegmentName.Ds, (int)SegmentName.Fs, (int)SegmentName.Gs];
         foreach (int number in segments)
         {
             ref SegmentRegister segment = ref s->Segment(number);

@@ -73,7 +73,7 @@ internal static unsafe class ProcedureFrames
         {
             uint mask = TAddressing.StackMask(s);
             uint top = s->Ebp & mask;
-            byte* saved = TAddressing.ReadAt(s, op, SegmentNumber.Ss, top, TSize.Bytes);
+            byte* saved = TAddressing.ReadAt(s, op, (int)SegmentName.Ss, top, TSize.Bytes);
             if (saved == null)
             {
                 return null;
@@ -105,7 +105,7 @@ internal static unsafe class ProcedureFrames
             uint level = op->Displacement;
             for (uint i = 1; i < level; i++)
             {
-                byte* pointer = TAddressing.ReadAt(s, op, SegmentNumber.Ss, (s->Ebp - (i * TSize.Bytes)) & mask, TSize.Bytes);
+                byte* pointer = TAddressing.ReadAt(s, op, (int)SegmentName.Ss, (s->Ebp - (i * TSize.Bytes)) & mask, TSize.Bytes);
                 if (pointer == null || !TryPush(s, op, ref top, TSize.Load(pointer), commit))
                 {
                     return false;
@@ -121,7 +121,7 @@ internal static unsafe class ProcedureFrames
             if (!commit)
             {
                 // The new top has to be writable, though nothing is written there.
-                return TAddressing.WriteAt(s, op, SegmentNumber.Ss, top & mask, TSize.Bytes) != null;
+                return TAddressing.WriteAt(s, op, (int)SegmentName.Ss, top & mask, TSize.Bytes) != null;
             }
 
             s->Esp = top;
@@ -182,7 +182,7 @@ internal static unsafe class ProcedureFrames
         {
             uint mask = TAddressing.StackMask(s);
             esp = (esp & ~mask) | ((esp - TSize.Bytes) & mask);
-            byte* host = TAddressing.WriteAt(s, op, SegmentNumber.Ss, esp & mask, TSize.Bytes);
+            byte* host = TAddressing.WriteAt(s, op, (int)SegmentName.Ss, esp & mask, TSize.Bytes);
             if (host == null)
             {
                 return false;

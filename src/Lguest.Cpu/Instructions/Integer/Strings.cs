@@ -5,7 +5,7 @@ using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Instructions.Integer;
 
-/// <summary>MOVS, STOS, LODS, CMPS and SCAS (SDM 1, 7.3.9); INS and OUTS are in <c>PortAccess</c>.</summary>
+/// <summary>MOVS, STOS, LODS, CMPS and SCAS (SDM 1, 7.3.9); INS and OUTS are in <see cref="PortStrings"/>.</summary>
 internal static unsafe class Strings
 {
     /// <summary>Lowers the family's instructions.</summary>

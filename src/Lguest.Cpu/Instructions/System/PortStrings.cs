@@ -22,7 +22,7 @@ internal static unsafe class PortStrings<TSize>
         OpKind memory = isInput ? instruction.Op0Kind : instruction.Op1Kind;
         bool is16 = memory is OpKind.MemoryESDI or OpKind.MemorySegSI;
         op->Scale = is16 ? Operation.Address16 : (byte)0;
-        op->Segment = isInput ? (byte)SegmentNumber.Es : StateOffset.OfSegment(instruction.MemorySegment);
+        op->Segment = isInput ? (byte)(int)SegmentName.Es : StateOffset.OfSegment(instruction.MemorySegment);
         bool repeats = instruction.HasRepPrefix || instruction.HasRepnePrefix;
         return (isInput, repeats) switch
         {
@@ -106,7 +106,7 @@ internal static unsafe class PortStrings<TSize>
     {
         var port = (ushort)s->Edx;
         uint offset = GetRegister(s, op, StateOffset.Edi);
-        byte* destination = SegmentedAddressing.WriteAt(s, op, SegmentNumber.Es, offset, TSize.Bytes);
+        byte* destination = SegmentedAddressing.WriteAt(s, op, (int)SegmentName.Es, offset, TSize.Bytes);
         if (destination == null)
         {
             return false;

@@ -31,15 +31,15 @@ internal static unsafe class Segmentation
                 op->Handler = instruction.StackPointerIncrement == 2 ? &Forms<Size16>.Pop : &Forms<Size32>.Pop;
                 return Lowered.Continues;
             case Mnemonic.Les:
-                return LowerPointer(instruction, op, SegmentNumber.Es);
+                return LowerPointer(instruction, op, (int)SegmentName.Es);
             case Mnemonic.Lss:
-                return LowerPointer(instruction, op, SegmentNumber.Ss);
+                return LowerPointer(instruction, op, (int)SegmentName.Ss);
             case Mnemonic.Lds:
-                return LowerPointer(instruction, op, SegmentNumber.Ds);
+                return LowerPointer(instruction, op, (int)SegmentName.Ds);
             case Mnemonic.Lfs:
-                return LowerPointer(instruction, op, SegmentNumber.Fs);
+                return LowerPointer(instruction, op, (int)SegmentName.Fs);
             case Mnemonic.Lgs:
-                return LowerPointer(instruction, op, SegmentNumber.Gs);
+                return LowerPointer(instruction, op, (int)SegmentName.Gs);
             default:
                 return Lowered.Undefined;
         }
@@ -146,7 +146,7 @@ internal static unsafe class Segmentation
         }
 
         TSize.Store(Operands.Register(s, op->Register), offset);
-        return op->Immediate == SegmentNumber.Ss ? ContinueWithoutShadow(s, op) : Continue(s, op, (int)op->Immediate);
+        return op->Immediate == (int)SegmentName.Ss ? ContinueWithoutShadow(s, op) : Continue(s, op, (int)op->Immediate);
     }
 
     private static Operation* PushFlat(ProcessorState* s, Operation* op) =>
@@ -197,12 +197,12 @@ internal static unsafe class Segmentation
 
     private static Operation* Continue(ProcessorState* s, Operation* op, int segment)
     {
-        if (segment == SegmentNumber.Ss)
+        if (segment == (int)SegmentName.Ss)
         {
             InterruptShadow.AfterStackSegment(s, op);
         }
 
-        return segment >= SegmentNumber.Fs ? Operation.Next(s, op) : ContinueWithoutShadow(s, op);
+        return segment >= (int)SegmentName.Fs ? Operation.Next(s, op) : ContinueWithoutShadow(s, op);
     }
 
     /// <summary>The block goes on if it was built for the segments as they are now.</summary>
