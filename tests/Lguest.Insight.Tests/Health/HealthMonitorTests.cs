@@ -256,6 +256,21 @@ public sealed class HealthMonitorTests
         Assert.Equal(string.Empty, KernelTaint.ToCountingLetters((1u << 18) | (1u << 12)));
     }
 
+    [Fact]
+    public void A_taint_that_no_complaint_explains_is_one()
+    {
+        const uint Warned = 1 << 9;
+        const uint Died = 1 << 7;
+        const uint Test = 1 << 18;
+        IReadOnlyList<Complaint> warning = KernelTexts.Complaints(KernelTexts.Warning);
+
+        Assert.Null(TaintCheck.Unexplained(Test, []));
+        Assert.Null(TaintCheck.Unexplained(Warned | Test, warning));
+        Assert.Equal("taint/D", TaintCheck.Unexplained(Warned | Died, warning)?.Fingerprint);
+        Assert.Equal("taint/DW", TaintCheck.Unexplained(Warned | Died | Test, [])?.Fingerprint);
+        Assert.Equal("DWN", TaintCheck.Unexplained(Warned | Died | Test, [])?.Taint);
+    }
+
     [Theory]
     [InlineData("55 89 e5 <a1> 00 00 00 00 c3 0f", "   55                     push ebp|   89e5                   mov ebp,esp|=> a100000000             mov eax,[0]|   c3                     ret")]
     [InlineData("00 <0f> 0b", "=> 0f0b                   ud2")]

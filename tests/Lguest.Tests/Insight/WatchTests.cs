@@ -47,6 +47,18 @@ public sealed class WatchTests : IDisposable
         ShippedImages.AssertEnded(exitCode, Run(Warns(), RunProgram + "exit 3", option));
 
     [Fact]
+    public void A_kernel_that_warns_in_words_that_nobody_knows_is_found_by_its_taint()
+    {
+        string kernel = new SabotagedKernel(_folder).WithBug(Victim, isWarning: true).WithText("WARNING: CPU: %d PID: %d at", "Warning on CPU %d in %d at").Write();
+
+        LguestResult result = Run(kernel, RunProgram);
+
+        ShippedImages.AssertEnded(104, result);
+        Assert.EndsWith("lguest: the kernel complained: the kernel is tainted (W), and its log doesn't say by what (taint/W)\n", result.Errors, StringComparison.Ordinal);
+        ShippedImages.AssertEnded(0, Run(kernel, RunProgram, "--fail-on=warning"));
+    }
+
+    [Fact]
     public void A_healthy_kernel_and_programs_with_bad_names_leave_the_guests_status_alone()
     {
         string script = """

@@ -24,11 +24,12 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     private readonly Queue<KernelRecord> _last = new();
     private readonly Dictionary<Complaint, string> _running = [];
     private HealthMonitor? _health;
+    private Complaint? _taint;
     private IKernelLog? _log;
     private ulong _lost;
 
-    /// <summary>What the kernel complained of.</summary>
-    public IReadOnlyList<Complaint> Complaints => _health?.Complaints ?? [];
+    /// <summary>What the kernel complained of; with what its taint says besides, once the run is over.</summary>
+    public IReadOnlyList<Complaint> Complaints => [.. _health?.Complaints ?? [], .. _taint is null ? [] : (Complaint[])[_taint]];
 
     /// <summary>The test output in the log.</summary>
     public TapParser Tests { get; } = new(TapSource.Kernel);
@@ -59,6 +60,11 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     {
         Read(guest, isEnd: true);
         _health?.Finish();
+        if (TryReadTaint(guest, out uint mask))
+        {
+            _taint = TaintCheck.Unexplained(mask, Complaints);
+        }
+
         LastTest = string.Join('.', Tests.Running);
     }
 
@@ -97,6 +103,14 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
             Take(_log.Lost - _lost);
             _lost = _log.Lost;
         }
+    }
+
+    private bool TryReadTaint(Guest guest, out uint mask)
+    {
+        mask = 0;
+        return _log is not null && symbols.Table is { } table
+            && (table.TryFind("tainted_mask", out Symbol symbol) || table.TryFind("tainted", out symbol))
+            && Memory(guest).TryReadUInt32(symbol.Address, out mask);
     }
 
     private void Take(ulong lost)
