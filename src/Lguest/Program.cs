@@ -1,7 +1,9 @@
 using System.Text;
 using Lguest.Boot;
+using Lguest.Boot.Images;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
+using Lguest.Inspecting;
 using Lguest.Logging;
 using Lguest.Results.Reports;
 using Lguest.Running;
@@ -21,7 +23,8 @@ internal static class Program
             return Launch.Parse(RawArguments.Restore(arguments)) switch
             {
                 Request.Run run => Run(run.Launch),
-                Request.Help => Print(Usage.Help()),
+                Request.Inspect inspect => Inspect(inspect),
+                Request.Help help => Print(Usage.Help(help.Command)),
                 _ => Print(Usage.Version()),
             };
         }
@@ -52,6 +55,22 @@ internal static class Program
         }
 
         return ExitCode.CouldNotRun;
+    }
+
+    private static int Inspect(Request.Inspect request)
+    {
+        try
+        {
+            using KernelImage kernel = KernelImage.Open(request.Kernel, HostFile.OpenForReading);
+            var report = KernelReport.Of(request.Kernel, kernel);
+            return Print(request.AsJson ? KernelReportWriter.Json(report) : KernelReportWriter.Text(report));
+        }
+        catch (BootException e)
+        {
+            using var logger = new StandardErrorLogger(LogLevel.Information);
+            LaunchLog.Error(logger, e.Message);
+            return ExitCode.CouldNotRun;
+        }
     }
 
     private static void Report(ILogger logger, Ending ending)

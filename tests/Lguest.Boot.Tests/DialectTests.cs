@@ -39,7 +39,7 @@ public sealed class DialectTests : IDisposable
     [InlineData("Linux version 3.2.65")]
     [InlineData("nothing")]
     public void A_kernel_that_says_nothing_of_lguest_is_taken_for_one_that_runs_in_ring_0(string text) =>
-        AssertDetected(KnownAbis.RingZero, "it says nothing else", Elf(text));
+        AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", Elf(text));
 
     [Theory]
     [InlineData("2.6.24", "2.6.24 and later")]
@@ -66,7 +66,7 @@ public sealed class DialectTests : IDisposable
     [InlineData("6.1.176", "CONFIG_LGUEST_GUEST=y\n")]
     [InlineData("3.2.65", "# CONFIG_LGUEST_GUEST is not set\n")]
     public void Others_are_not(string release, string configuration) =>
-        AssertDetected(KnownAbis.RingZero, "it says nothing else", Elf($"Linux version {release} (x)\n", configuration));
+        AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", Elf($"Linux version {release} (x)\n", configuration));
 
     private static byte[] Elf(string text, string? configuration = null) => TestImages.Elf(
         Address,

@@ -49,6 +49,12 @@ public sealed class BadInputTests : IDisposable
     [InlineData("--pcap=frames has nothing to record: give a network too", "--pcap=frames", "64m", "vmlinux")]
     [InlineData("16 disks and networks are too many: a guest has at most 15", "--block=1", "--block=2", "--block=3", "--block=4", "--block=5", "--block=6", "--block=7", "--block=8", "--block=9", "--block=a", "--block=b", "--block=c", "--block=d", "--block=e", "--block=f", "--usernet", "64m", "vmlinux")]
     [InlineData("kernel 'no/such/vmlinux' does not exist", "64m", "no/such/vmlinux")]
+    [InlineData("kernel 'no/such/vmlinux' does not exist", "inspect", "no/such/vmlinux")]
+    [InlineData("`lguest inspect KERNEL` looks at one kernel, and 0 words are given: name its file", "inspect")]
+    [InlineData("`lguest inspect KERNEL` looks at one kernel, and 2 words are given: name its file", "inspect", "64m", "vmlinux")]
+    [InlineData("--block is an option of `lguest MEMORY KERNEL`, not of `lguest inspect KERNEL`: leave it out", "inspect", "vmlinux", "--block=disk")]
+    [InlineData("--json takes no value: write it without '=file'", "inspect", "vmlinux", "--json=file")]
+    [InlineData("there is no option --what: `lguest inspect --help` lists them", "inspect", "vmlinux", "--what")]
     public void Is_refused(string sentence, params string[] arguments) => AssertRefused(sentence, arguments);
 
     [Theory]

@@ -199,8 +199,26 @@ public class CommandLineTests
         Assert.IsType<Request.Help>(Launch.Parse(["--help"]));
         Assert.IsType<Request.Help>(Launch.Parse(["64m", "--help", "--stats"]));
 
-        string help = Usage.Help();
-        Assert.All(Options.Table.Declared, option => Assert.Matches($@"(?m)^  --{option.Name}(=\S+)? +[A-Z]", help));
+        foreach (Command command in Options.Named.Append(Options.Run))
+        {
+            string help = Usage.Help(command);
+            Assert.Contains(command.Usage, help, StringComparison.Ordinal);
+            Assert.All(
+                Options.Table.Declared.Where(option => option.IsFor(command)),
+                option => Assert.Matches($@"(?m)^  --{option.Name}(=\S+)? +[A-Z]", help));
+        }
+    }
+
+    [Fact]
+    public void A_first_word_before_two_dashes_may_name_a_command()
+    {
+        Assert.Equal(new Request.Inspect("vmlinux", AsJson: false), Launch.Parse(["inspect", "vmlinux"]));
+        Assert.Equal(new Request.Inspect("vmlinux", AsJson: true), Launch.Parse(["--json", "inspect", "vmlinux"]));
+        Assert.Equal(new Request.Inspect("--odd", AsJson: false), Launch.Parse(["inspect", "--", "--odd"]));
+        Assert.Equal(new Request.Inspect("inspect", AsJson: false), Launch.Parse(["inspect", "inspect"]));
+        Assert.Equal(new Request.Help(Options.Inspect), Launch.Parse(["inspect", "--help"]));
+        Assert.Equal("inspect", Parse("64m", "vmlinux", "inspect").KernelCommandLine);
+        Assert.Throws<CommandLineException>(() => Launch.Parse(["--", "inspect", "vmlinux"]));
     }
 
     [Fact]

@@ -8,17 +8,19 @@ namespace Lguest.Tests;
 /// <summary>The table of options, and how a command line is read by it.</summary>
 public sealed class OptionTableTests : IDisposable
 {
-    private static readonly Command Here = new("lguest here FILE");
-    private static readonly Command There = new("lguest there FILE");
+    private static readonly Command Here = new(null, "lguest here FILE");
+    private static readonly Command There = new("there", "lguest there FILE");
 
     private static readonly Option Flag = new("flag", OptionValue.None, null, "A flag.", Here);
     private static readonly Option Value = new("value", OptionValue.Required, "TEXT", "A value.", Here);
     private static readonly Option Empty = new("empty", OptionValue.MayBeEmpty, "TEXT", "A value that may be empty.", Here) { Repeat = OptionRepeat.Each };
     private static readonly Option Choice = new("choice", OptionValue.Optional, "TEXT", "A value or none.", Here) { Repeat = OptionRepeat.EachValue };
     private static readonly Option Elsewhere = new("elsewhere", OptionValue.None, null, "Another's.", There);
+    private static readonly Option Shared = new("shared", OptionValue.Required, "TEXT", "One of two with a name.", There);
+    private static readonly Option SharedHere = new("shared", OptionValue.None, null, "The other.", Here);
     private static readonly Option Everywhere = new("everywhere", OptionValue.None, null, "Everybody's.", null);
 
-    private static readonly OptionTable Table = new([Flag, Value, Empty, Choice, Elsewhere, Everywhere]);
+    private static readonly OptionTable Table = new([Flag, Value, Empty, Choice, Elsewhere, Shared, SharedHere, Everywhere]);
 
     private readonly TestFolder _folder = new();
 
@@ -31,7 +33,7 @@ public sealed class OptionTableTests : IDisposable
         string reference = File.ReadAllText(Path.Combine(ShippedImages.Project, "docs", "reference.md"));
 
         Assert.Equal(fields, Options.Table.Declared);
-        Assert.Equal(fields.Length, fields.DistinctBy(option => option.Name).Count());
+        Assert.Equal(fields.Length, fields.DistinctBy(option => (option.Name, option.Command)).Count());
         Assert.All(fields, option => Assert.Contains($"`--{option.Name}", reference, StringComparison.Ordinal));
     }
 
@@ -42,6 +44,7 @@ public sealed class OptionTableTests : IDisposable
     [InlineData("empty=", "empty=", "empty=a", "empty=a")]
     [InlineData("choice", "choice=a", "choice=b")]
     [InlineData("everywhere", "flag", "value=a")]
+    [InlineData("shared")]
     public void What_is_given_as_declared_is_kept_in_its_order(params string[] words) =>
         Assert.Equal(words.Select(word => "--" + word), Read(words).All.Select(given => given.ToString()));
 

@@ -21,7 +21,7 @@ public sealed record Dialect(GuestAbi Abi, string Evidence)
     /// <summary>Finds out from a kernel's image what kind of guest it is.</summary>
     /// <exception cref="BootException">It is none that lguest can run.</exception>
     public static Dialect Detect(KernelImage kernel) =>
-        ByNote(kernel) ?? BySignature(kernel) ?? ByRelease(kernel) ?? new Dialect(KnownAbis.RingZero, "it says nothing else");
+        ByNote(kernel) ?? BySignature(kernel) ?? ByRelease(kernel) ?? new Dialect(KnownAbis.RingZero, "it says nothing of lguest");
 
     private static Dialect? ByNote(KernelImage kernel)
     {

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using Lguest.Boot.Images;
 using Lguest.Boot.Loading;
 
@@ -130,7 +129,7 @@ public sealed class SetupHeader
         }
 
         int end = text.IndexOf((byte)0);
-        return end > 0 ? Encoding.ASCII.GetString(text[..end]) : null;
+        return end > 0 ? KernelTexts.Printable(text[..end]) : null;
     }
 
     private uint Field(int offset) => BinaryPrimitives.ReadUInt32LittleEndian(_sector.AsSpan(offset));

@@ -81,6 +81,9 @@ public sealed class KernelImage : IDisposable
         }
     }
 
+    /// <summary>The lowest address that it can be loaded at: less than <see cref="Start"/> if it is relocatable, and high enough.</summary>
+    public uint LowestStart => Header is { IsRelocatable: true } && PageOffset is not null ? Start - Header.MostShift(Start) : Start;
+
     /// <summary>The first physical address after it where it is linked to be, with what it will clear itself as far as the image tells.</summary>
     public ulong End
     {

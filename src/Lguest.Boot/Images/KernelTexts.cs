@@ -89,6 +89,19 @@ internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? B
         Span<byte> line = stackalloc byte[(int)Math.Min(LongestBanner, image.Length - offset)];
         image.TryRead(offset, line);
         int end = line.IndexOfAny((byte)'\n', (byte)0);
-        return Encoding.ASCII.GetString(end < 0 ? line : line[..end]);
+        return Printable(end < 0 ? line : line[..end]);
+    }
+
+    /// <summary>Bytes of a kernel as a text that does nothing to a terminal.</summary>
+    public static string Printable(ReadOnlySpan<byte> bytes)
+    {
+        const char Unprintable = '.';
+        var text = new StringBuilder(bytes.Length);
+        foreach (byte each in bytes)
+        {
+            text.Append(char.IsBetween((char)each, ' ', '~') ? (char)each : Unprintable);
+        }
+
+        return text.ToString();
     }
 }

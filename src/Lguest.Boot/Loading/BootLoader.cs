@@ -23,6 +23,9 @@ public sealed record BootRequest(
 /// <summary>Puts a guest into memory: kernel, initrd, boot parameters and what its way of starting needs.</summary>
 public static class BootLoader
 {
+    /// <summary>The most bytes that a kernel's command line can have.</summary>
+    public const int MostCommandLine = BootParameters.CommandLineSize - 1;
+
     /// <summary>Finds out how a kernel is going to be entered.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="abi">What kind of guest it is.</param>

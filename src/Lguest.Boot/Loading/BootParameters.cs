@@ -74,7 +74,7 @@ internal static class BootParameters
         return bytes.Length < CommandLineSize
             ? bytes
             : throw new BootException(
-                $"the kernel's command line has {bytes.Length} bytes, and {CommandLineSize - 1} is the most it can have: shorten it");
+                $"the kernel's command line has {bytes.Length} bytes, and {BootLoader.MostCommandLine} is the most it can have: shorten it");
     }
 
     /// <summary>Writes everything.</summary>

@@ -25,6 +25,19 @@ public abstract class BootPlan(KernelImage kernel)
     /// <summary>The most memory that it can use, in bytes; null when what is over is merely left alone.</summary>
     public virtual ulong? MostMemory => null;
 
+    /// <summary>
+    /// The least memory to try it with, in bytes: for the kernel, as low as it may be loaded, for what its way of being entered
+    /// needs, and a little more. No kernel says what it really needs.
+    /// </summary>
+    public ulong LeastMemory
+    {
+        get
+        {
+            ulong end = kernel.End - (kernel.Start - kernel.LowestStart) + MemorySize.RoomForKernel;
+            return MemorySize.RoundUpToMebibyte(end + RoomBeside(end));
+        }
+    }
+
     /// <summary>The kernel.</summary>
     protected KernelImage Kernel => kernel;
 
@@ -33,6 +46,9 @@ public abstract class BootPlan(KernelImage kernel)
 
     /// <summary>What the kernel is told of its RAM.</summary>
     internal abstract IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory);
+
+    /// <summary>Bytes that <see cref="Prepare"/> takes in a memory of some size.</summary>
+    internal virtual uint RoomBeside(ulong memory) => 0;
 
     /// <summary>Puts into memory what this way of starting needs.</summary>
     /// <param name="memory">The guest's memory, with kernel, initrd and boot parameters.</param>

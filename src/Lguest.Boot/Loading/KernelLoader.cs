@@ -17,9 +17,7 @@ internal static class KernelLoader
     /// <exception cref="BootException">It doesn't fit, or is truncated.</exception>
     public static LoadedKernel Load(KernelImage kernel, IBootMemory memory)
     {
-        uint shift = kernel.Header is { IsRelocatable: true } header && kernel.PageOffset is not null && kernel.End > memory.Size
-            ? header.MostShift(kernel.Start)
-            : 0;
+        uint shift = kernel.End > memory.Size ? kernel.Start - kernel.LowestStart : 0;
         foreach (KernelSegment segment in kernel.Segments)
         {
             LoadSegment(kernel, segment, shift, memory);

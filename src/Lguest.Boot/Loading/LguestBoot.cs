@@ -108,6 +108,9 @@ internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint p
     internal override IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory) => [new MemoryRange(0, memory.Size)];
 
     /// <inheritdoc />
+    internal override uint RoomBeside(ulong memory) => InitialPageTables.Size((uint)memory, pageOffset);
+
+    /// <inheritdoc />
     internal override KernelEntry Prepare(IBootMemory memory, LoadedKernel loaded, uint end)
     {
         uint size = InitialPageTables.Size(memory.Size, pageOffset);

@@ -1,7 +1,7 @@
 namespace Lguest.Boot.Loading;
 
 /// <summary>Sizes of memory in sentences and in arithmetic.</summary>
-internal static class MemorySize
+public static class MemorySize
 {
     /// <summary>Bytes in a page.</summary>
     public const uint Page = 4096;

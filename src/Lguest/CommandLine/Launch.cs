@@ -68,15 +68,22 @@ internal sealed record Launch
     public static Request Parse(IReadOnlyList<string> arguments)
     {
         SplitArguments split = SplitArguments.Split(arguments);
-        GivenOptions options = Options.Table.Read(Options.Run, split.Options);
+        GivenOptions options = Options.Table.Read(split.Command, split.Options);
         if (options.Has(Options.Help))
         {
-            return new Request.Help();
+            return new Request.Help(split.Command);
         }
 
         if (options.Has(Options.Version))
         {
             return new Request.Version();
+        }
+
+        if (split.Command == Options.Inspect)
+        {
+            return split.Words is [string inspected]
+                ? new Request.Inspect(inspected, options.Has(Options.InspectJson))
+                : throw new CommandLineException($"`{split.Command.Usage}` looks at one kernel, and {split.Words.Count} words are given: name its file");
         }
 
         string? announcement = null;
@@ -139,8 +146,14 @@ internal abstract record Request
     /// <summary>To run a guest.</summary>
     public sealed record Run(Launch Launch) : Request;
 
+    /// <summary>To be told what a kernel is.</summary>
+    /// <param name="Kernel">A vmlinux or bzImage.</param>
+    /// <param name="AsJson">Whether a program wants to know.</param>
+    public sealed record Inspect(string Kernel, bool AsJson) : Request;
+
     /// <summary>To be told how.</summary>
-    public sealed record Help : Request;
+    /// <param name="Command">How to do what.</param>
+    public sealed record Help(Command Command) : Request;
 
     /// <summary>To be told the version.</summary>
     public sealed record Version : Request;

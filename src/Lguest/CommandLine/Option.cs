@@ -30,8 +30,9 @@ internal enum OptionRepeat
 }
 
 /// <summary>Something that lguest does. A command line's first word may name one; without, a guest is run.</summary>
+/// <param name="Name">The word; null for what is done without one. It begins with a letter, as no amount of memory does.</param>
 /// <param name="Usage">How it is written, without options: <c>lguest MEMORY KERNEL</c>.</param>
-internal sealed record Command(string Usage);
+internal sealed record Command(string? Name, string Usage);
 
 /// <summary>An option as it is declared: all that there is to know for reading it and for helping with it.</summary>
 /// <param name="Name">Without the dashes.</param>

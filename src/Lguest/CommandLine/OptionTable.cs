@@ -1,7 +1,7 @@
 namespace Lguest.CommandLine;
 
 /// <summary>Reads options by their declarations.</summary>
-/// <param name="declared">The declarations, in the order of the help. No two have the same name.</param>
+/// <param name="declared">The declarations, in the order of the help. No two of a command have the same name.</param>
 internal sealed class OptionTable(IReadOnlyList<Option> declared)
 {
     /// <summary>The declarations.</summary>
@@ -37,19 +37,25 @@ internal sealed class OptionTable(IReadOnlyList<Option> declared)
 
     private Option Find(Command command, string name)
     {
+        Option? others = null;
         foreach (Option option in declared)
         {
-            if (option.Name == name)
+            if (option.Name == name && option.IsFor(command))
             {
-                return option.IsFor(command)
-                    ? option
-                    : throw new CommandLineException($"--{name} is an option of `{option.Command!.Usage}`, not of `{command.Usage}`: leave it out");
+                return option;
             }
+
+            others = option.Name == name ? option : others;
+        }
+
+        if (others is not null)
+        {
+            throw new CommandLineException($"--{name} is an option of `{others.Command!.Usage}`, not of `{command.Usage}`: leave it out");
         }
 
         string? meant = Spelling.Nearest(name, [.. declared.Where(option => option.IsFor(command)).Select(option => option.Name)]);
         throw new CommandLineException(meant is null
-            ? $"there is no option --{name}: `lguest --help` lists them"
+            ? $"there is no option --{name}: `lguest {(command.Name is null ? string.Empty : command.Name + " ")}--help` lists them"
             : $"there is no option --{name}: did you mean --{meant}?");
     }
 

@@ -6,7 +6,13 @@ namespace Lguest.CommandLine;
 internal static class Options
 {
     /// <summary>To run a guest.</summary>
-    public static readonly Command Run = new("lguest MEMORY KERNEL");
+    public static readonly Command Run = new(null, "lguest MEMORY KERNEL");
+
+    /// <summary>To look at a kernel.</summary>
+    public static readonly Command Inspect = new("inspect", "lguest inspect KERNEL");
+
+    /// <summary>Those that are named by a command line's first word.</summary>
+    public static readonly IReadOnlyList<Command> Named = [Inspect];
 
     public static readonly Option Block = new(
         "block", OptionValue.Required, "FILE[,ro|,snapshot]",
@@ -100,6 +106,8 @@ internal static class Options
 
     public static readonly Option Verbose = new("verbose", OptionValue.None, null, "Say more about what lguest does, to standard error.", Run);
 
+    public static readonly Option InspectJson = new("json", OptionValue.None, null, "Tell it as JSON, for programs.", Inspect);
+
     public static readonly Option Help = new("help", OptionValue.None, null, "Show this text.", null);
 
     public static readonly Option Version = new("version", OptionValue.None, null, "Show the version.", null);
@@ -109,6 +117,6 @@ internal static class Options
     [
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
-        Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, Help, Version,
+        Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
     ]);
 }

@@ -21,24 +21,29 @@ internal sealed record OptionWord(string Name, string? Value)
 
 /// <summary>
 /// The arguments by what they are: <c>lguest 64m vmlinux --block=rootfile root=/dev/lgba</c> is memory, kernel, an
-/// option, and a word for the kernel.
+/// option, and a word for the kernel. A first word may name a command.
 /// </summary>
 /// <remarks>
 /// Options may stand anywhere before the first <c>--</c>, which ends them and isn't passed on; a second one is a word like any
-/// other. An option is <c>--name</c> or <c>--name=value</c>: the word after it is never its value. Of the others, the first
-/// is memory, the second the kernel, and the rest are the kernel's, verbatim.
+/// other. An option is <c>--name</c> or <c>--name=value</c>: the word after it is never its value. To run a guest, the first of
+/// the others is memory, the second the kernel, and the rest are the kernel's, verbatim.
 /// </remarks>
+/// <param name="Command">What is to be done.</param>
 /// <param name="Options">In order.</param>
-/// <param name="Memory">The first word, if there is one.</param>
-/// <param name="Kernel">The second.</param>
-/// <param name="KernelWords">The rest.</param>
-internal sealed record SplitArguments(
-    IReadOnlyList<OptionWord> Options,
-    string? Memory,
-    string? Kernel,
-    IReadOnlyList<string> KernelWords)
+/// <param name="Words">All others, but for the command's name.</param>
+internal sealed record SplitArguments(Command Command, IReadOnlyList<OptionWord> Options, IReadOnlyList<string> Words)
 {
     private const string EndOfOptions = "--";
+    private const int WordsBeforeTheKernels = 2;
+
+    /// <summary>The first word, if there is one.</summary>
+    public string? Memory => Words.Count > 0 ? Words[0] : null;
+
+    /// <summary>The second.</summary>
+    public string? Kernel => Words.Count > 1 ? Words[1] : null;
+
+    /// <summary>The rest.</summary>
+    public IReadOnlyList<string> KernelWords => [.. Words.Skip(WordsBeforeTheKernels)];
 
     /// <summary>Splits what the user wrote.</summary>
     public static SplitArguments Split(IReadOnlyList<string> arguments)
@@ -46,9 +51,14 @@ internal sealed record SplitArguments(
         var options = new List<OptionWord>();
         var words = new List<string>();
         bool optionsEnded = false;
+        Command? command = null;
         foreach (string argument in arguments)
         {
-            if (optionsEnded || !argument.StartsWith(EndOfOptions, StringComparison.Ordinal))
+            if (command is null && words.Count == 0 && !optionsEnded && CommandOf(argument) is { } named)
+            {
+                command = named;
+            }
+            else if (optionsEnded || !argument.StartsWith(EndOfOptions, StringComparison.Ordinal))
             {
                 words.Add(argument);
             }
@@ -62,7 +72,19 @@ internal sealed record SplitArguments(
             }
         }
 
-        return new SplitArguments(
-            options, words.Count > 0 ? words[0] : null, words.Count > 1 ? words[1] : null, words.Count > 2 ? words[2..] : []);
+        return new SplitArguments(command ?? CommandLine.Options.Run, options, words);
+    }
+
+    private static Command? CommandOf(string word)
+    {
+        foreach (Command command in CommandLine.Options.Named)
+        {
+            if (command.Name == word)
+            {
+                return command;
+            }
+        }
+
+        return null;
     }
 }

@@ -6,9 +6,26 @@ namespace Lguest.CommandLine;
 internal static class Usage
 {
     /// <summary>The help.</summary>
-    public static string Help() => $"""
+    /// <param name="command">With what.</param>
+    public static string Help(Command command) => command == Options.Inspect ? InspectHelp() : RunHelp();
+
+    private static string InspectHelp() => $"""
+        Usage: lguest inspect KERNEL [--OPTION...]
+
+        Tells what a kernel is: format and compression, release, how it would be started, and as what kind of guest, how
+        much memory it needs, and which drivers it has for lguest's devices. No guest is started.
+
+          KERNEL    A vmlinux or bzImage.
+
+        Options:
+        {OptionHelp.Text(Options.Table, Options.Inspect).Trim('\n').TrimEnd()}
+
+        """;
+
+    private static string RunHelp() => $"""
         Usage: lguest MEMORY KERNEL [--OPTION[=VALUE]...] [WORD...] [-- WORD...]
                lguest [--OPTION[=VALUE]...]
+               lguest inspect KERNEL [--json]     what a kernel is; `lguest inspect --help`
 
         Runs a 32-bit Linux as a guest, its console on this terminal. Without memory and kernel, it is the guest that
         ships: `images/build` makes it.
