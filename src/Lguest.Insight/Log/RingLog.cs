@@ -62,7 +62,7 @@ public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelL
         }
 
         _fields ??= RingFields.Find(memory, ring);
-        if (_fields is null || !RingLayout.TryRead(memory, ring, _fields, out RingLayout layout) || (_hasLast && layout.HeadId == _lastId))
+        if (_fields is null || HasNothingNew(memory) || !RingLayout.TryRead(memory, ring, _fields, out RingLayout layout))
         {
             return;
         }
@@ -83,6 +83,10 @@ public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelL
             id = (id + 1) & IdMask;
         }
     }
+
+    /// <summary>Mostly there is nothing new, which costs two reads to see.</summary>
+    private bool HasNothingNew(IGuestMemoryReader memory) =>
+        _hasLast && memory.TryReadUInt32(_ring + (uint)_fields!.HeadId, out uint head) && (head & IdMask) == _lastId;
 
     /// <summary>The one after the last that was read, or the oldest if that has been overwritten.</summary>
     private uint FirstToRead(in RingLayout layout)

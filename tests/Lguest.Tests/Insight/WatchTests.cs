@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using System.Xml.Linq;
 using Lguest.TestSupport;
@@ -79,6 +80,24 @@ public sealed class WatchTests : IDisposable
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(_folder.Path("j")));
         Assert.Empty(json.RootElement.GetProperty("health").EnumerateArray());
         Assert.Empty(json.RootElement.GetProperty("tests").EnumerateArray());
+    }
+
+    [Fact]
+    public void The_kernels_log_is_in_its_file_while_the_guest_sleeps_and_after_SIGKILL()
+    {
+        using Process process = LguestProcess.Start(
+            "64m", ShippedImages.Image("vmlinux"), $"--block={ShippedImages.Image("rootfs.ext2")},ro", $"--kmsg={_folder.Path("k")}", "quiet", "printk.devkmsg=on",
+            "root=/dev/lgba", "run=\"echo now asleep >/dev/kmsg; sleep 1000000\"");
+        while (!File.Exists(_folder.Path("k")) || !File.ReadAllText(_folder.Path("k")).Contains("now asleep", StringComparison.Ordinal))
+        {
+            Assert.False(process.HasExited, "it ended");
+            Thread.Sleep(50);
+        }
+
+        process.Kill();
+        process.WaitForExit();
+
+        Assert.StartsWith("<5>[    0.000000] Linux version 6.", File.ReadAllText(_folder.Path("k")), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,13 +20,21 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
 {
     private const int KeptRecords = 60;
 
+    // To print a record takes thousands of instructions, so this is a small part of any log.
+    private const ulong InstructionsBetweenLooks = 100_000;
+
+    // Who has said something and sleeps is heard all the same, though the end may come as SIGKILL.
+    private const ulong NanosecondsBetweenLooks = 1_000_000_000;
+
     private readonly List<KernelRecord> _new = [];
     private readonly Queue<KernelRecord> _last = new();
     private readonly Dictionary<Complaint, string> _running = [];
     private HealthMonitor? _health;
     private Complaint? _taint;
     private IKernelLog? _log;
+    private DirectMapReader? _memory;
     private ulong _lost;
+    private bool _isBegun;
 
     /// <summary>What the kernel complained of; with what its taint says besides, once the run is over.</summary>
     public IReadOnlyList<Complaint> Complaints => [.. _health?.Complaints ?? [], .. _taint is null ? [] : (Complaint[])[_taint]];
@@ -47,12 +55,13 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     public NextLook Look(Guest guest)
     {
         // Before its first hypercall a guest has had no time to say anything, and its structures may not be there yet.
-        if (guest.HypercallCounts.Any(call => call.Value > 0))
+        _isBegun = _isBegun || guest.HypercallCounts.Any(call => call.Value > 0);
+        if (_isBegun)
         {
             Read(guest, isEnd: false);
         }
 
-        return NextLook.AtAge(0);
+        return new NextLook { Instructions = InstructionsBetweenLooks, Age = guest.Age + NanosecondsBetweenLooks };
     }
 
     /// <summary>Reads what is left, after the run.</summary>
@@ -147,5 +156,5 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     }
 
     private DirectMapReader Memory(Guest guest) =>
-        new(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), pageOffset);
+        _memory ??= new DirectMapReader(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), pageOffset);
 }
