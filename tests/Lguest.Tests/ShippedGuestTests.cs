@@ -33,6 +33,22 @@ public sealed partial class ShippedGuestTests : IDisposable
         Assert.Equal(string.Empty, result.Errors);
     }
 
+    [Fact]
+    public void Each_engine_gives_the_same_run()
+    {
+        string[] engines = ["interpreter", "auto", "translator"];
+        LguestResult[] runs =
+        [
+            .. engines.Select(engine => RunGuest(
+                "64m", Image("vmlinux"), $"--initrd={Image("initrd.cpio")}", "--clock=virtual", "--stats", $"--engine={engine}", "run=ls -lR /bin | md5sum; exit 9")),
+        ];
+
+        Assert.All(runs, run => AssertEnded(9, run));
+        Assert.Single(runs.Select(run => run.Output).Distinct());
+        Assert.Single(runs.Select(run => InstructionCount(run)).Distinct());
+        Assert.Contains("% of them translated", runs[2].Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("vmlinux", "16m")]
     [InlineData("bzImage", "1g")]

@@ -29,6 +29,20 @@ public sealed partial class TourTests
         Assert.All(parts, part => Assert.Matches(PathPattern(), part));
     }
 
+    [Fact]
+    public void The_tour_names_every_folder_of_the_sources()
+    {
+        string root = RepositoryRoot();
+        string tour = File.ReadAllText(Path.Combine(root, "docs/tour.md"));
+        IEnumerable<string> missing = Directory.EnumerateDirectories(Path.Combine(root, "src"), "*", SearchOption.AllDirectories)
+            .Where(folder => Directory.EnumerateFiles(folder, "*.cs").Any())
+            .Select(folder => Path.GetRelativePath(root, folder))
+            .Where(folder => !folder.Split('/').Any(part => part is "bin" or "obj"))
+            .Where(folder => !tour.Contains(folder + "/", StringComparison.Ordinal) && !tour.Contains($"`{folder}`", StringComparison.Ordinal));
+
+        Assert.Empty(missing);
+    }
+
     private static string RepositoryRoot()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);

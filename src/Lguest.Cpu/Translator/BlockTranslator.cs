@@ -220,6 +220,7 @@ internal sealed unsafe class BlockTranslator
         host.Code = TranslatedForms.HostCode(guest.Code);
         host.HasRepPrefix = false;
         host.HasRepnePrefix = false;
+        host.SegmentPrefix = Register.None;
         int memory = -1;
         for (int i = 0; i < guest.OpCount; i++)
         {
@@ -242,7 +243,6 @@ internal sealed unsafe class BlockTranslator
         {
             EmitAddress(guest, Register.R8D);
             Check(index, guest.MemorySize.GetSize(), WritesMemory(guest, memory));
-            host.SegmentPrefix = Register.None;
             host.MemoryBase = Register.R10;
             host.MemoryIndex = Register.R8;
             host.MemoryIndexScale = 1;

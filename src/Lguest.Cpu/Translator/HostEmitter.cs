@@ -45,8 +45,14 @@ internal sealed unsafe class HostEmitter
     /// <summary>Goes on at an earlier position, over what was written since.</summary>
     public void Rewind(byte* position) => _at = position;
 
-    /// <summary>Begins at a 16-byte boundary.</summary>
-    public void Align() => _at = (byte*)(((nuint)_at + 15) & ~(nuint)15);
+    /// <summary>Begins at a 16-byte boundary, behind INT3.</summary>
+    public void Align()
+    {
+        while (((nuint)_at & 15) != 0)
+        {
+            Bytes(0xCC);
+        }
+    }
 
     /// <summary>An instruction of the host's.</summary>
     public void Instruction(in Instruction instruction) => _encoder.Encode(instruction, (ulong)(_at + _executeOffset));

@@ -129,6 +129,9 @@ internal sealed unsafe class TranslationCache : IDisposable
             group.Key.ToString().ToUpperInvariant(), group.Aggregate(0ul, (sum, exit) => sum + exit.Count)))
         .OrderByDescending(reason => reason.Value);
 
+    /// <summary>All that was emitted for blocks and links.</summary>
+    internal ReadOnlySpan<byte> EmittedForGuests => new(_start, (int)(_emitter.Position - _start));
+
     public void Dispose() => _memory.Dispose();
 
     private Operation* TranslateAndEnter(Operation* head)

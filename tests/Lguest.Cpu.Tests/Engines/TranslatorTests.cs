@@ -1,0 +1,115 @@
+using Iced.Intel;
+using Lguest.Cpu.Translator;
+
+namespace Lguest.Cpu.Tests.Engines;
+
+/// <summary>What the translator may do, and what becomes of everything without it.</summary>
+public sealed unsafe class TranslatorTests
+{
+    private const int Programs = 200;
+
+    /// <summary>Registers of 64 bits that emitted code may address memory with: the state, a host address and the offset to it.</summary>
+    private static readonly HashSet<Register> Bases = [Register.R14, Register.R10, Register.None];
+
+    /// <summary>Instructions that go to Iced's encoder as they are, and those around them.</summary>
+    private static readonly HashSet<Mnemonic> Emitted =
+    [
+        Mnemonic.Add, Mnemonic.Or, Mnemonic.Adc, Mnemonic.Sbb, Mnemonic.And, Mnemonic.Sub, Mnemonic.Xor, Mnemonic.Cmp, Mnemonic.Test,
+        Mnemonic.Inc, Mnemonic.Dec, Mnemonic.Neg, Mnemonic.Not, Mnemonic.Shl, Mnemonic.Sal, Mnemonic.Shr, Mnemonic.Sar, Mnemonic.Rol,
+        Mnemonic.Ror, Mnemonic.Movzx, Mnemonic.Movsx, Mnemonic.Cwde, Mnemonic.Cbw, Mnemonic.Cdq, Mnemonic.Cwd, Mnemonic.Mov,
+        Mnemonic.Imul, Mnemonic.Mul, Mnemonic.Xchg, Mnemonic.Bswap, Mnemonic.Lea, Mnemonic.Jmp, Mnemonic.Lahf, Mnemonic.Sahf,
+    ];
+
+    [Fact]
+    public void Every_test_of_the_processor_passes_with_it()
+    {
+        Assert.SkipWhen(TestEngine.Current != Engine.Interpreter, "This is such a run.");
+        SkipUnlessTranslating();
+        TestProcess.RunAll("translator", record: null);
+    }
+
+    /// <summary>Whatever a guest's code is, what is emitted for it is on the list, and touches only the state and guest memory.</summary>
+    [Fact]
+    public void Nothing_else_is_ever_emitted()
+    {
+        SkipUnlessTranslating();
+        long checkedInstructions = 0;
+        for (int seed = 0; seed < Programs; seed++)
+        {
+            using var machine = new Machine();
+            machine.Cpu.TryTranslate(threshold: 0);
+            var random = new Random(seed);
+            var program = new RandomProgram(random, 0x3000);
+            machine.Memory.Write(0x3000, program.Bytes);
+            for (int i = 0; i < 20; i++)
+            {
+                machine.Cpu.State.Eip = program.AnyStart();
+                machine.Cpu.State.Esp = 0x8000;
+                machine.Cpu.Run(500);
+            }
+
+            checkedInstructions += Check(machine.Cpu.Translations!.EmittedForGuests, seed);
+        }
+
+        Assert.True(checkedInstructions > Programs * 1000, $"Only {checkedInstructions} instructions were emitted.");
+    }
+
+    [Fact]
+    public void No_memory_is_both_written_and_executed()
+    {
+        SkipUnlessTranslating();
+        using ExecutableMemory memory = ExecutableMemory.TryCreate(1 << 20)!;
+        string[] mappings = [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("lguest-translated", StringComparison.Ordinal))];
+        Assert.NotEmpty(mappings);
+        Assert.All(mappings, line => Assert.DoesNotContain(" rwx", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_host_that_gives_no_executable_memory_is_no_failure() => Assert.Null(ExecutableMemory.TryCreate(-4096));
+
+    private static void SkipUnlessTranslating()
+    {
+        using var machine = new Machine();
+        Assert.SkipUnless(machine.Cpu.TryTranslate(0), "This host doesn't let us execute what we write.");
+    }
+
+    private static int Check(ReadOnlySpan<byte> code, int seed)
+    {
+        byte[] bytes = code.ToArray();
+        var decoder = Decoder.Create(64, bytes);
+        int count = 0;
+        while (decoder.IP < (ulong)bytes.Length)
+        {
+            Instruction instruction = decoder.Decode();
+            count++;
+            bool isPadding = instruction.Mnemonic == Mnemonic.Int3;
+            bool isListed = Emitted.Contains(instruction.Mnemonic) || instruction.ConditionCode != ConditionCode.None;
+            bool isWithin = instruction.MemoryBase == Register.None || instruction.Mnemonic == Mnemonic.Lea
+                || Bases.Contains(instruction.MemoryBase);
+            bool isStackUntouched = instruction.UsedRegisters().All(register => register != Register.RSP);
+            Assert.True(
+                isPadding || (isListed && isWithin && isStackUntouched && instruction.SegmentPrefix == Register.None),
+                $"seed {seed}: {instruction} at {instruction.IP:x}");
+        }
+
+        return count;
+    }
+}
+
+/// <summary>The registers that an instruction names.</summary>
+file static class NamedRegisters
+{
+    public static IEnumerable<Register> UsedRegisters(this Instruction instruction)
+    {
+        for (int i = 0; i < instruction.OpCount; i++)
+        {
+            if (instruction.GetOpKind(i) == OpKind.Register)
+            {
+                yield return instruction.GetOpRegister(i).GetFullRegister();
+            }
+        }
+
+        yield return instruction.MemoryBase.GetFullRegister();
+        yield return instruction.MemoryIndex.GetFullRegister();
+    }
+}
