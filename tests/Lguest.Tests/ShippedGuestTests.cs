@@ -228,9 +228,9 @@ public sealed partial class ShippedGuestTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", 0, "")]
-    [InlineData("oops=panic", 100, "lguest: the guest panicked: Fatal exception\n")]
-    public void An_oops_is_told_and_survived_unless_it_is_to_be_a_panic(string word, int exitCode, string errors)
+    [InlineData("", 104, "lguest: the kernel complained: BUG: kernel NULL pointer dereference, address: 00000018 ", true)]
+    [InlineData("oops=panic", 100, "lguest: the guest panicked: Fatal exception\n", false)]
+    public void An_oops_is_told_and_survived_unless_it_is_to_be_a_panic(string word, int exitCode, string errors, bool isSurvived)
     {
         // The entry of sysrq-z, made to point to where nothing is.
         const int IndexOfZ = 35;
@@ -247,10 +247,10 @@ public sealed partial class ShippedGuestTests : IDisposable
             """, word);
 
         AssertEnded(exitCode, result);
-        Assert.Equal(errors, result.Errors);
+        Assert.StartsWith(errors, result.Errors, StringComparison.Ordinal);
         Assert.Contains("BUG: kernel NULL pointer dereference, address: 00000018", result.Output, StringComparison.Ordinal);
         Assert.Contains("EIP: ", result.Output, StringComparison.Ordinal);
-        Assert.Equal(exitCode == 0, result.Output.Contains("survived", StringComparison.Ordinal));
+        Assert.Equal(isSurvived, result.Output.Contains("survived", StringComparison.Ordinal));
     }
 
     [Fact]
