@@ -30,6 +30,9 @@ public enum CpuidFeatures : uint
     /// <summary>CMPXCHG8B.</summary>
     Cx8 = 1 << 8,
 
+    /// <summary>SYSENTER, SYSEXIT and their model-specific registers.</summary>
+    Sep = 1 << 11,
+
     /// <summary>Global pages, and CR4.PGE.</summary>
     Pge = 1 << 13,
 
@@ -87,14 +90,17 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
 
     private const CpuidExtendedFeatures BaseExtendedFeatures = CpuidExtendedFeatures.Sse3 | CpuidExtendedFeatures.Ssse3;
 
-    /// <summary>For kernels that a host deprivileges: no large pages.</summary>
+    /// <summary>For kernels that a host deprivileges: no large pages, and no SYSENTER, which would lead to CPL 0.</summary>
     public static CpuidModel Default { get; } = Create(BaseFeatures, BaseExtendedFeatures);
 
-    /// <summary>For kernels that run at CPL 0: 4 MiB pages too.</summary>
-    public static CpuidModel RingZero { get; } = Create(BaseFeatures | CpuidFeatures.Pse, BaseExtendedFeatures);
+    /// <summary>For kernels that run at CPL 0: 4 MiB pages and SYSENTER too.</summary>
+    public static CpuidModel RingZero { get; } = Create(BaseFeatures | CpuidFeatures.Pse | CpuidFeatures.Sep, BaseExtendedFeatures);
 
     /// <summary>The bits that CR4 can hold: those of the features that are claimed.</summary>
     internal uint WritableCr4 { get; } = ControlBitsOf(Leaves);
+
+    /// <summary>Whether SYSENTER and SYSEXIT are claimed.</summary>
+    internal bool HasFastSystemCalls { get; } = ((Find(Leaves, 1)?.Answer.Edx ?? 0) & (uint)CpuidFeatures.Sep) != 0;
 
     /// <summary>Makes a model of the processor that this emulator is.</summary>
     /// <param name="features">EDX of leaf 1.</param>

@@ -103,9 +103,9 @@ internal static unsafe class InstructionTable
         new(&ModelSpecific.Lower, [Mnemonic.Rdmsr, Mnemonic.Rdpmc, Mnemonic.Rdtsc, Mnemonic.Wrmsr]),
         new(&SystemInstructions.Lower,
         [
-            Mnemonic.Cpuid, Mnemonic.Hlt, Mnemonic.Invd, Mnemonic.Invlpg, Mnemonic.Sysenter, Mnemonic.Sysexit,
-            Mnemonic.Wbinvd, Mnemonic.Wbnoinvd,
+            Mnemonic.Cpuid, Mnemonic.Hlt, Mnemonic.Invd, Mnemonic.Invlpg, Mnemonic.Wbinvd, Mnemonic.Wbnoinvd,
         ]),
+        new(&FastSystemCalls.Lower, [Mnemonic.Sysenter, Mnemonic.Sysexit]),
         new(&Ports.Lower,
         [
             Mnemonic.In, Mnemonic.Insb, Mnemonic.Insd, Mnemonic.Insw, Mnemonic.Out, Mnemonic.Outsb, Mnemonic.Outsd,

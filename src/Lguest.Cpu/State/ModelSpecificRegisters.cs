@@ -26,4 +26,13 @@ internal struct ModelSpecificRegisters
 
     /// <summary>IA32_MISC_ENABLE.</summary>
     public ulong MiscEnable;
+
+    /// <summary>IA32_SYSENTER_CS, from whose selector those of SYSENTER and SYSEXIT are counted.</summary>
+    public uint SysenterCs;
+
+    /// <summary>IA32_SYSENTER_ESP.</summary>
+    public uint SysenterEsp;
+
+    /// <summary>IA32_SYSENTER_EIP.</summary>
+    public uint SysenterEip;
 }

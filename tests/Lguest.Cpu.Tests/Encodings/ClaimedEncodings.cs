@@ -35,6 +35,7 @@ internal static class ClaimedEncodings
         [CpuidFeature.TSC] = CpuidFeatures.Tsc,
         [CpuidFeature.MSR] = CpuidFeatures.Msr,
         [CpuidFeature.CX8] = CpuidFeatures.Cx8,
+        [CpuidFeature.SEP] = CpuidFeatures.Sep,
         [CpuidFeature.CMOV] = CpuidFeatures.Cmov,
         [CpuidFeature.CLFSH] = CpuidFeatures.Clfsh,
         [CpuidFeature.MMX] = CpuidFeatures.Mmx,
@@ -89,8 +90,11 @@ internal static class ClaimedEncodings
             // Undefined by definition; and RSM is outside system management mode.
             Mnemonic.Ud0 or Mnemonic.Ud1 or Mnemonic.Ud2 or Mnemonic.Rsm => Verdict.InvalidOpcode,
 
-            // As with IA32_SYSENTER_CS 0 (SDM 2B, SYSENTER). There are no counters: no value of ECX names one.
-            Mnemonic.Sysenter or Mnemonic.Sysexit or Mnemonic.Rdpmc => Verdict.GeneralProtection,
+            // There are no counters: no value of ECX names one.
+            Mnemonic.Rdpmc => Verdict.GeneralProtection,
+
+            // As with IA32_SYSENTER_CS 0 (SDM 2B, SYSENTER).
+            Mnemonic.Sysenter or Mnemonic.Sysexit when !IsClaimed(CpuidFeature.SEP, model) => Verdict.GeneralProtection,
             _ => code.CpuidFeatures().All(feature => IsClaimed(feature, model)) ? Verdict.Executes : Verdict.InvalidOpcode,
         };
     }

@@ -128,7 +128,7 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
         const uint Features = (1 << 0) | (1 << 4) | (1 << 5) | (1 << 8) | (1 << 13) | (1 << 15) | (1 << 19) | (1 << 23)
             | (1 << 24) | (1 << 25) | (1 << 26);
         Assert.Equal(Features, CpuidModel.Default.Answer(1, 0).Edx);
-        Assert.Equal(Features | (1 << 3), CpuidModel.RingZero.Answer(1, 0).Edx);
+        Assert.Equal(Features | (1 << 3) | (1 << 11), CpuidModel.RingZero.Answer(1, 0).Edx);
         Assert.Equal(ExtendedFeatures, CpuidModel.Default.Answer(1, 0).Ecx);
         Assert.Equal(ExtendedFeatures, CpuidModel.RingZero.Answer(1, 0).Ecx);
         Assert.Equal(6u, (CpuidModel.Default.Answer(1, 0).Eax >> 8) & 0xf);

@@ -11,6 +11,9 @@ internal static unsafe class ModelSpecific
     private const uint TimeStampCounter = 0x10;
     private const uint ApicBase = 0x1b;
     private const uint BiosSignature = 0x8b;
+    private const uint SysenterCs = 0x174;
+    private const uint SysenterEsp = 0x175;
+    private const uint SysenterEip = 0x176;
     private const uint MiscEnable = 0x1a0;
     private const uint PageAttributeTable = 0x277;
 
@@ -72,6 +75,9 @@ internal static unsafe class ModelSpecific
             case PageAttributeTable:
                 SetPair(s, s->Msrs.Pat);
                 break;
+            case SysenterCs or SysenterEsp or SysenterEip when HasFastSystemCalls(s):
+                SetPair(s, *FastSystemCallRegister(s));
+                break;
             default:
                 return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
         }
@@ -104,12 +110,25 @@ internal static unsafe class ModelSpecific
             case PageAttributeTable when IsPageAttributeTable(value):
                 s->Msrs.Pat = value;
                 break;
+            case SysenterCs or SysenterEsp or SysenterEip when HasFastSystemCalls(s):
+                *FastSystemCallRegister(s) = s->Eax;
+                break;
             default:
                 return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
         }
 
         return BlockExit.Leave(s, op);
     }
+
+    private static bool HasFastSystemCalls(ProcessorState* s) => Processor.From(s).Cpuid.HasFastSystemCalls;
+
+    /// <summary>The one that ECX names. On a processor of 32 bits it has as many.</summary>
+    private static uint* FastSystemCallRegister(ProcessorState* s) => s->Ecx switch
+    {
+        SysenterCs => &s->Msrs.SysenterCs,
+        SysenterEsp => &s->Msrs.SysenterEsp,
+        _ => &s->Msrs.SysenterEip,
+    };
 
     private static Operation* NoCounter(ProcessorState* s, Operation* op) =>
         Fault.Raise(s, op, ExceptionVector.GeneralProtection);

@@ -28,10 +28,6 @@ internal static unsafe class SystemInstructions
                 Operands.SetMemory(instruction, op);
                 op->Handler = &InvalidatePage;
                 return Lowered.EndsBlock;
-            case Mnemonic.Sysenter or Mnemonic.Sysexit:
-                // Not claimed, and IA32_SYSENTER_CS isn't there either: as if it were 0.
-                op->Handler = &NoFastSystemCall;
-                return Lowered.EndsBlock;
             default:
                 return Lowered.Undefined;
         }
@@ -87,7 +83,4 @@ internal static unsafe class SystemInstructions
         Processor.From(s).FlushTlbPage(s->Segment(op->Segment).Base + EffectiveAddress.Of(s, op));
         return BlockExit.Leave(s, op);
     }
-
-    private static Operation* NoFastSystemCall(ProcessorState* s, Operation* op) =>
-        Fault.Raise(s, op, ExceptionVector.GeneralProtection);
 }
