@@ -19,8 +19,6 @@ public sealed class OperandFaultTests : IDisposable
     private const byte ShiftCount = 3;
     private const int LargestElement = 16;
 
-    private static readonly InstructionInfoFactory Information = new();
-
     private readonly FaultMachine _machine = new();
 
     /// <summary>Those that touch memory, and that this processor has.</summary>
@@ -147,15 +145,19 @@ public sealed class OperandFaultTests : IDisposable
 
     private static Instruction Decode(Code code) => Decoder.Create(32, OpcodeSpace.WithMemory[code]).Decode();
 
+    // A factory of its own each time: tests of other classes ask at the same time, and what one has answered changes with its next
+    // answer.
+    private static OpAccess AccessOf(in Instruction instruction, int operand) =>
+        new InstructionInfoFactory().GetInfo(instruction).GetOpAccess(operand);
+
     private static bool IsWritten(Code code)
     {
         Instruction instruction = Decode(code);
-        InstructionInfo information = Information.GetInfo(instruction);
         int operand = instruction.Op0Kind == OpKind.Memory ? 0 : 1;
 
         // ARPL finds nothing to raise here, and then only reads: see SelectorAdjustmentTests.
         return code is not (Code.Clflush_m8 or Code.Arpl_rm16_r16 or Code.Arpl_r32m16_r32)
-            && information.GetOpAccess(operand) is not (OpAccess.Read or OpAccess.CondRead);
+            && AccessOf(instruction, operand) is not (OpAccess.Read or OpAccess.CondRead);
     }
 
     /// <summary>Bytes that are accessed: none for hints and addresses.</summary>
@@ -168,7 +170,7 @@ public sealed class OperandFaultTests : IDisposable
             Code.Clflush_m8 => 1,
 
             // INVLPG, LEA, prefetches and NOPs never touch it.
-            _ when Information.GetInfo(instruction).GetOpAccess(operand) is OpAccess.None or OpAccess.NoMemAccess => 0,
+            _ when AccessOf(instruction, operand) is OpAccess.None or OpAccess.NoMemAccess => 0,
             _ when instruction.Mnemonic is Mnemonic.Prefetchnta or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1
                 or Mnemonic.Prefetcht2 or Mnemonic.Invlpg => 0,
 
