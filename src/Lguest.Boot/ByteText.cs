@@ -39,25 +39,21 @@ public static class ByteText
     /// <summary>The bytes for a string.</summary>
     public static byte[] Encode(string text)
     {
-        var bytes = new ArrayBufferWriter<byte>(text.Length + 1);
-        ReadOnlySpan<char> rest = text;
-        while (!rest.IsEmpty)
+        const int MostBytesOfUnit = 3;
+        byte[] bytes = new byte[text.Length * MostBytesOfUnit];
+        int used = 0;
+        for (int i = 0, length; i < text.Length; i += length)
         {
-            Span<byte> room = bytes.GetSpan(sizeof(uint));
-            int used = 1;
-            if (Rune.DecodeFromUtf16(rest, out Rune rune, out int length) != OperationStatus.Done && rest[0] is >= FirstEscaped and <= LastEscaped)
+            if (Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out length) != OperationStatus.Done && text[i] is >= FirstEscaped and <= LastEscaped)
             {
-                room[0] = (byte)(rest[0] - Escape);
+                bytes[used++] = (byte)(text[i] - Escape);
             }
             else
             {
-                used = rune.EncodeToUtf8(room);
+                used += rune.EncodeToUtf8(bytes.AsSpan(used));
             }
-
-            bytes.Advance(used);
-            rest = rest[length..];
         }
 
-        return bytes.WrittenSpan.ToArray();
+        return bytes[..used];
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Lguest.Boot;
 using Lguest.Boot.Images;
@@ -14,9 +15,15 @@ namespace Lguest;
 /// <summary>The <c>lguest</c> command: command line, machine, run, exit code.</summary>
 internal static class Program
 {
-    private const int StandardOutput = 1;
-
     private static int Main(string[] arguments)
+    {
+        HostProcess.Prepare();
+        return HostLimits.Shortage() is { } sentence ? Refuse(sentence, ExitCode.CouldNotRun) : Start(arguments);
+    }
+
+    // Apart, because a process with too few descriptors can't load what this needs.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Start(string[] arguments)
     {
         try
         {
@@ -38,16 +45,23 @@ internal static class Program
 
     private static int Run(Launch launch)
     {
-        using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information);
+        var patience = new WritePatience();
+        using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information, patience);
+        string? sentence = null;
         try
         {
-            Ending ending = Machine.Run(launch, logger);
+            Ending ending = Machine.Run(launch, logger, patience);
             Report(logger, ending);
             return ending.ExitCode;
         }
         catch (Exception e) when (e is BootException or BackendException or ReportException)
         {
             LaunchLog.Error(logger, e.Message);
+        }
+        catch (Exception) when ((sentence = HostLimits.Explain()) is not null)
+        {
+            // A filter, because it is asked before anything is given back.
+            LaunchLog.Error(logger, sentence);
         }
         catch (Exception e) when (e is IOException or OutOfMemoryException)
         {
@@ -92,7 +106,28 @@ internal static class Program
 
     private static int Print(string text)
     {
-        new DescriptorStream(StandardOutput).Write(Encoding.UTF8.GetBytes(text));
-        return ExitCode.PowerOff;
+        try
+        {
+            new DescriptorStream(StandardDescriptors.Output).Write(Encoding.UTF8.GetBytes(text));
+            return ExitCode.PowerOff;
+        }
+        catch (IOException e)
+        {
+            return Refuse($"standard output cannot be written: {e.Message}", ExitCode.OutputLost);
+        }
+    }
+
+    private static int Refuse(string sentence, int exitCode)
+    {
+        try
+        {
+            new DescriptorStream(StandardDescriptors.Error).Write(Encoding.UTF8.GetBytes($"lguest: {sentence}\n"));
+        }
+        catch (IOException)
+        {
+            // There is nobody left to tell.
+        }
+
+        return exitCode;
     }
 }

@@ -23,7 +23,7 @@ public sealed class HostFileTests : IDisposable
     public void A_pipe_in_the_place_of_a_disk_is_refused_and_not_waited_for(string mode)
     {
         LguestResult result = LguestProcess.Shell(
-            """mkfifo "$1" && exec "$0" 8m vmlinux --block="$1$2" """, _folder.Path("pipe"), mode);
+            """mkfifo "$1" && exec "$0" 8m "$3" --block="$1$2" """, _folder.Path("pipe"), mode, _folder.File("vmlinux", GuestProgram.Greeter("up")));
 
         Assert.Equal(new LguestResult(125, string.Empty, $"lguest: disk image '{_folder.Path("pipe")}' is neither a regular file nor a block device: give one of these\n"), result);
     }
@@ -123,6 +123,7 @@ public sealed class HostFileTests : IDisposable
     [InlineData(1L << 43, "has 8796093022208 bytes, and a guest's disk at most 2199023255040")]
     public void A_disk_that_the_guest_could_not_have_is_refused(long size, string sentence)
     {
+        string kernel = _folder.File("vmlinux", GuestProgram.Greeter("up"));
         string disk = _folder.Path("disk");
         using (FileStream file = File.Create(disk))
         {
@@ -131,7 +132,7 @@ public sealed class HostFileTests : IDisposable
 
         foreach (string mode in (string[])["", ",ro", ",snapshot"])
         {
-            LguestResult result = LguestProcess.Run(string.Empty, "8m", "vmlinux", $"--block={disk}{mode}");
+            LguestResult result = LguestProcess.Run(string.Empty, "8m", kernel, $"--block={disk}{mode}");
 
             Assert.Equal(125, result.ExitCode);
             Assert.StartsWith($"lguest: disk image '{disk}' {sentence}", result.Errors, StringComparison.Ordinal);

@@ -42,9 +42,13 @@ internal static class LguestProcess
     /// <summary>Runs a shell's script to its end, without input. In it, <c>"$0"</c> is lguest and <c>"$@"</c> are the arguments.</summary>
     public static LguestResult Shell(string script, params string[] arguments)
     {
-        using Process process = Process.Start(Redirected(new ProcessStartInfo("/bin/sh", ["-c", script, Path, .. arguments])))!;
+        using Process process = StartShell(script, arguments);
         return Finish(process, string.Empty);
     }
+
+    /// <summary>Starts a shell's script with its three descriptors on pipes.</summary>
+    public static Process StartShell(string script, params string[] arguments) =>
+        Process.Start(Redirected(new ProcessStartInfo("/bin/sh", ["-c", script, Path, .. arguments])))!;
 
     /// <summary>Starts it with its three descriptors on pipes.</summary>
     public static Process Start(params string[] arguments) => StartIn(Environment.CurrentDirectory, arguments);

@@ -1,4 +1,6 @@
+using Lguest.Devices.Backends;
 using Lguest.Running;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Lguest.Tests;
 
@@ -10,7 +12,7 @@ public sealed class RunEndTests
     [Fact]
     public void A_reason_that_comes_when_the_run_is_over_changes_nothing()
     {
-        var end = new RunEnd(null);
+        var end = new RunEnd(null, new WritePatience(), NullLogger.Instance);
         end.Dispose();
 
         end.Request(Reason);
@@ -21,7 +23,7 @@ public sealed class RunEndTests
     [Fact]
     public void The_first_reason_counts_and_all_who_want_to_know_are_told_once()
     {
-        using var end = new RunEnd(null);
+        using var end = new RunEnd(null, new WritePatience(), NullLogger.Instance);
         int early = 0;
         int late = 0;
         end.WhenRequested(() => early++);
@@ -40,7 +42,7 @@ public sealed class RunEndTests
         var errors = new List<Exception>();
         for (int i = 0; i < 300; i++)
         {
-            var end = new RunEnd(null);
+            var end = new RunEnd(null, new WritePatience(), NullLogger.Instance);
             using var start = new Barrier(2);
             var asking = new Thread(() =>
             {

@@ -59,9 +59,9 @@ public sealed class RunTests : IDisposable
         Assert.Equal(124, result.ExitCode);
         string[] lines = result.Errors.Split('\n');
         Assert.StartsWith("lguest: 12,345 instructions in ", lines[0], StringComparison.Ordinal);
-        Assert.Equal("lguest: hypercalls: LGUEST_INIT 1, SEND_DMA 1", lines[3]);
-        Assert.Equal("lguest: console: 4 bytes out, 0 in", lines[4]);
-        Assert.Equal("lguest: ended after as many instructions as --max-instructions says", lines[5]);
+        Assert.Equal(
+            ["lguest: hypercalls: LGUEST_INIT 1, SEND_DMA 1", "lguest: console: 4 bytes out, 0 in", "lguest: ended after as many instructions as --max-instructions says", ""],
+            lines[^4..]);
     }
 
     [Fact]

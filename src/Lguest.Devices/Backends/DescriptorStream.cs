@@ -8,9 +8,18 @@ namespace Lguest.Devices.Backends;
 /// what it refers to is changed. It never closes the descriptor.
 /// </summary>
 /// <param name="descriptor">0, 1 or 2, usually.</param>
-public sealed unsafe class DescriptorStream(int descriptor) : Stream
+/// <param name="patience">How long to wait for who reads what is written; null for ever.</param>
+public sealed unsafe class DescriptorStream(int descriptor, WritePatience? patience = null) : Stream
 {
     private const int Forever = -1;
+
+    /// <summary>What a file can take that can take something: of a pipe that is its PIPE_BUF.</summary>
+    private const int SmallWrite = 4096;
+
+    /// <summary>How often to ask whether there is patience left.</summary>
+    private const int PatienceLookMilliseconds = 200;
+
+    private bool _canRefuse = OperatingSystem.IsLinux();
 
     /// <inheritdoc />
     public override bool CanRead => true;
@@ -59,14 +68,14 @@ public sealed unsafe class DescriptorStream(int descriptor) : Stream
     }
 
     /// <summary>Writes everything, waiting as long as it takes, also where somebody has made the descriptor non-blocking.</summary>
-    /// <exception cref="IOException">The host couldn't.</exception>
+    /// <exception cref="IOException">The host couldn't, or there is no patience left.</exception>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         fixed (byte* bytes = buffer)
         {
             for (nint written = 0; written < buffer.Length;)
             {
-                nint count = SystemCalls.Write(descriptor, bytes + written, buffer.Length - written);
+                nint count = WriteSome(bytes + written, buffer.Length - written);
                 if (count >= 0)
                 {
                     written += count;
@@ -96,12 +105,51 @@ public sealed unsafe class DescriptorStream(int descriptor) : Stream
     /// <inheritdoc />
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    // With an end to patience, nothing may wait in the host for whoever reads. Pipes can be asked not to; other things are
+    // asked first, and given little.
+    private nint WriteSome(byte* bytes, nint length)
+    {
+        if (patience is null)
+        {
+            return SystemCalls.Write(descriptor, bytes, length);
+        }
+
+        if (_canRefuse)
+        {
+            var vector = new SystemCalls.MemoryVector { Start = bytes, Length = length };
+            nint count = SystemCalls.WriteVector(descriptor, &vector, 1, SystemCalls.Here, SystemCalls.WithoutWaiting);
+            if (count >= 0 || Marshal.GetLastPInvokeError() is not (SystemCalls.Eopnotsupp or SystemCalls.Einval or SystemCalls.Enosys))
+            {
+                return count;
+            }
+
+            _canRefuse = false;
+        }
+
+        WaitForRoom(patience);
+        return SystemCalls.Write(descriptor, bytes, Math.Min(length, SmallWrite));
+    }
+
+    private void WaitForRoom(WritePatience patience)
+    {
+        while (!WaitFor(SystemCalls.PollOut, PatienceLookMilliseconds))
+        {
+            if (patience.IsOver)
+            {
+                throw new IOException("nobody reads it");
+            }
+        }
+    }
+
     private void WaitAfterError(short events)
     {
         int error = Marshal.GetLastPInvokeError();
         switch (error)
         {
             case SystemCalls.Eintr:
+                return;
+            case SystemCalls.Eagain when events == SystemCalls.PollOut && patience is not null:
+                WaitForRoom(patience);
                 return;
             case SystemCalls.Eagain:
                 WaitFor(events);
@@ -111,9 +159,10 @@ public sealed unsafe class DescriptorStream(int descriptor) : Stream
         }
     }
 
-    private void WaitFor(short events)
+    /// <returns>False when nothing has come of it in time.</returns>
+    private bool WaitFor(short events, int milliseconds = Forever)
     {
         var wanted = new PollDescriptor { Descriptor = descriptor, Events = events };
-        _ = SystemCalls.Poll(&wanted, 1, Forever);
+        return descriptor < 0 || SystemCalls.Poll(&wanted, 1, milliseconds) > 0;
     }
 }

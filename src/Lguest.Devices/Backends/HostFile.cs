@@ -86,6 +86,24 @@ public static class HostFile
         return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw Failure(Marshal.GetLastPInvokeError());
     }
 
+    /// <summary>Writes bytes, all of them.</summary>
+    /// <exception cref="IOException">The host couldn't, for any of its reasons: the framework has other exceptions for some.</exception>
+    internal static void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    {
+        try
+        {
+            RandomAccess.Write(file, bytes, offset);
+        }
+        catch (ArgumentOutOfRangeException e)
+        {
+            throw new IOException("the file would become too large", e);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
     /// <summary>What the host says of an open file. Linux only.</summary>
     /// <exception cref="IOException">It says nothing.</exception>
     internal static unsafe FileStatus StatusOf(SafeFileHandle file)

@@ -17,7 +17,7 @@ public sealed class StandardOutputAside : IDisposable
     /// <summary>Moves a terminal out of the way.</summary>
     public StandardOutputAside()
     {
-        if (!DescriptorStream.IsTerminal(StandardOutput))
+        if (!DescriptorStream.IsTerminal(StandardDescriptors.Output))
         {
             return;
         }

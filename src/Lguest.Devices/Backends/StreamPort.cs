@@ -12,8 +12,6 @@ public class StreamPort : ICharPort
     private readonly Stream _input;
     private readonly Stream _output;
     private readonly InputQueue _queue = new(ReadAhead);
-    private bool _outputLost;
-
     /// <summary>Makes a port. Input is read from the first subscription to <see cref="InputArrived"/> on, or the first <see cref="Start"/>.</summary>
     /// <param name="input">Where input comes from; read on a thread of the port's. It may be closed at any time: that ends the input.</param>
     /// <param name="output">Where output goes; written by the caller of <see cref="Write"/>.</param>
@@ -29,6 +27,9 @@ public class StreamPort : ICharPort
     /// <summary>Raised once, when output can't be written any more; it is dropped from then on. The argument is what the host said.</summary>
     public event Action<string>? OutputLost;
 
+    /// <summary>Whether something could not be written.</summary>
+    public bool OutputIsLost { get; private set; }
+
     /// <inheritdoc />
     public bool EndOfInput => _queue.IsFinished;
 
@@ -42,7 +43,7 @@ public class StreamPort : ICharPort
     /// <inheritdoc />
     public void Write(ReadOnlySpan<byte> data)
     {
-        if (_outputLost)
+        if (OutputIsLost)
         {
             return;
         }
@@ -54,7 +55,7 @@ public class StreamPort : ICharPort
         }
         catch (IOException e)
         {
-            _outputLost = true;
+            OutputIsLost = true;
             OutputLost?.Invoke(e.Message);
         }
     }

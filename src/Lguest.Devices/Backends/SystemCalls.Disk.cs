@@ -6,8 +6,11 @@ namespace Lguest.Devices.Backends;
 /// <content>What disks need of the C library.</content>
 internal static unsafe partial class SystemCalls
 {
-    /// <summary>preadv2: fail rather than wait for the disk.</summary>
-    public const int ReadWithoutWaiting = 8;
+    /// <summary>preadv2, pwritev2: fail rather than wait (RWF_NOWAIT).</summary>
+    public const int WithoutWaiting = 8;
+
+    /// <summary>In the place of an offset: where the file is.</summary>
+    public const long Here = -1;
 
     /// <summary>open: makes a file without a name in a folder (O_TMPFILE).</summary>
     public static int OpenUnnamed { get; } =
@@ -18,6 +21,9 @@ internal static unsafe partial class SystemCalls
 
     [LibraryImport(Library, EntryPoint = "preadv2", SetLastError = true)]
     public static partial nint ReadVector(SafeFileHandle file, MemoryVector* vectors, int count, long offset, int flags);
+
+    [LibraryImport(Library, EntryPoint = "pwritev2", SetLastError = true)]
+    public static partial nint WriteVector(int descriptor, MemoryVector* vectors, int count, long offset, int flags);
 
     /// <summary><c>struct iovec</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -90,7 +90,7 @@ public sealed class RawImage : IBlockBackend
         fixed (byte* start = destination)
         {
             var vector = new SystemCalls.MemoryVector { Start = start, Length = destination.Length };
-            return SystemCalls.ReadVector(_file, &vector, 1, (long)offset, SystemCalls.ReadWithoutWaiting) == destination.Length;
+            return SystemCalls.ReadVector(_file, &vector, 1, (long)offset, SystemCalls.WithoutWaiting) == destination.Length;
         }
     }
 
@@ -103,7 +103,7 @@ public sealed class RawImage : IBlockBackend
         }
 
         this.CheckRange(offset, source.Length);
-        RandomAccess.Write(_file, source, (long)offset);
+        HostFile.Write(_file, source, (long)offset);
     }
 
     /// <inheritdoc />

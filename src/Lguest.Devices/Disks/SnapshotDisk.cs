@@ -103,7 +103,7 @@ public sealed class SnapshotDisk : IBlockBackend
             Complete(last / ClusterSize * ClusterSize, (int)(last % ClusterSize) + 1);
         }
 
-        RandomAccess.Write(_changes, source, (long)offset);
+        HostFile.Write(_changes, source, (long)offset);
         for (ulong cluster = offset / ClusterSize; cluster <= last / ClusterSize; cluster++)
         {
             MarkChanged(cluster);
@@ -134,7 +134,7 @@ public sealed class SnapshotDisk : IBlockBackend
 
         Span<byte> cluster = _cluster.AsSpan(0, size);
         _below.Read(start, cluster);
-        RandomAccess.Write(_changes, cluster, (long)start);
+        HostFile.Write(_changes, cluster, (long)start);
         MarkChanged(start / ClusterSize);
     }
 

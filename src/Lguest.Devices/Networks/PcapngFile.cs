@@ -149,7 +149,7 @@ public sealed class PcapngFile : IDisposable
 
         try
         {
-            RandomAccess.Write(_file, _block.AsSpan(0, length), _length);
+            HostFile.Write(_file, _block.AsSpan(0, length), _length);
             _length += length;
         }
         catch (IOException e)

@@ -10,14 +10,13 @@ namespace Lguest.Logging;
 /// start may take.
 /// </remarks>
 /// <param name="lowest">The lowest level that is written.</param>
-internal sealed class StandardErrorLogger(LogLevel lowest) : ILoggerFactory, ILogger
+/// <param name="patience">How long to wait for who reads the messages; null for ever.</param>
+internal sealed class StandardErrorLogger(LogLevel lowest, WritePatience? patience = null) : ILoggerFactory, ILogger
 {
-    private const int StandardError = 2;
-
-    private readonly DescriptorStream _stream = new(StandardError);
+    private readonly DescriptorStream _stream = new(StandardDescriptors.Error, patience);
 
     // A raw terminal doesn't return the carriage by itself, and another one doesn't mind.
-    private readonly string _endOfLine = DescriptorStream.IsTerminal(StandardError) ? "\r\n" : "\n";
+    private readonly string _endOfLine = DescriptorStream.IsTerminal(StandardDescriptors.Error) ? "\r\n" : "\n";
     private readonly object _lock = new();
 
     /// <inheritdoc />

@@ -13,6 +13,7 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
     /// <param name="reason">Why it was stopped, for a run that was.</param>
     public static Ending Of(GuestOutcome outcome, EndReason? reason) => outcome switch
     {
+        _ when reason is { ExitCode: Running.ExitCode.OutputLost } => new Ending(reason.ExitCode, reason.Sentence, true),
         GuestOutcome.PowerOff off => new Ending(off.Status, null, false),
         GuestOutcome.Panic panic => new Ending(Running.ExitCode.Panic, $"the guest panicked: {panic.Text}", true),
         GuestOutcome.Killed killed => new Ending(Running.ExitCode.Killed, $"the guest was killed: {killed.Sentence}", true),

@@ -20,6 +20,7 @@ internal sealed class InstructionTracer : IInstructionTracer, IDisposable
     private readonly MasmFormatter _formatter = new();
     private readonly StringOutput _text = new();
     private bool _started;
+    private bool _isLost;
 
     /// <summary>Makes a tracer.</summary>
     /// <param name="start">From where on it logs.</param>
@@ -30,15 +31,28 @@ internal sealed class InstructionTracer : IInstructionTracer, IDisposable
         _writer = new StreamWriter(output, new UTF8Encoding(false), BufferSize) { NewLine = "\n" };
     }
 
+    /// <summary>Raised once, when the trace can't be written any more. The argument is what the host said.</summary>
+    public event Action<string>? Lost;
+
     /// <inheritdoc />
     public void OnInstruction(Processor processor, ReadOnlySpan<byte> code)
     {
         ref ProcessorState state = ref processor.State;
         ulong retired = processor.Retired;
         _started |= state.Eip == _start.Address || retired >= _start.Retired;
-        if (_started)
+        if (!_started || _isLost)
+        {
+            return;
+        }
+
+        try
         {
             Write(retired, ref state, code);
+        }
+        catch (IOException e)
+        {
+            _isLost = true;
+            Lost?.Invoke(e.Message);
         }
     }
 

@@ -22,15 +22,14 @@ namespace Lguest.Running;
 /// <summary>Puts a guest together as the user asked, runs it, and says how it ended.</summary>
 internal static class Machine
 {
-    private const int StandardInput = 0;
-    private const int StandardOutput = 1;
-    private const int StandardError = 2;
-
     /// <summary>Runs a guest to its end.</summary>
+    /// <param name="launch">What the user wants.</param>
+    /// <param name="loggers">For messages.</param>
+    /// <param name="patience">How long to wait for who reads the guest's output.</param>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
     /// <exception cref="BackendException">A disk or a network can't be used.</exception>
     /// <exception cref="ReportException">A report can't be written.</exception>
-    public static Ending Run(Launch launch, ILoggerFactory loggers)
+    public static Ending Run(Launch launch, ILoggerFactory loggers, WritePatience patience)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
         if (launch.Announcement is not null)
@@ -43,14 +42,14 @@ internal static class Machine
             LaunchLog.Warning(logger, launch.Warning);
         }
 
+        using var end = new RunEnd(launch.Timeout, patience, logger);
         using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
         var dialect = Dialect.Detect(kernel);
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
         var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
 
-        using var end = new RunEnd(launch.Timeout);
-        using RunWatch watch = RunWatch.Open(launch, DescriptorStream.IsTerminal(StandardInput), end, logger);
-        using StreamPort port = OpenConsole(end, logger);
+        using RunWatch watch = RunWatch.Open(launch, DescriptorStream.IsTerminal(StandardDescriptors.Input), end, logger);
+        using StreamPort port = OpenConsole(end, patience, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
@@ -62,6 +61,7 @@ internal static class Machine
         IConsoleDevice console = frontEnds.Console(port);
         IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];
 
+        HostLimits.CheckMemory(launch.MemoryBytes);
         using var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = launch.MemoryBytes,
@@ -84,11 +84,13 @@ internal static class Machine
         guest.Start(entry);
         watch.Attach(guest, entry.PageOffset);
 
-        using InstructionTracer? tracer = launch.Trace is { } start ? new InstructionTracer(start, new DescriptorStream(StandardError)) : null;
+        using InstructionTracer? tracer = launch.Trace is { } start ? MakeTracer(start, end, patience) : null;
         if (tracer is not null)
         {
             guest.Observe(new TraceSwitch(tracer, launch.Trace?.Retired ?? 0));
         }
+
+        HostLimits.CheckThreads();
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         port.Start();
@@ -105,6 +107,10 @@ internal static class Machine
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         port.Dispose();
+        if (port.OutputIsLost && end.Reason is { ExitCode: not ExitCode.OutputLost })
+        {
+            LaunchLog.Warning(logger, "standard output was not read to the end: what the guest printed last is lost");
+        }
 
         if (launch.Statistics)
         {
@@ -118,19 +124,27 @@ internal static class Machine
         return watch.Finish(guest, Ending.Of(outcome, end.Reason), status, console.BytesWritten == 0, elapsed);
     }
 
-    private static StreamPort OpenConsole(RunEnd end, ILogger logger)
+    private static InstructionTracer MakeTracer(TraceStart start, RunEnd end, WritePatience patience)
     {
-        var output = new DescriptorStream(StandardOutput);
+        var tracer = new InstructionTracer(start, new DescriptorStream(StandardDescriptors.Error, patience));
+        tracer.Lost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because the trace cannot be written: {why}"));
+        return tracer;
+    }
+
+    private static StreamPort OpenConsole(RunEnd end, WritePatience patience, ILogger logger)
+    {
+        int input = StandardDescriptors.Input;
+        var output = new DescriptorStream(StandardDescriptors.Output, patience);
         StreamPort port;
-        if (DescriptorStream.IsTerminal(StandardInput))
+        if (DescriptorStream.IsTerminal(input))
         {
-            var terminal = new TerminalPort(StandardInput, output, logger);
+            var terminal = new TerminalPort(input, output, logger);
             terminal.EndRequested += () => end.Request(new EndReason(ExitCode.Interrupted, "ended by ^C"));
             port = terminal;
         }
         else
         {
-            port = new StreamPort(new DescriptorStream(StandardInput), output);
+            port = new StreamPort(new DescriptorStream(input), output);
         }
 
         port.OutputLost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because standard output cannot be written: {why}"));

@@ -1,4 +1,7 @@
 using System.Runtime.InteropServices;
+using Lguest.Devices.Backends;
+using Lguest.Logging;
+using Microsoft.Extensions.Logging;
 
 namespace Lguest.Running;
 
@@ -12,8 +15,14 @@ internal sealed record EndReason(int ExitCode, string Sentence);
 /// </summary>
 internal sealed class RunEnd : IDisposable
 {
-    // For a run loop that doesn't come round, because the host blocks in a write, say.
+    // For a host that doesn't come back from a call: that waits for the other end of a kernel that is a pipe, say.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long whoever reads the output may still take, once the run is to end.</summary>
+    private static readonly TimeSpan TimeForReaders = TimeSpan.FromSeconds(1);
+
+    private readonly WritePatience _patience;
+    private readonly ILogger _logger;
 
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _signals = [];
@@ -25,8 +34,12 @@ internal sealed class RunEnd : IDisposable
 
     /// <summary>Listens to signals, and starts the clock if there is a limit.</summary>
     /// <param name="timeout">How long the run may take; null for any time.</param>
-    public RunEnd(TimeSpan? timeout)
+    /// <param name="patience">Ends soon after the first reason.</param>
+    /// <param name="logger">Hears of it where nobody else can tell it any more.</param>
+    public RunEnd(TimeSpan? timeout, WritePatience patience, ILogger logger)
     {
+        _patience = patience;
+        _logger = logger;
         Listen(PosixSignal.SIGINT, new EndReason(ExitCode.Interrupted, "ended by SIGINT"));
         Listen(PosixSignal.SIGTERM, new EndReason(ExitCode.Terminated, "ended by SIGTERM"));
         Listen(PosixSignal.SIGHUP, new EndReason(ExitCode.Hangup, "ended by SIGHUP"));
@@ -71,13 +84,14 @@ internal sealed class RunEnd : IDisposable
             }
 
             Reason = reason;
-            _grace = new Timer(_ => Environment.Exit(reason.ExitCode), null, Grace, Timeout.InfiniteTimeSpan);
+            _grace = new Timer(_ => Leave(reason), null, Grace, Timeout.InfiniteTimeSpan);
             requested = _requested;
 
             // What this calls only wakes the run, which takes no lock of ours.
             _source.Cancel();
         }
 
+        _patience.EndIn(TimeForReaders);
         requested?.Invoke();
     }
 
@@ -92,6 +106,12 @@ internal sealed class RunEnd : IDisposable
             _grace?.Dispose();
             _source.Dispose();
         }
+    }
+
+    private void Leave(EndReason reason)
+    {
+        LaunchLog.Error(_logger, reason.Sentence);
+        Environment.Exit(reason.ExitCode);
     }
 
     private void Listen(PosixSignal signal, EndReason reason) => _signals.Add(PosixSignalRegistration.Create(signal, context =>

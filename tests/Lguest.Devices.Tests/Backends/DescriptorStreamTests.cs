@@ -65,6 +65,27 @@ public sealed class DescriptorStreamTests : IDisposable
     }
 
     [Fact]
+    public void Who_reads_nothing_is_waited_for_as_long_as_there_is_patience()
+    {
+        var patience = new WritePatience();
+        using var output = new DescriptorStream(Descriptor(_writer), patience);
+        IOException? error = null;
+        var writer = new Thread(() => error = Assert.Throws<IOException>(() => output.Write(new byte[1_000_000])));
+        writer.Start();
+        Assert.False(writer.Join(TimeSpan.FromMilliseconds(500)));
+
+        patience.EndIn(TimeSpan.Zero);
+        patience.EndIn(TimeSpan.FromHours(1));
+
+        writer.Join();
+        Assert.Equal("nobody reads it", error?.Message);
+        Assert.Throws<IOException>(() => output.Write("x"u8));
+        using var input = new DescriptorStream(Descriptor(_reader));
+        Assert.Equal(60_000, input.Read(new byte[60_000]));
+        output.Write("x"u8);
+    }
+
+    [Fact]
     public void A_reader_that_has_gone_is_an_error_and_no_more()
     {
         using var output = new DescriptorStream(Descriptor(_writer));

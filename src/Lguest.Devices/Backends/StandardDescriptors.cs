@@ -1,0 +1,39 @@
+namespace Lguest.Devices.Backends;
+
+/// <summary>Standard input, output and error, as the user gave them to this process, or didn't (<c>&lt;&amp;- &gt;&amp;-</c>).</summary>
+/// <remarks>
+/// Of a descriptor that is closed when a process begins, the number goes to what the process opens first: the runtime's pipes, or a
+/// disk. Who used it would read and write those. Nobody can inherit a descriptor that is to be closed in programs
+/// that are started, and all that is opened in here is one of these; so that flag tells.
+/// </remarks>
+public static class StandardDescriptors
+{
+    private const int Closed = -1;
+    private const int Count = 3;
+    private const string Nowhere = "/dev/null";
+
+    /// <summary>Standard input; a number that nothing can be read from where the user has closed it.</summary>
+    public static int Input => Usable(0);
+
+    /// <summary>Standard output; likewise.</summary>
+    public static int Output => Usable(1);
+
+    /// <summary>Standard error; likewise.</summary>
+    public static int Error => Usable(2);
+
+    /// <summary>Takes the numbers of those that are closed, so that nothing else gets them.</summary>
+    internal static void TakeClosed()
+    {
+        for (int descriptor = 0; descriptor < Count; descriptor++)
+        {
+            // The host gives the lowest that is free.
+            if (SystemCalls.Fcntl(descriptor, SystemCalls.FcntlGetDescriptorFlags, 0) < 0)
+            {
+                _ = SystemCalls.Open(Nowhere, SystemCalls.OpenReadWrite | SystemCalls.OpenCloseOnExec);
+            }
+        }
+    }
+
+    private static int Usable(int descriptor) =>
+        OperatingSystem.IsLinux() && SystemCalls.Fcntl(descriptor, SystemCalls.FcntlGetDescriptorFlags, 0) != 0 ? Closed : descriptor;
+}
