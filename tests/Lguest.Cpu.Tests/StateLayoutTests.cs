@@ -65,6 +65,17 @@ public sealed unsafe class StateLayoutTests : IDisposable
     }
 
     [Fact]
+    public void The_segment_registers_follow()
+    {
+        Assert.Equal(640, Offset(&_state->Es));
+        Assert.Equal(640 + (4 * 16), Offset(&_state->Fs));
+        Assert.Equal(640 + (5 * 16), Offset(&_state->Gs));
+        Assert.Equal(4, (byte*)&_state->Gs.Base - (byte*)&_state->Gs);
+        Assert.Equal(8, (byte*)&_state->Gs.Limit - (byte*)&_state->Gs);
+        Assert.Equal(12, (byte*)&_state->Gs.Access - (byte*)&_state->Gs);
+    }
+
+    [Fact]
     public void The_translations_lie_behind_the_state()
     {
         Assert.True(sizeof(ProcessorState) <= TranslationBuffer.StateOffset);

@@ -242,7 +242,7 @@ internal sealed unsafe class BlockTranslator
         if (memory >= 0)
         {
             EmitAddress(guest, Register.R8D);
-            Check(index, guest.MemorySize.GetSize(), WritesMemory(guest, memory));
+            Check(index, guest.MemorySize.GetSize(), WritesMemory(guest, memory), guest.MemorySegment);
             host.MemoryBase = Register.R10;
             host.MemoryIndex = Register.R8;
             host.MemoryIndexScale = 1;
@@ -280,7 +280,7 @@ internal sealed unsafe class BlockTranslator
         if (instruction.Op0Kind == OpKind.Memory)
         {
             EmitAddress(instruction, Register.R8D);
-            Check(index, sizeof(uint), isWrite: false);
+            Check(index, sizeof(uint), isWrite: false, instruction.MemorySegment);
             Load(Register.R11D);
         }
 
@@ -369,7 +369,7 @@ internal sealed unsafe class BlockTranslator
 
         EmitAddress(instruction, Register.R8D);
         SaveFlagsIfHost();
-        Check(index, sizeof(uint), isWrite: false);
+        Check(index, sizeof(uint), isWrite: false, instruction.MemorySegment);
         Load(Register.R11D);
     }
 
@@ -395,8 +395,8 @@ internal sealed unsafe class BlockTranslator
         }
     }
 
-    /// <summary>From the linear address in R8D to [R10 + R8], or out to the interpreter.</summary>
-    private void Check(int index, int size, bool isWrite)
+    /// <summary>From the offset in R8D, in a segment that isn't flat if it is FS or GS, to [R10 + R8], or out to the interpreter.</summary>
+    private void Check(int index, int size, bool isWrite, Register segment = Register.DS)
     {
         if (_place == FlagPlace.Host)
         {
@@ -412,6 +412,13 @@ internal sealed unsafe class BlockTranslator
         else if (_place == FlagPlace.HostAndSlot)
         {
             _place = FlagPlace.Slot;
+        }
+
+        if (segment is Register.FS or Register.GS)
+        {
+            List<nint> misses = [];
+            _emitter.AddSegmentBase(HostEmitter.SegmentSlot(segment), misses);
+            AddMisses(index, misses);
         }
 
         int table = _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);

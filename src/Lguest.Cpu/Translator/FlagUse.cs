@@ -100,7 +100,7 @@ internal readonly struct FlagUse
         switch (instruction.Mnemonic)
         {
             case Mnemonic.Add or Mnemonic.Adc or Mnemonic.Sub or Mnemonic.Sbb or Mnemonic.Cmp or Mnemonic.Neg
-                or Mnemonic.Inc or Mnemonic.Dec:
+                or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Xadd or Mnemonic.Cmpxchg:
                 return FlagCorrection.None;
             case Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Test:
                 return FlagCorrection.Auxiliary;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Translator;
 
@@ -17,6 +18,12 @@ internal sealed unsafe class HostEmitter
     private const byte RecipeSlot = FlagsSlot + 4;
     private const byte CountdownSlot = 56;
     private const byte JumpKeySlot = 96;
+    private const uint BaseInSegment = 4;
+    private const uint LimitInSegment = 8;
+    private const uint AccessInSegment = 12;
+
+    /// <summary>State offset of ES; the other segment registers follow in Intel's order.</summary>
+    private const int FirstSegment = 640;
 
     private readonly Encoder _encoder;
     private readonly byte* _start;
@@ -32,6 +39,9 @@ internal sealed unsafe class HostEmitter
         _at = _start;
         _encoder = Encoder.Create(64, new Writer(this));
     }
+
+    /// <summary>State offset of a segment register.</summary>
+    public static int SegmentSlot(Register segment) => FirstSegment + ((segment - Register.ES) * sizeof(SegmentRegister));
 
     /// <summary>Where the next byte goes. It executes at <see cref="ExecutableAddress"/>.</summary>
     public byte* Position => _at;
@@ -139,6 +149,31 @@ internal sealed unsafe class HostEmitter
         Bytes(0x4F, 0x8B, 0x94, 0x16); // mov r10, [r14 + r10 + table + 8]
         UInt32((uint)table + 8);
         return miss;
+    }
+
+    /// <summary>
+    /// Adds a segment's base to the offset in R8D, if it is a data segment that can be written and has no limit; R9 and the flags
+    /// are lost. Adds where the distances of the jumps are that are taken if it is another.
+    /// </summary>
+    /// <param name="segment">State offset of the segment register.</param>
+    /// <param name="misses">Gets the distances.</param>
+    public void AddSegmentBase(int segment, List<nint> misses)
+    {
+        const uint Checked = (uint)(SegmentAccess.Present | SegmentAccess.Code | SegmentAccess.WritableOrReadable | SegmentAccess.ExpandDownOrConforming);
+        const uint Wanted = (uint)(SegmentAccess.Present | SegmentAccess.WritableOrReadable);
+        Bytes(0x41, 0x83, 0xBE); // cmp dword [r14 + limit], -1
+        UInt32((uint)segment + LimitInSegment);
+        Bytes(0xFF);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x45, 0x8B, 0x8E); // mov r9d, [r14 + access]
+        UInt32((uint)segment + AccessInSegment);
+        Bytes(0x41, 0x81, 0xE1); // and r9d, checked
+        UInt32(Checked);
+        Bytes(0x41, 0x81, 0xF9); // cmp r9d, wanted
+        UInt32(Wanted);
+        misses.Add((nint)JumpIf(ConditionCode.ne));
+        Bytes(0x45, 0x03, 0x86); // add r8d, [r14 + base]
+        UInt32((uint)segment + BaseInSegment);
     }
 
     /// <summary>Keeps the flags in their slot, as LAHF and SETO give them, with what the manual leaves open made ours.</summary>

@@ -93,10 +93,8 @@ internal static class TranslatedForms
                 return IsGeneral(instruction) ? TranslatedForm.AsIs : TranslatedForm.None;
             case Mnemonic.Imul or Mnemonic.Mul:
                 return TranslatedForm.AsIs;
-            case Mnemonic.Xchg:
-                return instruction.Op0Kind == OpKind.Register && instruction.Op1Kind == OpKind.Register
-                    ? TranslatedForm.AsIs
-                    : TranslatedForm.None;
+            case Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg:
+                return TranslatedForm.AsIs;
             case Mnemonic.Bswap:
                 return instruction.Code == Code.Bswap_r32 ? TranslatedForm.AsIs : TranslatedForm.None;
             case Mnemonic.Lea:
@@ -145,7 +143,7 @@ internal static class TranslatedForms
             : TranslatedForm.None;
     }
 
-    /// <summary>Only general registers, immediates, branches, and memory without a base of its own; no prefix that changes its meaning.</summary>
+    /// <summary>Only general registers, immediates, branches, and memory, but through CS.</summary>
     private static bool HasPlainOperands(in Instruction instruction)
     {
         bool hasMemory = false;
@@ -173,12 +171,12 @@ internal static class TranslatedForms
             }
         }
 
-        if (hasMemory && (instruction.MemorySegment is Register.FS or Register.GS or Register.CS || Operands.HasAddress16(instruction)))
+        if (hasMemory && (instruction.MemorySegment == Register.CS || Operands.HasAddress16(instruction)))
         {
             return false;
         }
 
-        return !(hasHighByte && (hasMemory || needsRex)) && !instruction.HasLockPrefix;
+        return !(hasHighByte && (hasMemory || needsRex));
     }
 
     private static bool IsGeneral(in Instruction instruction)

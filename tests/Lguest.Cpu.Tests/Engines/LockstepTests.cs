@@ -98,6 +98,22 @@ public sealed class LockstepTests
         random.NextBytes(data);
         side.Machine.Memory.Write(Data, data);
         side.Machine.Memory.Write(program.Starts[0], program.Bytes);
+
+        // FS has a base, and is without a limit, with one, or can only be read; GS is as it was.
+        SegmentRegister segment = side.Cpu.State.Fs with { Base = (uint)random.Next(0x3000) };
+        switch (random.Next(4))
+        {
+            case 0:
+                segment.Limit = Data + (uint)random.Next(0x8000);
+                break;
+            case 1:
+                segment.Access &= ~SegmentAccess.WritableOrReadable;
+                break;
+            default:
+                break;
+        }
+
+        side.Cpu.SetSegment(SegmentName.Fs, segment);
         Restart(side, random, program.Starts[0], program);
     }
 

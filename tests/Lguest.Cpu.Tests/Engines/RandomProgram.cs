@@ -13,7 +13,7 @@ internal sealed class RandomProgram
 
     private static readonly HashSet<Mnemonic> Untranslated =
     [
-        Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Xadd, Mnemonic.Cmpxchg, Mnemonic.Stosd, Mnemonic.Movsb,
+        Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Cmpxchg8b, Mnemonic.Stosd, Mnemonic.Movsb,
         Mnemonic.Lahf, Mnemonic.Sahf, Mnemonic.Pushfd, Mnemonic.Bsf, Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Stc,
         Mnemonic.Cmc, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
     ];
@@ -95,10 +95,12 @@ internal sealed class RandomProgram
         while (true)
         {
             _random.NextBytes(bytes);
-            if (_random.Next(3) == 0)
+            bytes[0] = _random.Next(9) switch
             {
-                bytes[0] = 0x0F;
-            }
+                0 or 1 or 2 => 0x0F,
+                3 => (byte)(0x64 + _random.Next(2)),
+                _ => bytes[0],
+            };
 
             var decoder = Decoder.Create(32, bytes);
             Instruction instruction = decoder.Decode();
@@ -119,7 +121,7 @@ internal sealed class RandomProgram
 
         return form is TranslatedForm.Jump or TranslatedForm.JumpIf or TranslatedForm.Call
             ? instruction.Length >= 5
-            : form != TranslatedForm.None || (Untranslated.Contains(instruction.Mnemonic) && !instruction.HasLockPrefix);
+            : form != TranslatedForm.None || (Untranslated.Contains(instruction.Mnemonic) );
     }
 
     /// <summary>Makes a jump or call with a distance of 32 bits lead to one of our instructions.</summary>

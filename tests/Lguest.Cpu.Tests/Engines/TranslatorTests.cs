@@ -17,7 +17,7 @@ public sealed unsafe class TranslatorTests
         Mnemonic.Add, Mnemonic.Or, Mnemonic.Adc, Mnemonic.Sbb, Mnemonic.And, Mnemonic.Sub, Mnemonic.Xor, Mnemonic.Cmp, Mnemonic.Test,
         Mnemonic.Inc, Mnemonic.Dec, Mnemonic.Neg, Mnemonic.Not, Mnemonic.Shl, Mnemonic.Sal, Mnemonic.Shr, Mnemonic.Sar, Mnemonic.Rol,
         Mnemonic.Ror, Mnemonic.Movzx, Mnemonic.Movsx, Mnemonic.Cwde, Mnemonic.Cbw, Mnemonic.Cdq, Mnemonic.Cwd, Mnemonic.Mov,
-        Mnemonic.Imul, Mnemonic.Mul, Mnemonic.Xchg, Mnemonic.Bswap, Mnemonic.Lea, Mnemonic.Jmp, Mnemonic.Lahf, Mnemonic.Sahf,
+        Mnemonic.Imul, Mnemonic.Mul, Mnemonic.Xchg, Mnemonic.Xadd, Mnemonic.Cmpxchg, Mnemonic.Bswap, Mnemonic.Lea, Mnemonic.Jmp, Mnemonic.Lahf, Mnemonic.Sahf,
     ];
 
     [Fact]
