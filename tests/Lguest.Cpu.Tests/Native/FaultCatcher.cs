@@ -40,6 +40,14 @@ internal static unsafe partial class FaultCatcher
     /// <summary>Whether faults are caught here.</summary>
     public static bool IsInstalled { get; } = Install();
 
+    /// <summary>Installs a handler of machine code for a signal that nobody else uses.</summary>
+    /// <returns>Whether that could be done.</returns>
+    public static bool TryHandle(int signal, nint handler)
+    {
+        var action = new SignalAction { Handler = handler, Flags = ActionInformation | ActionOnStack };
+        return ChangeAction(signal, &action, null) == 0;
+    }
+
     private static bool Install()
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
