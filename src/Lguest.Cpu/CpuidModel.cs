@@ -79,7 +79,12 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
     /// <summary>Family 6, model 28, stepping 10: a 32-bit in-order processor that has no errata to work around.</summary>
     private const uint Signature = 0x0001_06ca;
 
-    private const uint MaxBasicLeaf = 4;
+    private const uint MaxBasicLeaf = 7;
+
+    /// <summary>EBX of leaf 7: the x87's data pointer is updated on unmasked exceptions only; its selectors are 0.</summary>
+    private const uint FdpExceptionOnly = 1 << 6;
+    private const uint NoFcsFds = 1 << 13;
+
     private const uint MaxExtendedLeaf = 0x8000_0008;
     private const uint FirstExtendedLeaf = 0x8000_0000;
     private const string Brand = "lguest virtual 32-bit processor";
@@ -124,6 +129,10 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
             new(4, new(CacheType(1, 1), CacheShape(ways: 6), 0, 63), Subleaf: 0),
             new(4, new(CacheType(2, 1), CacheShape(ways: 8), 0, 63), Subleaf: 1),
             new(4, new(CacheType(3, 2), CacheShape(ways: 8), 0, 1023), Subleaf: 2),
+            new(5, default),
+            new(6, default),
+            new(MaxBasicLeaf, new(0, FdpExceptionOnly | NoFcsFds, 0, 0), Subleaf: 0),
+            new(MaxBasicLeaf, default, Subleaf: 1),
             new(FirstExtendedLeaf, new(MaxExtendedLeaf, 0, 0, 0)),
             new(FirstExtendedLeaf + 1, default),
             new(FirstExtendedLeaf + 2, BrandLeaf(0)),

@@ -55,9 +55,7 @@ public sealed unsafe class StateLayoutTests : IDisposable
         Assert.Equal(4, (byte*)&_state->X87.Valid - area);
         Assert.Equal(6, (byte*)&_state->X87.LastOpcode - area);
         Assert.Equal(8, (byte*)&_state->X87.InstructionPointer - area);
-        Assert.Equal(12, (byte*)&_state->X87.InstructionSelector - area);
         Assert.Equal(16, (byte*)&_state->X87.DataPointer - area);
-        Assert.Equal(20, (byte*)&_state->X87.DataSelector - area);
         Assert.Equal(24, (byte*)&_state->X87.Mxcsr - area);
         Assert.Equal(32, (byte*)&_state->X87.Registers - area);
         Assert.Equal(160, (byte*)&_state->Sse.Registers - area);

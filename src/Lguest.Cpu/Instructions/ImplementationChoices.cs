@@ -71,8 +71,8 @@ internal static class ImplementationChoices
         new(
             [Mnemonic.Fnstenv, Mnemonic.Fnsave, Mnemonic.Fxsave],
             Always,
-            "FIP, FCS, FDP, FDS, FOP",
-            "those of the last instruction that met an unmasked exception, else 0"),
+            "FCS, FDP, FDS, FOP",
+            "FCS and FDS 0; FDP and FOP those of the last instruction that met an unmasked exception, else 0"),
         new(
             [Mnemonic.Rcpps, Mnemonic.Rcpss, Mnemonic.Rsqrtps, Mnemonic.Rsqrtss],
             Always,

@@ -25,7 +25,7 @@ internal struct X87Registers
 
 /// <summary>
 /// x87 state (SDM 1, 8.1) and MXCSR, laid out as the first 160 bytes of FXSAVE's area (SDM 1, table 10-2), but that its registers
-/// are in physical order, and not in the stack's.
+/// are in physical order, and not in the stack's. The selectors of both pointers are 0.
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = 160)]
 internal struct X87State
@@ -46,21 +46,13 @@ internal struct X87State
     [FieldOffset(6)]
     public ushort LastOpcode;
 
-    /// <summary>Its EIP.</summary>
+    /// <summary>EIP of the last instruction that didn't only control the x87.</summary>
     [FieldOffset(8)]
     public uint InstructionPointer;
 
-    /// <summary>Its CS.</summary>
-    [FieldOffset(12)]
-    public ushort InstructionSelector;
-
-    /// <summary>Offset of its operand.</summary>
+    /// <summary>Offset of the operand of the last instruction with an unmasked exception.</summary>
     [FieldOffset(16)]
     public uint DataPointer;
-
-    /// <summary>Selector of its operand.</summary>
-    [FieldOffset(20)]
-    public ushort DataSelector;
 
     /// <summary>SSE's control and status (SDM 1, 10.2.3).</summary>
     [FieldOffset(24)]

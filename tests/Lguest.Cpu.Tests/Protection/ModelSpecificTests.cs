@@ -150,8 +150,8 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
     [Fact]
     public void A_leaf_beyond_the_last_is_answered_as_the_last()
     {
-        Assert.Equal(CpuidModel.Default.Answer(4, 1), CpuidModel.Default.Answer(0x1234, 1));
-        Assert.Equal(CpuidModel.Default.Answer(4, 0), CpuidModel.Default.Answer(0x9000_0000, 0));
+        Assert.Equal(CpuidModel.Default.Answer(7, 1), CpuidModel.Default.Answer(0x1234, 1));
+        Assert.Equal(CpuidModel.Default.Answer(7, 0), CpuidModel.Default.Answer(0x9000_0000, 0));
     }
 
     [Fact]

@@ -95,9 +95,7 @@ public sealed unsafe class SimdSaveTests : IDisposable
         Import(ref state);
         _machine.Cpu.State.X87.LastOpcode = 0x5A5;
         _machine.Cpu.State.X87.InstructionPointer = 0x1234_5678;
-        _machine.Cpu.State.X87.InstructionSelector = 0x61;
         _machine.Cpu.State.X87.DataPointer = 0x9ABC_DEF0;
-        _machine.Cpu.State.X87.DataSelector = 0x69;
         X87State x87 = _machine.Cpu.State.X87;
         SseState sse = _machine.Cpu.State.Sse;
 

@@ -109,10 +109,8 @@ public sealed class X87StateTests : IDisposable
         // FNINIT, FLDCW [EBX], FLD1 and NOP come to seven bytes; FDIV m32 [EBX + disp8] is D8 73.
         ref X87State x87 = ref _machine.Cpu.State.X87;
         Assert.Equal(Machine.CodeBase + 7, x87.InstructionPointer);
-        Assert.Equal(0x61, x87.InstructionSelector);
         Assert.Equal(0x073, x87.LastOpcode);
         Assert.Equal(Machine.DataBase + 0x10, x87.DataPointer);
-        Assert.Equal(0x69, x87.DataSelector);
     }
 
     [Theory]
@@ -165,14 +163,13 @@ public sealed class X87StateTests : IDisposable
     {
         ref X87State x87 = ref _machine.Cpu.State.X87;
         x87.Control = 0;
-        x87.Status = x87.LastOpcode = x87.InstructionSelector = x87.DataSelector = 0x7ff;
+        x87.Status = x87.LastOpcode = 0x7ff;
         x87.InstructionPointer = x87.DataPointer = uint.MaxValue;
         x87.Valid = byte.MaxValue;
         _machine.Execute(a => a.fninit());
         Assert.Empty(_machine.Exceptions);
         Assert.Equal((AllMasked, (ushort)0, (byte)0, (ushort)0), (x87.Control, x87.Status, x87.Valid, x87.LastOpcode));
-        Assert.Equal(
-            (0u, (ushort)0, 0u, (ushort)0), (x87.InstructionPointer, x87.InstructionSelector, x87.DataPointer, x87.DataSelector));
+        Assert.Equal((0u, 0u), (x87.InstructionPointer, x87.DataPointer));
     }
 
     [Theory]
@@ -187,7 +184,7 @@ public sealed class X87StateTests : IDisposable
     }
 
     [Fact]
-    public void Masked_exceptions_record_nothing()
+    public void Masked_exceptions_record_no_operand()
     {
         _machine.Execute(a =>
         {
@@ -196,8 +193,7 @@ public sealed class X87StateTests : IDisposable
             a.fld1();
             a.fdiv(st0, st1);
         });
-        Assert.Equal(0u, _machine.Cpu.State.X87.InstructionPointer);
-        Assert.Equal(0, _machine.Cpu.State.X87.LastOpcode);
+        Assert.Equal((0u, (ushort)0), (_machine.Cpu.State.X87.DataPointer, _machine.Cpu.State.X87.LastOpcode));
     }
 
     [Theory]
@@ -211,9 +207,7 @@ public sealed class X87StateTests : IDisposable
         x87.Valid = 0b1010_0110;
         x87.LastOpcode = 0x123;
         x87.InstructionPointer = 0x4567;
-        x87.InstructionSelector = 0x61;
         x87.DataPointer = 0x89AB;
-        x87.DataSelector = 0x69;
         for (int i = 0; i < 8; i++)
         {
             x87.Registers[i] = new X87Register
@@ -235,9 +229,7 @@ public sealed class X87StateTests : IDisposable
         Assert.Equal(before.Status, x87.Status);
         Assert.Equal(before.Valid, x87.Valid);
         Assert.Equal(before.InstructionPointer, x87.InstructionPointer);
-        Assert.Equal(before.InstructionSelector, x87.InstructionSelector);
         Assert.Equal(before.DataPointer, x87.DataPointer);
-        Assert.Equal(before.DataSelector, x87.DataSelector);
         Assert.Equal(is16 ? 0 : before.LastOpcode, x87.LastOpcode);
         for (int i = 0; i < 8; i++)
         {
@@ -249,8 +241,8 @@ public sealed class X87StateTests : IDisposable
     /// <summary>SDM 1, figures 8-9 and 8-11: the formats of protected mode.</summary>
     [Theory]
     [InlineData(
-        new byte[] { 0xD9, 0x36 }, "7F0BFFFF 207DFFFF D3BBFFFF EFCDAB89 6100 2301 78563412 6900FFFF")]
-    [InlineData(new byte[] { 0x66, 0xD9, 0x36 }, "7F0B 207D D3BB EFCD 6100 7856 6900")]
+        new byte[] { 0xD9, 0x36 }, "7F0BFFFF 207DFFFF D3BBFFFF EFCDAB89 0000 2301 78563412 0000FFFF")]
+    [InlineData(new byte[] { 0x66, 0xD9, 0x36 }, "7F0B 207D D3BB EFCD 0000 7856 0000")]
     public void An_environment_lies_in_memory_as_the_manual_draws_it(byte[] store, string expected)
     {
         ref X87State x87 = ref _machine.Cpu.State.X87;
@@ -259,9 +251,7 @@ public sealed class X87StateTests : IDisposable
         x87.Valid = 0b1010_0110;
         x87.LastOpcode = 0x123;
         x87.InstructionPointer = 0x89AB_CDEF;
-        x87.InstructionSelector = 0x61;
         x87.DataPointer = 0x1234_5678;
-        x87.DataSelector = 0x69;
 
         // Of those that hold something, one is a number, one zero and the others special: an unnormal and a denormal.
         x87.Registers[1] = new X87Register { Significand = 1ul << 63, SignExponent = 0x3FFF };

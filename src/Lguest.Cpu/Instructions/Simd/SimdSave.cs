@@ -21,9 +21,7 @@ internal static unsafe class SimdSave
     private const int ValidOffset = 4;
     private const int LastOpcodeOffset = 6;
     private const int InstructionPointerOffset = 8;
-    private const int InstructionSelectorOffset = 12;
     private const int DataPointerOffset = 16;
-    private const int DataSelectorOffset = 20;
     private const int MxcsrOffset = 24;
     private const int MxcsrMaskOffset = 28;
     private const int X87Offset = 32;
@@ -147,9 +145,7 @@ internal static unsafe class SimdSave
         image[ValidOffset] = x87->Valid;
         *(ushort*)(image + LastOpcodeOffset) = x87->LastOpcode;
         *(uint*)(image + InstructionPointerOffset) = x87->InstructionPointer;
-        *(ushort*)(image + InstructionSelectorOffset) = x87->InstructionSelector;
         *(uint*)(image + DataPointerOffset) = x87->DataPointer;
-        *(ushort*)(image + DataSelectorOffset) = x87->DataSelector;
         *(uint*)(image + MxcsrOffset) = s->Mxcsr;
         *(uint*)(image + MxcsrMaskOffset) = SseControl.MxcsrMask;
         for (int i = 0; i < Registers; i++)
@@ -175,9 +171,7 @@ internal static unsafe class SimdSave
         x87->Valid = image[ValidOffset];
         x87->LastOpcode = (ushort)(*(ushort*)(image + LastOpcodeOffset) & LastOpcodeMask);
         x87->InstructionPointer = *(uint*)(image + InstructionPointerOffset);
-        x87->InstructionSelector = *(ushort*)(image + InstructionSelectorOffset);
         x87->DataPointer = *(uint*)(image + DataPointerOffset);
-        x87->DataSelector = *(ushort*)(image + DataSelectorOffset);
         for (int i = 0; i < Registers; i++)
         {
             byte* slot = image + X87Offset + (i * RegisterBytes);

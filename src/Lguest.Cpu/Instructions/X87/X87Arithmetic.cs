@@ -92,7 +92,7 @@ internal static unsafe class X87Arithmetic
             TPop.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Memory<TBinary, TOperand, TAddressing>(ProcessorState* s, Operation* op)
@@ -137,7 +137,7 @@ internal static unsafe class X87Arithmetic
             X87Stack.Set(s, 0, result);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private readonly struct Add : IBinary

@@ -182,7 +182,7 @@ internal static unsafe class X87Comparison
             TPop.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Empty<TPop>(ProcessorState* s, Operation* op)
@@ -196,7 +196,7 @@ internal static unsafe class X87Comparison
             TPop.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Finish<TPop>(
@@ -215,7 +215,7 @@ internal static unsafe class X87Comparison
             TPop.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     /// <summary>FXAM: C1 is the sign, even of what an empty register still holds.</summary>
@@ -246,7 +246,7 @@ internal static unsafe class X87Comparison
         }
 
         s->X87.Status = (ushort)((s->X87.Status & ~(Conditions | X87Status.C1)) | conditions);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private readonly struct Ordered : IComparison

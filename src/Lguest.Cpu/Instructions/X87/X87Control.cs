@@ -56,9 +56,7 @@ internal static unsafe class X87Control
         x87->Valid = 0;
         x87->LastOpcode = 0;
         x87->InstructionPointer = 0;
-        x87->InstructionSelector = 0;
         x87->DataPointer = 0;
-        x87->DataSelector = 0;
     }
 
     private interface IWord
@@ -82,7 +80,7 @@ internal static unsafe class X87Control
         FloatingPointAccess.CheckWait(s, op) && X87Stack.CheckPending(s, op) ? Operation.Next(s, op) : null;
 
     private static Operation* NoOperation(ProcessorState* s, Operation* op) =>
-        X87Stack.CanExecute(s, op) ? Operation.Next(s, op) : null;
+        X87Stack.CanExecute(s, op) ? X87Stack.Next(s, op) : null;
 
     /// <summary>FENI, FDISI of the 8087 and FSETPM of the 80287: they do nothing (SDM 3B, 22.18).</summary>
     private static Operation* Obsolete(ProcessorState* s, Operation* op) =>
@@ -124,7 +122,7 @@ internal static unsafe class X87Control
 
         X87Stack.ClearC1(s);
         X87Stack.Rotate(s, by);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Free<TPop>(ProcessorState* s, Operation* op)
@@ -138,7 +136,7 @@ internal static unsafe class X87Control
         X87Stack.ClearC1(s);
         X87Stack.Free(s, op->Register);
         TPop.Pop(s);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* LoadControl<TAddressing>(ProcessorState* s, Operation* op)

@@ -7,6 +7,7 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Instructions.X87;
 
 /// <summary>FNSTENV, FLDENV, FNSAVE, FRSTOR, in their 32-bit and 16-bit protected-mode forms (SDM 1, 8.1.10).</summary>
+/// <remarks>The selectors in them are 0 and aren't looked at, as CPUID says.</remarks>
 internal static unsafe class X87Environment
 {
     private const uint RegisterBytes = 10;
@@ -143,9 +144,9 @@ internal static unsafe class X87Environment
         Write<TForm>(area, StatusField, x87->Status | UnusedHalf);
         Write<TForm>(area, TagField, TagWord(s) | UnusedHalf);
         Write<TForm>(area, InstructionPointerField, x87->InstructionPointer);
-        Write<TForm>(area, InstructionSelectorField, x87->InstructionSelector | (uint)x87->LastOpcode << 16);
+        Write<TForm>(area, InstructionSelectorField, (uint)x87->LastOpcode << 16);
         Write<TForm>(area, DataPointerField, x87->DataPointer);
-        Write<TForm>(area, DataSelectorField, x87->DataSelector | UnusedHalf);
+        Write<TForm>(area, DataSelectorField, UnusedHalf);
     }
 
     private static void ReadEnvironment<TForm>(ProcessorState* s, in LinearRange area)
@@ -156,11 +157,8 @@ internal static unsafe class X87Environment
         x87->Status = (ushort)Read<TForm>(area, StatusField);
         x87->Valid = ValidFromTagWord(Read<TForm>(area, TagField));
         x87->InstructionPointer = Read<TForm>(area, InstructionPointerField);
-        uint selector = Read<TForm>(area, InstructionSelectorField);
-        x87->InstructionSelector = (ushort)selector;
-        x87->LastOpcode = (ushort)((selector >> 16) & LastOpcodeMask);
+        x87->LastOpcode = (ushort)((Read<TForm>(area, InstructionSelectorField) >> 16) & LastOpcodeMask);
         x87->DataPointer = Read<TForm>(area, DataPointerField);
-        x87->DataSelector = (ushort)Read<TForm>(area, DataSelectorField);
         X87Error.Summarize(s);
     }
 

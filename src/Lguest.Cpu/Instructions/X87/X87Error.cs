@@ -13,20 +13,17 @@ internal static unsafe class X87Error
     private const int LongestInstruction = 15;
 
     /// <summary>
-    /// Notes that an exception isn't masked, and where: only then are the pointers to the last instruction and its
-    /// operand recorded (as processors do that have CPUID's FDP_EXCPTN_ONLY).
+    /// Notes that an exception isn't masked: only then are the last instruction's opcode and the address of its operand recorded (as
+    /// processors do that have CPUID's FDP_EXCPTN_ONLY).
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Record(ProcessorState* s, Operation* op)
     {
         X87State* x87 = &s->X87;
         x87->Status |= (ushort)(X87Status.Es | X87Status.B);
-        x87->InstructionPointer = s->BlockEip + op->EipOffset;
-        x87->InstructionSelector = s->Cs.Selector;
-        x87->LastOpcode = ReadOpcode(s, x87->InstructionPointer);
+        x87->LastOpcode = ReadOpcode(s, s->BlockEip + op->EipOffset);
         bool hasMemory = (op->Immediate & X87Stack.HasMemoryOperand) != 0;
         x87->DataPointer = hasMemory ? EffectiveAddress.Of(s, op) : 0;
-        x87->DataSelector = hasMemory ? s->Segment(op->Segment).Selector : (ushort)0;
     }
 
     /// <summary>Makes ES and B what the exceptions and their masks say, after either has been loaded.</summary>

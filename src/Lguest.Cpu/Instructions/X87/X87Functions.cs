@@ -107,7 +107,7 @@ internal static unsafe class X87Functions
             X87Stack.Set(s, 0, result);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Angular<TAngular>(ProcessorState* s, Operation* op)
@@ -138,7 +138,7 @@ internal static unsafe class X87Functions
             X87Stack.Set(s, 0, result);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* ToTop<TBinary>(ProcessorState* s, Operation* op)
@@ -154,7 +154,7 @@ internal static unsafe class X87Functions
             X87Stack.Set(s, 0, result);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Popping<TBinary>(ProcessorState* s, Operation* op)
@@ -171,7 +171,7 @@ internal static unsafe class X87Functions
             X87Stack.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static bool TryBinary<TBinary>(ProcessorState* s, Operation* op, out Float80 result)
@@ -225,7 +225,7 @@ internal static unsafe class X87Functions
             X87Stack.Set(s, 0, result);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Splitting<TSplitting>(ProcessorState* s, Operation* op)
@@ -268,7 +268,7 @@ internal static unsafe class X87Functions
             X87Stack.Push(s, pushed);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static void ClearC2<TSplitting>(ProcessorState* s)

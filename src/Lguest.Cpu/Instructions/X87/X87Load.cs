@@ -99,7 +99,7 @@ internal static unsafe class X87Load
             X87Stack.Push(s, value);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* LoadRegister(ProcessorState* s, Operation* op)
@@ -116,7 +116,7 @@ internal static unsafe class X87Load
                 X87Stack.Push(s, Float80.Indefinite);
             }
 
-            return Operation.Next(s, op);
+            return X87Stack.Next(s, op);
         }
 
         if (X87Stack.IsFull(s))
@@ -127,7 +127,7 @@ internal static unsafe class X87Load
         Float80 value = *X87Stack.At(s, op->Register);
         X87Stack.ClearC1(s);
         X87Stack.Push(s, value);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* LoadConstant(ProcessorState* s, Operation* op)
@@ -146,7 +146,7 @@ internal static unsafe class X87Load
         Float80 value = X87Constants.Get((X87Constant)op->Register, context.Rounding);
         X87Stack.ClearC1(s);
         X87Stack.Push(s, value);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* PushIndefinite(ProcessorState* s, Operation* op)
@@ -156,6 +156,6 @@ internal static unsafe class X87Load
             X87Stack.Push(s, Float80.Indefinite);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 }

@@ -51,7 +51,7 @@ internal static unsafe class X87Registers
         {
             if (!X87Stack.Underflow(s, op))
             {
-                return Operation.Next(s, op);
+                return X87Stack.Next(s, op);
             }
 
             value = Float80.Indefinite;
@@ -63,7 +63,7 @@ internal static unsafe class X87Registers
 
         X87Stack.Set(s, op->Register, value);
         TPop.Pop(s);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     /// <summary>FSTPNCE, an undocumented FSTP that just pops if there is nothing to store.</summary>
@@ -81,7 +81,7 @@ internal static unsafe class X87Registers
         }
 
         X87Stack.Pop(s);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* Exchange(ProcessorState* s, Operation* op)
@@ -99,7 +99,7 @@ internal static unsafe class X87Registers
         {
             if (!X87Stack.Underflow(s, op))
             {
-                return Operation.Next(s, op);
+                return X87Stack.Next(s, op);
             }
 
             first = firstEmpty ? Float80.Indefinite : first;
@@ -112,7 +112,7 @@ internal static unsafe class X87Registers
 
         X87Stack.Set(s, op->Register, first);
         X87Stack.Set(s, 0, second);
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     private static Operation* MoveIf<TCondition>(ProcessorState* s, Operation* op)
@@ -131,7 +131,7 @@ internal static unsafe class X87Registers
                 X87Stack.Set(s, 0, Float80.Indefinite);
             }
 
-            return Operation.Next(s, op);
+            return X87Stack.Next(s, op);
         }
 
         if (TCondition.IsTrue(s))
@@ -139,6 +139,6 @@ internal static unsafe class X87Registers
             X87Stack.Set(s, 0, *X87Stack.At(s, op->Register));
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 }

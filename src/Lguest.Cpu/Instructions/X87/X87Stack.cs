@@ -74,6 +74,16 @@ internal static unsafe class X87Stack
         return false;
     }
 
+    /// <summary>
+    /// Goes on after an instruction that doesn't only control the x87, and remembers where it was (SDM 1, 8.1.8).
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Operation* Next(ProcessorState* s, Operation* op)
+    {
+        s->X87.InstructionPointer = s->BlockEip + op->EipOffset;
+        return Operation.Next(s, op);
+    }
+
     /// <summary>ST(i).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float80* At(ProcessorState* s, int index) =>

@@ -98,7 +98,7 @@ internal static unsafe class X87Store
             TPop.Pop(s);
         }
 
-        return Operation.Next(s, op);
+        return X87Stack.Next(s, op);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
