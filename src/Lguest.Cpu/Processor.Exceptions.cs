@@ -33,7 +33,7 @@ public sealed unsafe partial class Processor
         }
 
         var interrupt = new ExceptionInfo(vector, 0, ExceptionOrigin.External, 0, _state->Eip);
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         if (!InterruptDelivery.TryDeliver(this, interrupt, out bool inNewTask, ref fault))
         {
             _endOfNextRun = EscalateAndDeliver(interrupt, fault, inNewTask);
@@ -46,9 +46,8 @@ public sealed unsafe partial class Processor
     private StopReason? Deliver()
     {
         ForgetLink();
-        PendingException pending = _state->Exception;
-        return Deliver(new ExceptionInfo(
-            pending.Vector, pending.ErrorCode, pending.Origin, pending.Address, pending.InstructionEip));
+        ExceptionInfo exception = _state->Exception;
+        return Deliver(exception);
     }
 
     private StopReason? Deliver(in ExceptionInfo exception)
@@ -75,16 +74,16 @@ public sealed unsafe partial class Processor
             _state->Cr2 = exception.Address;
         }
 
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         return InterruptDelivery.TryDeliver(this, exception, out bool inNewTask, ref fault)
             ? null
             : EscalateAndDeliver(exception, fault, inNewTask);
     }
 
     /// <summary>A fault while delivering: a double fault, a triple fault, or just the next one (SDM 3A, table 6-5).</summary>
-    private StopReason? EscalateAndDeliver(in ExceptionInfo first, in PendingException second, bool inNewTask)
+    private StopReason? EscalateAndDeliver(in ExceptionInfo first, in ExceptionInfo second, bool inNewTask)
     {
-        if (second.Vector == PendingException.PolicyViolation)
+        if (second.Vector == ExceptionInfo.PolicyViolation)
         {
             return StopReason.PageTableViolation;
         }

@@ -203,7 +203,7 @@ public sealed unsafe partial class Processor
             limit = Math.Min(limit, InstructionsWithin(block, s->Cs.Limit - eip));
             if (limit == 0)
             {
-                return RaiseFetchFault(new PendingException { Vector = ExceptionVector.GeneralProtection });
+                return RaiseFetchFault(new ExceptionInfo { Vector = ExceptionVector.GeneralProtection });
             }
         }
 
@@ -238,12 +238,12 @@ public sealed unsafe partial class Processor
         bool user = s->Cpl == 3;
         if (eip > s->Cs.Limit && (s->Mode & ExecutionMode.Flat) == 0)
         {
-            RaiseFetchFault(new PendingException { Vector = ExceptionVector.GeneralProtection });
+            RaiseFetchFault(new ExceptionInfo { Vector = ExceptionVector.GeneralProtection });
             return null;
         }
 
         byte* host = MemoryAccess.Translate(
-            s, linear, AccessKind.Execute, user, out ulong physical, out PendingException fault);
+            s, linear, AccessKind.Execute, user, out ulong physical, out ExceptionInfo fault);
         if (host == null)
         {
             RaiseFetchFault(fault);
@@ -253,7 +253,7 @@ public sealed unsafe partial class Processor
         if (host == MemoryAccess.NoMemory)
         {
             // Nothing answers: the bus floats, and all ones are no instruction.
-            RaiseFetchFault(new PendingException { Vector = ExceptionVector.InvalidOpcode });
+            RaiseFetchFault(new ExceptionInfo { Vector = ExceptionVector.InvalidOpcode });
             return null;
         }
 
@@ -299,14 +299,14 @@ public sealed unsafe partial class Processor
     /// <summary>EIP is about to be somebody else's: the jump that waits to be linked doesn't lead there.</summary>
     private void ForgetLink() => _state->LinkFrom = null;
 
-    private Operation* RaiseFetchFault(in PendingException fault)
+    private Operation* RaiseFetchFault(in ExceptionInfo fault)
     {
         ProcessorState* s = _state;
         s->PendingDebug = 0;
         s->Exception = fault;
         s->Exception.Origin = ExceptionOrigin.Fault;
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = fault.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = fault.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
     }
 
@@ -321,7 +321,7 @@ public sealed unsafe partial class Processor
         }
 
         Debug.Report(s, status);
-        RaiseFetchFault(PendingException.Of(ExceptionVector.Debug, 0));
+        RaiseFetchFault(ExceptionInfo.Of(ExceptionVector.Debug, 0));
         return true;
     }
 

@@ -14,10 +14,10 @@ public sealed unsafe partial class Processor
     /// <param name="fault">What MOV would have raised, when the answer is false; nothing has changed then.</param>
     public bool TryLoadSegment(SegmentName name, ushort selector, out ExceptionInfo fault)
     {
-        PendingException pending = default;
+        ExceptionInfo pending = default;
         if (name == SegmentName.Cs)
         {
-            pending = PendingException.Of(ExceptionVector.InvalidOpcode, 0);
+            pending = ExceptionInfo.Of(ExceptionVector.InvalidOpcode, 0);
         }
         else if (SegmentLoader.TryLoad(this, (int)name, selector, out SegmentRegister register, ref pending))
         {
@@ -42,8 +42,8 @@ public sealed unsafe partial class Processor
     /// </param>
     public bool TryEnterGate(in GateEntry entry, out ExceptionInfo fault)
     {
-        PendingException pending = default;
-        if (TryEnterGate(entry, ref pending))
+        ExceptionInfo pending = default;
+        if (TryBuildFrame(entry, ref pending))
         {
             fault = default;
             return true;
@@ -53,7 +53,7 @@ public sealed unsafe partial class Processor
         return false;
     }
 
-    private bool TryEnterGate(in GateEntry entry, ref PendingException fault)
+    private bool TryBuildFrame(in GateEntry entry, ref ExceptionInfo fault)
     {
         ProcessorState* s = _state;
         int privilege = entry.CodeSelector & Selector.RplMask;

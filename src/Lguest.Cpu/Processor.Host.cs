@@ -145,7 +145,7 @@ public sealed unsafe partial class Processor
         {
             int length = ChunkLength(linear, destination.Length);
             byte* host = MemoryAccess.Translate(
-                _state, linear, AccessKind.Read, user: false, out _, out PendingException pending);
+                _state, linear, AccessKind.Read, user: false, out _, out ExceptionInfo pending);
             if (host == null)
             {
                 fault = Describe(pending);
@@ -172,6 +172,5 @@ public sealed unsafe partial class Processor
     private static int ChunkLength(uint linear, int length) =>
         (int)Math.Min((uint)length, PhysicalMemory.PageSize - (linear & PhysicalMemory.PageOffsetMask));
 
-    private ExceptionInfo Describe(in PendingException pending) =>
-        new(pending.Vector, pending.ErrorCode, ExceptionOrigin.Fault, pending.Address, _state->Eip);
+    private ExceptionInfo Describe(in ExceptionInfo pending) => pending with { InstructionEip = _state->Eip };
 }

@@ -10,14 +10,14 @@ internal static unsafe class Fault
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operation* Raise(ProcessorState* s, Operation* op, int vector, uint errorCode = 0)
     {
-        PendingException exception = default;
+        ExceptionInfo exception = default;
         exception.Vector = vector;
         exception.ErrorCode = errorCode;
         return Raise(s, op, exception);
     }
 
     /// <summary>Raises a fault that a lower layer has described.</summary>
-    public static Operation* Raise(ProcessorState* s, Operation* op, in PendingException exception)
+    public static Operation* Raise(ProcessorState* s, Operation* op, in ExceptionInfo exception)
     {
         s->Exception = exception;
         return RaiseDescribed(s, op);
@@ -30,7 +30,7 @@ internal static unsafe class Fault
         s->PendingDebug = 0;
         BlockExit.BeforeInstruction(s, op);
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = s->Exception.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = s->Exception.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         return null;
     }
 

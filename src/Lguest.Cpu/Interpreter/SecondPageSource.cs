@@ -14,7 +14,7 @@ internal unsafe ref struct SecondPageSource(ProcessorState* state, uint linear, 
     private uint _page;
 
     /// <summary>The fault that the translation ended in.</summary>
-    public PendingException Fault;
+    public ExceptionInfo Fault;
 
     /// <summary>Whether the page was asked for and can't be fetched from.</summary>
     public readonly bool HasFaulted => _tried && _host == null;

@@ -30,13 +30,13 @@ internal unsafe ref struct LinearRange
         AccessKind kind,
         bool user,
         out LinearRange range,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         range = default;
         range._length = length;
         range._firstLength = Math.Min(length, PhysicalMemory.PageSize - (linear & PhysicalMemory.PageOffsetMask));
         range._first = MemoryAccess.Translate(
-            s, linear, kind, user, out range._firstPhysical, out PendingException pending);
+            s, linear, kind, user, out range._firstPhysical, out ExceptionInfo pending);
         if (range._first != null && length > range._firstLength)
         {
             range._second = MemoryAccess.Translate(

@@ -29,7 +29,7 @@ internal static unsafe class MemoryAccess
     {
         if (s->ChecksAlignment && IsMisaligned(linear, size))
         {
-            s->Exception = PendingException.Of(ExceptionVector.AlignmentCheck, 0);
+            s->Exception = ExceptionInfo.Of(ExceptionVector.AlignmentCheck, 0);
             return null;
         }
 
@@ -107,14 +107,14 @@ internal static unsafe class MemoryAccess
     /// <param name="kind">What the access does.</param>
     /// <param name="user">Checked as CPL 3, or as the processor's own access.</param>
     /// <param name="physical">Physical address of the byte.</param>
-    /// <param name="fault">#PF, or an entry that the page table policy rejects (<see cref="PendingException.PolicyViolation"/>).</param>
+    /// <param name="fault">#PF, or an entry that the page table policy rejects (<see cref="ExceptionInfo.PolicyViolation"/>).</param>
     public static byte* Translate(
         ProcessorState* s,
         uint linear,
         AccessKind kind,
         bool user,
         out ulong physical,
-        out PendingException fault)
+        out ExceptionInfo fault)
     {
         TlbEntry* entry = TranslationBuffer.EntryOf(user ? s->UserTlb : s->SupervisorTlb, linear, kind);
         TranslationBuffer translation = Processor.From(s).Translation;
@@ -212,7 +212,7 @@ internal static unsafe class MemoryAccess
 
     /// <summary>Walks the tables and keeps what comes of it: for reading and writing at once where both are allowed.</summary>
     private static bool Fill(
-        ProcessorState* s, TranslationBuffer translation, uint linear, AccessKind kind, bool user, ref PendingException fault)
+        ProcessorState* s, TranslationBuffer translation, uint linear, AccessKind kind, bool user, ref ExceptionInfo fault)
     {
         Processor processor = Processor.From(s);
         switch (PageWalker.Walk(processor, linear, kind, user, out PageWalk walk))
@@ -223,7 +223,7 @@ internal static unsafe class MemoryAccess
                 fault.Address = linear;
                 return false;
             case WalkResult.PolicyViolation:
-                fault.Vector = PendingException.PolicyViolation;
+                fault.Vector = ExceptionInfo.PolicyViolation;
                 fault.Address = linear;
                 return false;
             default:

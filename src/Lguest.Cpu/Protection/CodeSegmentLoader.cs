@@ -12,7 +12,7 @@ internal static unsafe class CodeSegmentLoader
     /// <param name="register">CS, when the answer is true.</param>
     /// <param name="fault">#GP or #NP, or a page fault, when the answer is false.</param>
     public static bool TryLoadAt(
-        Processor processor, ushort selector, int privilege, out SegmentRegister register, ref PendingException fault)
+        Processor processor, ushort selector, int privilege, out SegmentRegister register, ref ExceptionInfo fault)
     {
         register = default;
         if (!TryRead(processor, selector, out Descriptor descriptor, ref fault))
@@ -23,7 +23,7 @@ internal static unsafe class CodeSegmentLoader
         bool fits = descriptor.IsConforming ? descriptor.Dpl <= privilege : descriptor.Dpl == privilege;
         if (!fits)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -32,12 +32,12 @@ internal static unsafe class CodeSegmentLoader
 
     /// <summary>Reads the descriptor of a code segment: #GP(0) for a null selector, #GP(selector) for anything else.</summary>
     public static bool TryRead(
-        Processor processor, ushort selector, out Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, out Descriptor descriptor, ref ExceptionInfo fault)
     {
         descriptor = default;
         if (Selector.IsNull(selector))
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 
@@ -48,7 +48,7 @@ internal static unsafe class CodeSegmentLoader
 
         if (!descriptor.IsCode)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -62,12 +62,12 @@ internal static unsafe class CodeSegmentLoader
         int privilege,
         ref Descriptor descriptor,
         out SegmentRegister register,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         if (!descriptor.IsPresent)
         {
             register = default;
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
             return false;
         }
 

@@ -16,12 +16,12 @@ internal static unsafe class DescriptorTables
     /// <param name="descriptor">The descriptor, when the answer is true.</param>
     /// <param name="fault">The fault, when the answer is false.</param>
     public static bool TryRead(
-        Processor processor, ushort selector, int vector, out Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, int vector, out Descriptor descriptor, ref ExceptionInfo fault)
     {
         bool found = TryFind(processor, selector, out descriptor, ref fault, out bool outside);
         if (outside)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(selector));
         }
 
         return found;
@@ -37,7 +37,7 @@ internal static unsafe class DescriptorTables
         Processor processor,
         ushort selector,
         out Descriptor descriptor,
-        ref PendingException fault,
+        ref ExceptionInfo fault,
         out bool outside)
     {
         descriptor = default;
@@ -71,7 +71,7 @@ internal static unsafe class DescriptorTables
 
     /// <summary>Sets the accessed bit of a descriptor just read, in memory too where the table lies there.</summary>
     public static bool TryMarkAccessed(
-        Processor processor, ushort selector, ref Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, ref Descriptor descriptor, ref ExceptionInfo fault)
     {
         if ((descriptor.Access & SegmentAccess.Accessed) != 0)
         {
@@ -83,14 +83,14 @@ internal static unsafe class DescriptorTables
 
     /// <summary>Sets or clears the busy bit of a TSS's descriptor just read.</summary>
     public static bool TryMarkBusy(
-        Processor processor, ushort selector, bool busy, ref Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, bool busy, ref Descriptor descriptor, ref ExceptionInfo fault)
     {
         uint high = busy ? descriptor.High | BusyBit : descriptor.High & ~BusyBit;
         return high == descriptor.High || TryReplace(processor, selector, high, ref descriptor, ref fault);
     }
 
     /// <summary>Whether the bits of a descriptor just read can be changed; if not, with the page fault.</summary>
-    public static bool IsWritable(Processor processor, ushort selector, ref PendingException fault) =>
+    public static bool IsWritable(Processor processor, ushort selector, ref ExceptionInfo fault) =>
         IsHosts(processor, selector) || TryMap(processor.StatePointer, selector, AccessKind.Write, out _, ref fault);
 
     /// <summary>Whether the host keeps the table: then it isn't in memory, and nothing is written to it.</summary>
@@ -98,7 +98,7 @@ internal static unsafe class DescriptorTables
         processor.HostGdt is not null && (selector & Selector.TableIndicator) == 0;
 
     private static bool TryReplace(
-        Processor processor, ushort selector, uint high, ref Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, uint high, ref Descriptor descriptor, ref ExceptionInfo fault)
     {
         if (!IsHosts(processor, selector))
         {
@@ -116,7 +116,7 @@ internal static unsafe class DescriptorTables
     }
 
     private static bool TryMap(
-        ProcessorState* s, ushort selector, AccessKind kind, out LinearRange range, ref PendingException fault)
+        ProcessorState* s, ushort selector, AccessKind kind, out LinearRange range, ref ExceptionInfo fault)
     {
         uint table = (selector & Selector.TableIndicator) != 0 ? s->Ldtr.Base : s->Gdtr.Base;
         return LinearRange.TryMap(

@@ -13,7 +13,7 @@ internal static unsafe class InnerStack
     /// <param name="esp">ESP, when the answer is true.</param>
     /// <param name="fault">#TS, #SS or a page fault, when the answer is false.</param>
     public static bool TryLoad(
-        Processor processor, int privilege, out SegmentRegister stack, out uint esp, ref PendingException fault)
+        Processor processor, int privilege, out SegmentRegister stack, out uint esp, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         stack = default;
@@ -24,7 +24,7 @@ internal static unsafe class InnerStack
         uint length = word + sizeof(ushort);
         if (!s->Tr.IsUsable || offset + length - 1 > s->Tr.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(s->Tr.Selector));
+            fault = ExceptionInfo.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(s->Tr.Selector));
             return false;
         }
 

@@ -18,7 +18,7 @@ internal static unsafe class InterruptDelivery
     /// <param name="inNewTask">A task gate has led to a new task, and the fault is that task's.</param>
     /// <param name="fault">Why it can't be, when the answer is false.</param>
     public static bool TryDeliver(
-        Processor processor, in ExceptionInfo exception, out bool inNewTask, ref PendingException fault)
+        Processor processor, in ExceptionInfo exception, out bool inNewTask, ref ExceptionInfo fault)
     {
         if (TryEnter(processor, exception, out inNewTask, ref fault))
         {
@@ -44,7 +44,7 @@ internal static unsafe class InterruptDelivery
     }
 
     private static bool TryEnter(
-        Processor processor, in ExceptionInfo exception, out bool inNewTask, ref PendingException fault)
+        Processor processor, in ExceptionInfo exception, out bool inNewTask, ref ExceptionInfo fault)
     {
         inNewTask = false;
         ProcessorState* s = processor.StatePointer;
@@ -52,7 +52,7 @@ internal static unsafe class InterruptDelivery
         uint gateError = offset | Selector.ErrorIdt;
         if (offset + GateSize - 1 > s->Idtr.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, gateError);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, gateError);
             return false;
         }
 
@@ -69,13 +69,13 @@ internal static unsafe class InterruptDelivery
         bool isForbidden = exception.Origin == ExceptionOrigin.Software && gate.Dpl < s->Cpl;
         if (!isGate || isForbidden)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, gateError);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, gateError);
             return false;
         }
 
         if (!gate.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, gateError);
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, gateError);
             return false;
         }
 
@@ -89,7 +89,7 @@ internal static unsafe class InterruptDelivery
         in ExceptionInfo exception,
         in Descriptor gate,
         out bool inNewTask,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         uint? errorCode = HasErrorCode(exception) ? exception.ErrorCode : null;
         var request = new TaskSwitchRequest(
@@ -102,7 +102,7 @@ internal static unsafe class InterruptDelivery
     }
 
     private static bool TryEnterHandler(
-        Processor processor, in ExceptionInfo exception, in Descriptor gate, ref PendingException fault)
+        Processor processor, in ExceptionInfo exception, in Descriptor gate, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         if (!CodeSegmentLoader.TryRead(processor, gate.GateSelector, out Descriptor descriptor, ref fault))
@@ -112,7 +112,7 @@ internal static unsafe class InterruptDelivery
 
         if (descriptor.Dpl > s->Cpl)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(gate.GateSelector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(gate.GateSelector));
             return false;
         }
 
@@ -135,7 +135,7 @@ internal static unsafe class InterruptDelivery
         uint target = is32 ? gate.GateOffset32 : gate.GateOffset16;
         if (target > code.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 

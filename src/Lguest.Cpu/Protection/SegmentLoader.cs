@@ -10,7 +10,7 @@ internal static unsafe class SegmentLoader
 {
     /// <summary>Loads as MOV to a segment register does at the current privilege level; CS isn't for this.</summary>
     public static bool TryLoad(
-        Processor processor, int segment, ushort selector, out SegmentRegister register, ref PendingException fault)
+        Processor processor, int segment, ushort selector, out SegmentRegister register, ref ExceptionInfo fault)
     {
         int cpl = processor.StatePointer->Cpl;
         if (segment != (int)SegmentName.Ss)
@@ -34,7 +34,7 @@ internal static unsafe class SegmentLoader
         int cpl,
         int vector,
         out SegmentRegister register,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         register = new SegmentRegister { Selector = selector };
         if (Selector.IsNull(selector))
@@ -50,13 +50,13 @@ internal static unsafe class SegmentLoader
         int weakest = Math.Max(cpl, selector & Selector.RplMask);
         if (!descriptor.IsReadable || (!descriptor.IsConforming && weakest > descriptor.Dpl))
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(selector));
             return false;
         }
 
         if (!descriptor.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -76,12 +76,12 @@ internal static unsafe class SegmentLoader
         int cpl,
         int vector,
         out SegmentRegister register,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         register = default;
         if (Selector.IsNull(selector))
         {
-            fault = PendingException.Of(vector, 0);
+            fault = ExceptionInfo.Of(vector, 0);
             return false;
         }
 
@@ -92,13 +92,13 @@ internal static unsafe class SegmentLoader
 
         if ((selector & Selector.RplMask) != cpl || !descriptor.IsWritableData || descriptor.Dpl != cpl)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(selector));
             return false;
         }
 
         if (!descriptor.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.StackSegment, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.StackSegment, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -111,7 +111,7 @@ internal static unsafe class SegmentLoader
         ushort selector,
         ref Descriptor descriptor,
         out SegmentRegister register,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         bool done = DescriptorTables.TryMarkAccessed(processor, selector, ref descriptor, ref fault);
         register = descriptor.ToRegister(selector);

@@ -37,7 +37,7 @@ internal static unsafe class SystemStack
         uint size,
         bool user,
         uint errorCode,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         uint mask = Mask(stack);
         uint length = (uint)words.Length * size;
@@ -65,7 +65,7 @@ internal static unsafe class SystemStack
 
     /// <summary>As <see cref="TryPush"/>, for an instruction on the current stack: alignment counts too.</summary>
     public static bool TryPushAligned(
-        Processor processor, ref uint esp, ReadOnlySpan<uint> words, uint size, ref PendingException fault)
+        Processor processor, ref uint esp, ReadOnlySpan<uint> words, uint size, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         uint first = (esp - size) & Mask(s->Ss);
@@ -94,13 +94,13 @@ internal static unsafe class SystemStack
         uint size,
         bool user,
         out uint value,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         value = 0;
         uint offset = (esp + distance) & Mask(stack);
         if (!SegmentCheck.IsReadable(stack, offset, size))
         {
-            fault = PendingException.Of(ExceptionVector.StackSegment, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.StackSegment, 0);
             return false;
         }
 
@@ -127,7 +127,7 @@ internal static unsafe class SystemStack
         uint size,
         bool user,
         uint errorCode,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         uint mask = Mask(stack);
         for (int pass = 0; pass < 2; pass++)
@@ -137,7 +137,7 @@ internal static unsafe class SystemStack
                 uint offset = (esp - ((uint)(i + 1) * size)) & mask;
                 if (!SegmentCheck.IsWritable(stack, offset, size))
                 {
-                    fault = PendingException.Of(ExceptionVector.StackSegment, errorCode);
+                    fault = ExceptionInfo.Of(ExceptionVector.StackSegment, errorCode);
                     return false;
                 }
 
@@ -165,12 +165,12 @@ internal static unsafe class SystemStack
     }
 
     /// <summary>Whether a word is #AC (SDM 3A, 6.15, interrupt 17).</summary>
-    private static bool IsMisaligned(ProcessorState* s, uint linear, uint size, ref PendingException fault)
+    private static bool IsMisaligned(ProcessorState* s, uint linear, uint size, ref ExceptionInfo fault)
     {
         bool isMisaligned = s->ChecksAlignment && (linear & (size - 1)) != 0;
         if (isMisaligned)
         {
-            fault = PendingException.Of(ExceptionVector.AlignmentCheck, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.AlignmentCheck, 0);
         }
 
         return isMisaligned;

@@ -48,7 +48,7 @@ internal static unsafe class TaskSwitch
     /// <param name="inNewTask">The fault belongs to the new task.</param>
     /// <param name="fault">The fault, when the answer is false.</param>
     public static bool TrySwitch(
-        Processor processor, in TaskSwitchRequest request, out bool inNewTask, ref PendingException fault)
+        Processor processor, in TaskSwitchRequest request, out bool inNewTask, ref ExceptionInfo fault)
     {
         inNewTask = false;
         ProcessorState* s = processor.StatePointer;
@@ -76,7 +76,7 @@ internal static unsafe class TaskSwitch
     }
 
     private static bool TryFindTask(
-        Processor processor, in TaskSwitchRequest request, out Descriptor descriptor, ref PendingException fault)
+        Processor processor, in TaskSwitchRequest request, out Descriptor descriptor, ref ExceptionInfo fault)
     {
         descriptor = default;
         int vector = request.Kind == TaskSwitchKind.Return
@@ -85,7 +85,7 @@ internal static unsafe class TaskSwitch
         bool isGlobal = (request.Selector & Selector.TableIndicator) == 0 && !Selector.IsNull(request.Selector);
         if (!isGlobal)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(request.Selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(request.Selector));
             return false;
         }
 
@@ -99,20 +99,20 @@ internal static unsafe class TaskSwitch
             : descriptor.SystemType is SystemDescriptorType.AvailableTss16 or SystemDescriptorType.AvailableTss32);
         if (!isRight)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(request.Selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(request.Selector));
             return false;
         }
 
         if (!descriptor.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(request.Selector));
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(request.Selector));
             return false;
         }
 
         uint least = TaskState.Is32Bit(descriptor.Access) ? TaskState.MinLimit32 : TaskState.MinLimit16;
         if (descriptor.Limit < least)
         {
-            fault = PendingException.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(request.Selector));
+            fault = ExceptionInfo.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(request.Selector));
             return false;
         }
 
@@ -125,7 +125,7 @@ internal static unsafe class TaskSwitch
         in TaskSwitchRequest request,
         ref Descriptor descriptor,
         out TaskImage image,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         image = default;
         ProcessorState* s = processor.StatePointer;
@@ -134,7 +134,7 @@ internal static unsafe class TaskSwitch
         bool oldIs32 = TaskState.Is32Bit(s->Tr.Access);
         if (!s->Tr.IsUsable || s->Tr.Limit < (oldIs32 ? TaskState.MinLimit32 : TaskState.MinLimit16))
         {
-            fault = PendingException.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(s->Tr.Selector));
+            fault = ExceptionInfo.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(s->Tr.Selector));
             return false;
         }
 
@@ -162,7 +162,7 @@ internal static unsafe class TaskSwitch
         if ((image.Eflags & Eflags.Vm) != 0)
         {
             // There is no virtual-8086 mode to go to.
-            fault = PendingException.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(request.Selector));
+            fault = ExceptionInfo.Of(ExceptionVector.InvalidTss, Selector.ErrorCode(request.Selector));
             return false;
         }
 
@@ -185,7 +185,7 @@ internal static unsafe class TaskSwitch
 
     /// <summary>Neither descriptor changes unless both can.</summary>
     private static bool TryChangeBusy(
-        Processor processor, TaskSwitchKind kind, ushort selector, ref Descriptor descriptor, ref PendingException fault)
+        Processor processor, TaskSwitchKind kind, ushort selector, ref Descriptor descriptor, ref ExceptionInfo fault)
     {
         bool marksNew = kind != TaskSwitchKind.Return;
         if (marksNew && !DescriptorTables.IsWritable(processor, selector, ref fault))
@@ -235,7 +235,7 @@ internal static unsafe class TaskSwitch
         s->Ldtr = new SegmentRegister { Selector = image.Ldt };
     }
 
-    private static bool TryLoadSegments(Processor processor, in TaskImage image, ref PendingException fault)
+    private static bool TryLoadSegments(Processor processor, in TaskImage image, ref ExceptionInfo fault)
     {
         const int Vector = ExceptionVector.InvalidTss;
         ProcessorState* s = processor.StatePointer;
@@ -275,20 +275,20 @@ internal static unsafe class TaskSwitch
     }
 
     /// <summary>The last check of all, after the error code was pushed (SDM 2A, INT n, TASK-GATE).</summary>
-    private static bool IsEntryPointInCode(ProcessorState* s, ref PendingException fault)
+    private static bool IsEntryPointInCode(ProcessorState* s, ref ExceptionInfo fault)
     {
         if (s->Eip <= s->Cs.Limit)
         {
             return true;
         }
 
-        fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+        fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
         return false;
     }
 
     /// <summary>All that would be #GP elsewhere is #TS here.</summary>
     private static bool TryLoadCode(
-        Processor processor, ushort selector, int cpl, out SegmentRegister code, ref PendingException fault)
+        Processor processor, ushort selector, int cpl, out SegmentRegister code, ref ExceptionInfo fault)
     {
         bool done = CodeSegmentLoader.TryLoadAt(processor, selector, cpl, out code, ref fault);
         if (!done && fault.Vector == ExceptionVector.GeneralProtection)
@@ -300,7 +300,7 @@ internal static unsafe class TaskSwitch
     }
 
     private static bool TryPushErrorCode(
-        Processor processor, in TaskSwitchRequest request, in TaskImage image, ref PendingException fault)
+        Processor processor, in TaskSwitchRequest request, in TaskImage image, ref ExceptionInfo fault)
     {
         if (request.ErrorCode is not { } errorCode)
         {

@@ -102,12 +102,19 @@ public enum ExceptionOrigin
 /// <param name="Origin">Fault, trap, software or external.</param>
 /// <param name="Address">For a page fault the linear address, else 0.</param>
 /// <param name="InstructionEip">EIP of the instruction that raised it (of the INT itself, too).</param>
-public readonly record struct ExceptionInfo(
+public record struct ExceptionInfo(
     int Vector,
     uint ErrorCode,
     ExceptionOrigin Origin,
     uint Address,
-    uint InstructionEip);
+    uint InstructionEip)
+{
+    /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
+    internal const int PolicyViolation = -1;
+
+    /// <summary>A fault by vector and error code; who knows the instruction adds its EIP.</summary>
+    internal static ExceptionInfo Of(int vector, uint errorCode) => new(vector, errorCode, ExceptionOrigin.Fault, 0, 0);
+}
 
 /// <summary>What becomes of an exception after a hook has seen it.</summary>
 public enum ExceptionDisposition
@@ -154,22 +161,6 @@ public enum StopReason
     /// IF has become 1 while <see cref="Processor.InterruptLine"/> was set, and no shadow holds interrupts off any more.
     /// </summary>
     InterruptWindow,
-}
-
-/// <summary>The exception an operation raised, before the engine looks at it.</summary>
-internal struct PendingException
-{
-    /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
-    public const int PolicyViolation = -1;
-
-    public int Vector;
-    public uint ErrorCode;
-    public ExceptionOrigin Origin;
-    public uint Address;
-    public uint InstructionEip;
-
-    /// <summary>A fault by vector and error code.</summary>
-    public static PendingException Of(int vector, uint errorCode) => new() { Vector = vector, ErrorCode = errorCode };
 }
 
 /// <summary>Why a chain of operations returned to the engine's loop.</summary>

@@ -156,7 +156,7 @@ public unsafe partial struct ProcessorState
     internal TlbEntry* EmptyTlb;
 
     /// <summary>The exception to deliver when <see cref="Exit"/> says so.</summary>
-    internal PendingException Exception;
+    internal ExceptionInfo Exception;
 
     /// <summary>An access in two pieces, or to a device, passes through <see cref="Scratch"/>.</summary>
     internal PendingWrite Split;

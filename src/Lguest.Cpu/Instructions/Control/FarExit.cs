@@ -7,7 +7,7 @@ namespace Lguest.Cpu.Instructions.Control;
 internal static unsafe class FarExit
 {
     /// <summary>After a transfer that has set EIP and the mode, or has failed: goes on there, or raises.</summary>
-    public static Operation* Finish(ProcessorState* s, Operation* op, bool done, in PendingException fault)
+    public static Operation* Finish(ProcessorState* s, Operation* op, bool done, in ExceptionInfo fault)
     {
         if (!done)
         {
@@ -23,7 +23,7 @@ internal static unsafe class FarExit
     /// After a task switch. A fault in the new task comes before its first instruction; the one that switched has retired.
     /// </summary>
     public static Operation* FinishTaskSwitch(
-        ProcessorState* s, Operation* op, bool done, bool inNewTask, in PendingException fault)
+        ProcessorState* s, Operation* op, bool done, bool inNewTask, in ExceptionInfo fault)
     {
         if (!done && !inNewTask)
         {
@@ -36,7 +36,7 @@ internal static unsafe class FarExit
             s->Exception = fault;
             s->Exception.Origin = ExceptionOrigin.Fault;
             s->Exception.InstructionEip = s->Eip;
-            s->Exit = fault.Vector == PendingException.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+            s->Exit = fault.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
         }
 
         return null;

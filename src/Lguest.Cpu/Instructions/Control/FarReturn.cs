@@ -30,7 +30,7 @@ internal unsafe ref struct FarReturn
         uint parameters,
         uint size,
         out FarReturn target,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         target = default;
@@ -43,7 +43,7 @@ internal unsafe ref struct FarReturn
         bool fits = descriptor.IsConforming ? descriptor.Dpl <= privilege : descriptor.Dpl == privilege;
         if (privilege < s->Cpl || !fits)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -70,7 +70,7 @@ internal unsafe ref struct FarReturn
 
         if (eip > target._code.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 
@@ -93,7 +93,7 @@ internal unsafe ref struct FarReturn
 
     /// <summary>With a 16-bit stack only SP is loaded, and the upper half of the inner ESP shows: so do processors.</summary>
     private bool TryPopStack(
-        Processor processor, int privilege, uint distance, uint parameters, uint size, ref PendingException fault)
+        Processor processor, int privilege, uint distance, uint parameters, uint size, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
 

@@ -22,7 +22,7 @@ internal static unsafe class FarTarget
     public static Operation* Transfer(ProcessorState* s, Operation* op, ushort selector, uint offset, uint size, bool isCall)
     {
         Processor processor = Processor.From(s);
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         if (Selector.IsNull(selector))
         {
             return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
@@ -64,11 +64,11 @@ internal static unsafe class FarTarget
         }
     }
 
-    private static bool IsPresent(ushort selector, in Descriptor descriptor, ref PendingException fault)
+    private static bool IsPresent(ushort selector, in Descriptor descriptor, ref ExceptionInfo fault)
     {
         if (!descriptor.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
         }
 
         return descriptor.IsPresent;
@@ -76,7 +76,7 @@ internal static unsafe class FarTarget
 
     private static Operation* SwitchTask(ProcessorState* s, Operation* op, ushort selector, bool isCall)
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         var request = new TaskSwitchRequest(
             selector,
             isCall ? TaskSwitchKind.Call : TaskSwitchKind.Jump,
@@ -96,7 +96,7 @@ internal static unsafe class FarTarget
         uint size,
         uint next,
         bool isCall,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         int cpl = s->Cpl;
@@ -105,7 +105,7 @@ internal static unsafe class FarTarget
             : descriptor.Dpl == cpl && (selector & Selector.RplMask) <= cpl;
         if (!fits)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -120,12 +120,12 @@ internal static unsafe class FarTarget
         uint size,
         uint next,
         bool isCall,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         if (offset > code.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 
@@ -144,7 +144,7 @@ internal static unsafe class FarTarget
 
     /// <summary>A call gate: the target is the gate's, and CALL may go to an inner level.</summary>
     private static bool TryEnterGate(
-        Processor processor, in Descriptor gate, uint next, bool isCall, ref PendingException fault)
+        Processor processor, in Descriptor gate, uint next, bool isCall, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         ushort selector = gate.GateSelector;
@@ -157,7 +157,7 @@ internal static unsafe class FarTarget
         bool fits = toInner || (descriptor.IsConforming ? descriptor.Dpl <= s->Cpl : descriptor.Dpl == s->Cpl);
         if (!fits)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -183,7 +183,7 @@ internal static unsafe class FarTarget
         uint size,
         int parameters,
         uint next,
-        ref PendingException fault)
+        ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         int privilege = code.Selector & Selector.RplMask;
@@ -210,7 +210,7 @@ internal static unsafe class FarTarget
         frame[words++] = next;
         if (offset > code.Limit)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 

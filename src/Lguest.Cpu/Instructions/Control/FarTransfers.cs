@@ -105,11 +105,11 @@ internal static unsafe class FarTransfers
         public static Operation* Return(ProcessorState* s, Operation* op)
         {
             Processor processor = Processor.From(s);
-            PendingException fault = default;
+            ExceptionInfo fault = default;
             return FarExit.Finish(s, op, TryReturn(processor, op->Immediate, ref fault), fault);
         }
 
-        private static bool TryReturn(Processor processor, uint parameters, ref PendingException fault)
+        private static bool TryReturn(Processor processor, uint parameters, ref ExceptionInfo fault)
         {
             ProcessorState* s = processor.StatePointer;
             bool user = s->Cpl == 3;

@@ -36,7 +36,7 @@ internal static unsafe class InterruptReturn
     private static Operation* Return(ProcessorState* s, Operation* op, uint size)
     {
         Processor processor = Processor.From(s);
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         return (s->SystemFlags & Eflags.Nt) != 0
             ? ReturnFromTask(s, op)
             : FarExit.Finish(s, op, TryReturn(processor, size, ref fault), fault);
@@ -45,7 +45,7 @@ internal static unsafe class InterruptReturn
     /// <summary>NT is set: the TSS names the task to go back to (SDM 3A, 7.4).</summary>
     private static Operation* ReturnFromTask(ProcessorState* s, Operation* op)
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         Processor processor = Processor.From(s);
         if (!s->Tr.IsUsable)
         {
@@ -64,7 +64,7 @@ internal static unsafe class InterruptReturn
         return FarExit.FinishTaskSwitch(s, op, done, inNewTask, fault);
     }
 
-    private static bool TryReturn(Processor processor, uint size, ref PendingException fault)
+    private static bool TryReturn(Processor processor, uint size, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
         int cpl = s->Cpl;
@@ -78,7 +78,7 @@ internal static unsafe class InterruptReturn
 
         if (size == sizeof(uint) && (eflags & Eflags.Vm) != 0 && cpl == 0)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 

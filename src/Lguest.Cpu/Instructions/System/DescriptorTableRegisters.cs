@@ -198,7 +198,7 @@ internal static unsafe class DescriptorTableRegisters
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool TryLoadLocal(ProcessorState* s, Operation* op, ushort selector)
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         if (!TryReadLocal(Processor.From(s), selector, ExceptionVector.GeneralProtection, out SegmentRegister ldtr, ref fault))
         {
             Fault.Raise(s, op, fault);
@@ -216,12 +216,12 @@ internal static unsafe class DescriptorTableRegisters
     /// <param name="ldtr">The register, when the answer is true.</param>
     /// <param name="fault">The fault, when the answer is false.</param>
     public static bool TryReadLocal(
-        Processor processor, ushort selector, int vector, out SegmentRegister ldtr, ref PendingException fault)
+        Processor processor, ushort selector, int vector, out SegmentRegister ldtr, ref ExceptionInfo fault)
     {
         ldtr = new SegmentRegister { Selector = selector };
         if ((selector & Selector.TableIndicator) != 0)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -237,14 +237,14 @@ internal static unsafe class DescriptorTableRegisters
 
         if (descriptor.IsCodeOrData || descriptor.SystemType != SystemDescriptorType.Ldt)
         {
-            fault = PendingException.Of(vector, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(vector, Selector.ErrorCode(selector));
             return false;
         }
 
         if (!descriptor.IsPresent)
         {
             bool inTaskSwitch = vector == ExceptionVector.InvalidTss;
-            fault = PendingException.Of(
+            fault = ExceptionInfo.Of(
                 inTaskSwitch ? vector : ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
             return false;
         }
@@ -256,7 +256,7 @@ internal static unsafe class DescriptorTableRegisters
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool TryLoadTask(ProcessorState* s, Operation* op, ushort selector)
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         Processor processor = Processor.From(s);
         if (!TryReadTask(processor, selector, out Descriptor descriptor, ref fault)
             || !DescriptorTables.TryMarkBusy(processor, selector, busy: true, ref descriptor, ref fault))
@@ -270,18 +270,18 @@ internal static unsafe class DescriptorTableRegisters
     }
 
     private static bool TryReadTask(
-        Processor processor, ushort selector, out Descriptor descriptor, ref PendingException fault)
+        Processor processor, ushort selector, out Descriptor descriptor, ref ExceptionInfo fault)
     {
         descriptor = default;
         if (Selector.IsNull(selector))
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
             return false;
         }
 
         if ((selector & Selector.TableIndicator) != 0)
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
@@ -293,13 +293,13 @@ internal static unsafe class DescriptorTableRegisters
         if (descriptor.IsCodeOrData
             || descriptor.SystemType is not (SystemDescriptorType.AvailableTss16 or SystemDescriptorType.AvailableTss32))
         {
-            fault = PendingException.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, Selector.ErrorCode(selector));
             return false;
         }
 
         if (!descriptor.IsPresent)
         {
-            fault = PendingException.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
+            fault = ExceptionInfo.Of(ExceptionVector.SegmentNotPresent, Selector.ErrorCode(selector));
             return false;
         }
 

@@ -74,7 +74,7 @@ internal static unsafe class Ports
             return true;
         }
 
-        PendingException fault = PendingException.Of(ExceptionVector.GeneralProtection, 0);
+        ExceptionInfo fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
         if (IsInBitmap(s, port, size, ref fault))
         {
             return true;
@@ -154,7 +154,7 @@ internal static unsafe class Ports
     /// <summary>
     /// The I/O permission bitmap (SDM 1, 19.5.2). Two bytes are read always, so the last one needs a byte of ones after it.
     /// </summary>
-    private static bool IsInBitmap(ProcessorState* s, ushort port, uint size, ref PendingException fault)
+    private static bool IsInBitmap(ProcessorState* s, ushort port, uint size, ref ExceptionInfo fault)
     {
         const uint MapBaseOffset = 102;
         bool is32 = ((int)((uint)s->Tr.Access >> 8) & SystemDescriptorType.Is32Bit) != 0;

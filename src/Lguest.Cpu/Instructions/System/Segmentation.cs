@@ -184,7 +184,7 @@ internal static unsafe class Segmentation
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool TryChange(ProcessorState* s, Operation* op, int segment, ushort selector)
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         if (!SegmentLoader.TryLoad(Processor.From(s), segment, selector, out SegmentRegister register, ref fault))
         {
             Fault.Raise(s, op, fault);

@@ -82,7 +82,7 @@ internal static unsafe class SelectorQueries
         where TQuery : struct, IQuery
         where TSize : struct, IOperandSize
     {
-        PendingException fault = default;
+        ExceptionInfo fault = default;
         bool found = DescriptorTables.TryFind(
             Processor.From(s), selector, out Descriptor descriptor, ref fault, out bool outside);
         if (!found && !outside)
