@@ -33,6 +33,16 @@ internal static class TestEngine
         var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter, traced or translator."),
     };
 
+    /// <summary>Skips a test of the translator where there is none.</summary>
+    public static void SkipUnlessTranslating()
+    {
+        Assert.SkipWhen(Current == Engine.Traced, "A tracer has everything interpreted.");
+        using var memory = new PhysicalMemory();
+        memory.AddRam(0, PhysicalMemory.PageSize);
+        using var processor = new Processor(memory);
+        Assert.SkipUnless(processor.TryTranslate(threshold: 0), "This host doesn't let us execute what we write.");
+    }
+
     /// <summary>Makes a processor that executes with the current engine.</summary>
     public static Processor Create(PhysicalMemory memory)
     {

@@ -1,12 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.FloatingPoint;
 
 /// <summary>
 /// The x87's double extended-precision format (SDM 1, 4.2.2): 64 bits of significand with an explicit integer
-/// bit, and 15 of exponent. Laid out as <see cref="X87Register"/>, so that a pointer to one is a pointer to the other.
+/// bit, and 15 of exponent. It is what an x87 register holds, in a slot of 16 bytes; the low 64 bits are what MMX calls MMn.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = 16)]
 internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
@@ -36,7 +35,7 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     public const ulong QuietBit = 1ul << 62;
 
     /// <summary>The significand, integer bit included.</summary>
-    public readonly ulong Significand;
+    public ulong Significand { get; init; }
 
     // Of 64 bits, so that a value travels in two registers. The lower 16 count.
     private readonly ulong _signExponent;
@@ -49,7 +48,11 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
     }
 
     /// <summary>Sign (bit 15) and biased exponent.</summary>
-    public ushort SignExponent => (ushort)_signExponent;
+    public ushort SignExponent
+    {
+        get => (ushort)_signExponent;
+        init => _signExponent = value;
+    }
 
     /// <summary>Plus zero.</summary>
     public static Float80 Zero => default;
@@ -112,13 +115,6 @@ internal readonly struct Float80 : IBinaryFormat<Float80>, IEquatable<Float80>
                 : NumberClass.SignalingNan;
         }
     }
-
-    /// <summary>What a register holds.</summary>
-    public static implicit operator Float80(X87Register register) => new(register.SignExponent, register.Significand);
-
-    /// <summary>What to put into a register.</summary>
-    public static implicit operator X87Register(Float80 value) =>
-        new() { Significand = value.Significand, SignExponent = value.SignExponent };
 
     /// <summary>A zero with a sign.</summary>
     public static Float80 SignedZero(bool negative) => new(negative ? SignBit : (ushort)0, 0);

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Memory;
 using Lguest.Cpu.State;
@@ -70,18 +71,17 @@ internal readonly unsafe struct MmxOperand : IPackedRegister
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Load(byte* location) =>
-        Vector128.CreateScalar(((X87Register*)location)->Significand).AsByte();
+        Vector128.CreateScalar(((Float80*)location)->Significand).AsByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(ProcessorState* s, byte* location, Vector128<byte> value)
     {
-        ((X87Register*)location)->Significand = value.AsUInt64().ToScalar();
-        ((X87Register*)location)->SignExponent = SignExponentOfMmx;
+        *(Float80*)location = new Float80(SignExponentOfMmx, value.AsUInt64().ToScalar());
     }
 
     /// <summary>Address of a register.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* Locate(ProcessorState* s, int number) => (byte*)((X87Register*)&s->X87.Registers + number);
+    public static byte* Locate(ProcessorState* s, int number) => (byte*)((Float80*)&s->X87.Registers + number);
 }
 
 /// <summary>A 32-bit general register, by its offset in the state.</summary>

@@ -1,26 +1,16 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Protection;
 
 namespace Lguest.Cpu.State;
 
-/// <summary>An 80-bit extended-precision value as the x87 keeps it (SDM 1, 4.2.2), in a 16-byte slot.</summary>
-[StructLayout(LayoutKind.Sequential, Size = 16)]
-internal struct X87Register
-{
-    /// <summary>The significand with its explicit integer bit; the low 64 bits, which MMX calls MMn.</summary>
-    public ulong Significand;
-
-    /// <summary>Sign (bit 15) and biased exponent.</summary>
-    public ushort SignExponent;
-}
-
 /// <summary>The eight x87 registers by physical number: ST(i) is register (TOP + i) mod 8, MMi is register i.</summary>
 [InlineArray(8)]
 internal struct X87Registers
 {
-    private X87Register _first;
+    private Float80 _first;
 }
 
 /// <summary>

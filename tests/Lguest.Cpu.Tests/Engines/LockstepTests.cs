@@ -20,7 +20,7 @@ public sealed class LockstepTests
     [InlineData(2, true)]
     public void Both_engines_do_the_same(int threshold, bool paged)
     {
-        Assert.SkipUnless(CanTranslate(), "This host doesn't let us execute what we write.");
+        TestEngine.SkipUnlessTranslating();
         ulong translated = 0;
         int first = int.TryParse(Environment.GetEnvironmentVariable("LGUEST_FUZZ_SEED"), out int seed) ? seed : paged ? 1_000_000 : 0;
         for (int i = 0; i < Programs; i++)
@@ -141,12 +141,6 @@ public sealed class LockstepTests
 
         side.Cpu.State.Esp = top + ((uint)random.Next(32) * 4);
         side.Cpu.State.Eip = eip;
-    }
-
-    private static bool CanTranslate()
-    {
-        using var machine = new Machine();
-        return machine.Cpu.TryTranslate(0);
     }
 
     /// <summary>A machine, with paging or without.</summary>

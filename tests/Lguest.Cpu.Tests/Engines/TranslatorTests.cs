@@ -24,7 +24,7 @@ public sealed unsafe class TranslatorTests
     public void Every_test_of_the_processor_passes_with_it()
     {
         Assert.SkipWhen(TestEngine.Current != Engine.Interpreter, "This is such a run.");
-        SkipUnlessTranslating();
+        TestEngine.SkipUnlessTranslating();
         TestProcess.RunAll("translator", record: null);
     }
 
@@ -32,7 +32,7 @@ public sealed unsafe class TranslatorTests
     [Fact]
     public void Nothing_else_is_ever_emitted()
     {
-        SkipUnlessTranslating();
+        TestEngine.SkipUnlessTranslating();
         long checkedInstructions = 0;
         for (int seed = 0; seed < Programs; seed++)
         {
@@ -57,7 +57,7 @@ public sealed unsafe class TranslatorTests
     [Fact]
     public void No_memory_is_both_written_and_executed()
     {
-        SkipUnlessTranslating();
+        TestEngine.SkipUnlessTranslating();
         using ExecutableMemory memory = ExecutableMemory.TryCreate(1 << 20)!;
         string[] mappings = [.. File.ReadLines("/proc/self/maps").Where(line => line.Contains("lguest-translated", StringComparison.Ordinal))];
         Assert.NotEmpty(mappings);
@@ -66,12 +66,6 @@ public sealed unsafe class TranslatorTests
 
     [Fact]
     public void A_host_that_gives_no_executable_memory_is_no_failure() => Assert.Null(ExecutableMemory.TryCreate(-4096));
-
-    private static void SkipUnlessTranslating()
-    {
-        using var machine = new Machine();
-        Assert.SkipUnless(machine.Cpu.TryTranslate(0), "This host doesn't let us execute what we write.");
-    }
 
     private static int Check(ReadOnlySpan<byte> code, int seed)
     {

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Tests.Native;
@@ -128,7 +129,7 @@ internal unsafe struct FxsaveImage
     public readonly int Top => (Status >> 11) & 7;
 
     /// <summary>ST(i), counted from the top; MMX register n is ST(n) while TOP is 0.</summary>
-    public ref X87Register St(int index) => ref Unsafe.As<byte, X87Register>(ref _x87[16 * index]);
+    public ref Float80 St(int index) => ref Unsafe.As<byte, Float80>(ref _x87[16 * index]);
 
     /// <summary>An XMM register.</summary>
     public ref XmmRegister Xmm(int index) => ref Unsafe.As<byte, XmmRegister>(ref _xmm[16 * index]);

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using System.Text;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.Simd;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.State;
@@ -133,8 +134,8 @@ internal sealed unsafe class SimdComparison : IDisposable
                 return $"XMM{i}: {Hex(ours.Sse.Registers[i])}, expected {Hex(xmm)}";
             }
 
-            X87Register st = State->Fx.St(i);
-            X87Register ourSt = ours.X87.Registers[(State->Fx.Top + i) & 7];
+            Float80 st = State->Fx.St(i);
+            Float80 ourSt = ours.X87.Registers[(State->Fx.Top + i) & 7];
             if (ourSt.Significand != st.Significand || ourSt.SignExponent != st.SignExponent)
             {
                 return $"ST{i}: {Hex(ourSt)}, expected {Hex(st)}";
@@ -217,5 +218,5 @@ internal sealed unsafe class SimdComparison : IDisposable
 
     private static string Hex(XmmRegister value) => $"{value.High:X16}_{value.Low:X16}";
 
-    private static string Hex(X87Register value) => $"{value.SignExponent:X4}_{value.Significand:X16}";
+    private static string Hex(Float80 value) => $"{value.SignExponent:X4}_{value.Significand:X16}";
 }

@@ -66,8 +66,8 @@ public sealed unsafe class SimdIntegerTests : IDisposable
         for (int i = 0; i < 8; i++)
         {
             _comparison.SetXmm(i, values.NextIntegers());
-            _comparison.State->Fx.St(i).Significand = values.NextIntegers().AsUInt64()[0];
-            _comparison.State->Fx.St(i).SignExponent = (ushort)values.Next(1 << 16);
+            _comparison.State->Fx.St(i) = _comparison.State->Fx.St(i) with { Significand = values.NextIntegers().AsUInt64()[0] };
+            _comparison.State->Fx.St(i) = _comparison.State->Fx.St(i) with { SignExponent = (ushort)values.Next(1 << 16) };
             _comparison.State->General[i] = values.NextIntegers().AsUInt32()[0];
         }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.Simd;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.State;
@@ -78,7 +79,7 @@ public sealed unsafe class SimdSaveTests : IDisposable
             Assert.Equal(theirs.Mxcsr, ours.Mxcsr);
             for (int i = 0; i < 8; i++)
             {
-                X87Register register = ours.X87.Registers[(theirs.Top + i) & 7];
+                Float80 register = ours.X87.Registers[(theirs.Top + i) & 7];
                 Assert.Equal(theirs.St(i).Significand, register.Significand);
                 Assert.Equal(theirs.St(i).SignExponent, register.SignExponent);
                 Assert.Equal(theirs.Xmm(i).Low, ours.Sse.Registers[i].Low);
@@ -244,8 +245,8 @@ public sealed unsafe class SimdSaveTests : IDisposable
         state.Mxcsr = _values.NextMxcsr(masked: true);
         for (int i = 0; i < 8; i++)
         {
-            state.St(i).Significand = _values.NextUInt64();
-            state.St(i).SignExponent = (ushort)_values.Next(1 << 16);
+            state.St(i) = state.St(i) with { Significand = _values.NextUInt64() };
+            state.St(i) = state.St(i) with { SignExponent = (ushort)_values.Next(1 << 16) };
             state.Xmm(i).Low = _values.NextUInt64();
             state.Xmm(i).High = _values.NextUInt64();
         }

@@ -55,7 +55,7 @@ public sealed unsafe class SseFloatTests : IDisposable
                 for (int i = 0; i < 8; i++)
                 {
                     _comparison.SetXmm(i, NextOperand());
-                    _comparison.State->Fx.St(i).Significand = values.NextUInt64();
+                    _comparison.State->Fx.St(i) = _comparison.State->Fx.St(i) with { Significand = values.NextUInt64() };
                     _comparison.State->General[i] = values.NextUInt32();
                 }
 

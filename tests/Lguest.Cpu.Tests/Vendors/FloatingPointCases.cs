@@ -13,7 +13,7 @@ internal static unsafe class FloatingPointCases
     private const byte FirstTwo = 3;
     private const byte None = 0;
 
-    private static readonly X87Register[] Denormals =
+    private static readonly Float80[] Denormals =
     [
         new() { Significand = 1 }, new() { Significand = 1, SignExponent = Float80.SignBit },
         new() { Significand = 0x0000_0001_2345_0000 }, new() { Significand = 0x7FFF_FFFF_FFFF_FFFF, SignExponent = Float80.SignBit },
@@ -28,17 +28,17 @@ internal static unsafe class FloatingPointCases
         Make("load of a denormal", "fld qword", [0xDD, 0x06], DenormalUnmasked, None, default, default, 1),
     ];
 
-    private static IEnumerable<VendorCase> Kept(X87Register st0)
+    private static IEnumerable<VendorCase> Kept(Float80 st0)
     {
         const string row = "denormal that stays";
-        X87Register infinity = new() { Significand = 0x8000_0000_0000_0000, SignExponent = 0x7FFF };
+        Float80 infinity = new() { Significand = 0x8000_0000_0000_0000, SignExponent = 0x7FFF };
         yield return Make(row, "fscale", [0xD9, 0xFD], UnderflowUnmasked, FirstTwo, st0, default);
         yield return Make(row, "fprem", [0xD9, 0xF8], UnderflowUnmasked, FirstTwo, st0, infinity);
         yield return Make(row, "fprem1", [0xD9, 0xF5], UnderflowUnmasked, FirstTwo, st0, infinity);
     }
 
     private static VendorCase Make(
-        string row, string name, byte[] code, ushort control, byte valid, X87Register st0, X87Register st1, ulong memory = 0)
+        string row, string name, byte[] code, ushort control, byte valid, Float80 st0, Float80 st1, ulong memory = 0)
     {
         string operands = valid == None ? "of a denormal" : $"of {Describe(st0)} and {Describe(st1)}";
         return new VendorCase(row, $"{name} {operands}, FCW {control:X4}", OnHost, OnOurs);
@@ -76,7 +76,7 @@ internal static unsafe class FloatingPointCases
         }
     }
 
-    private static string Result(X87Register st0, ushort status) => $"ST0 {Describe(st0)}, FSW {status:X4}";
+    private static string Result(Float80 st0, ushort status) => $"ST0 {Describe(st0)}, FSW {status:X4}";
 
-    private static string Describe(X87Register value) => $"{value.SignExponent:X4} {value.Significand:X16}";
+    private static string Describe(Float80 value) => $"{value.SignExponent:X4} {value.Significand:X16}";
 }

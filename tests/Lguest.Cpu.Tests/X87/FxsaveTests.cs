@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.FloatingPoint;
@@ -97,8 +98,8 @@ public sealed unsafe class FxsaveTests : IDisposable
             && ours.X87.Valid == theirs.Valid && ours.Mxcsr == theirs.Mxcsr;
         for (int i = 0; i < 8; i++)
         {
-            X87Register our = ours.X87.Registers[(theirs.Top + i) & 7];
-            X87Register their = theirs.St(i);
+            Float80 our = ours.X87.Registers[(theirs.Top + i) & 7];
+            Float80 their = theirs.St(i);
             same &= our.Significand == their.Significand && our.SignExponent == their.SignExponent;
             same &= ours.Sse.Registers[i].Low == theirs.Xmm(i).Low && ours.Sse.Registers[i].High == theirs.Xmm(i).High;
         }

@@ -1,3 +1,4 @@
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.State;
 using Lguest.Cpu.Tests.Native;
@@ -23,7 +24,7 @@ public sealed unsafe class ScaleLimitTests
             native.State->Reset();
             native.State->Fx.Control = AllUnmasked;
             native.State->Fx.Valid = 3;
-            native.State->Fx.St(0) = new X87Register { Significand = 0xC000_0000_0000_0000, SignExponent = Bias };
+            native.State->Fx.St(0) = new Float80 { Significand = 0xC000_0000_0000_0000, SignExponent = Bias };
             native.State->Fx.St(1) = Number(scale);
             machine.Cpu.State.X87.Control = AllUnmasked;
             machine.Cpu.State.X87.Status = 0;
@@ -32,8 +33,8 @@ public sealed unsafe class ScaleLimitTests
             machine.Cpu.State.X87.Registers[1] = native.State->Fx.St(1);
             machine.Execute([0xD9, 0xFD]);
             native.Execute([0xD9, 0xFD]);
-            X87Register expected = native.State->Fx.St(0);
-            X87Register actual = machine.Cpu.State.X87.Registers[0];
+            Float80 expected = native.State->Fx.St(0);
+            Float80 actual = machine.Cpu.State.X87.Registers[0];
             Assert.True(
                 (actual.Significand, actual.SignExponent) == (expected.Significand, expected.SignExponent)
                     && machine.Cpu.State.X87.Status == native.State->Fx.Status,
@@ -42,11 +43,11 @@ public sealed unsafe class ScaleLimitTests
         }
     }
 
-    private static X87Register Number(int value)
+    private static Float80 Number(int value)
     {
         uint magnitude = (uint)Math.Abs(value);
         int top = 31 - int.LeadingZeroCount((int)magnitude);
-        return new X87Register
+        return new Float80
         {
             Significand = (ulong)magnitude << (63 - top),
             SignExponent = (ushort)((Bias + top) | (value < 0 ? 0x8000 : 0)),

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
@@ -210,7 +211,7 @@ public sealed class X87StateTests : IDisposable
         x87.DataPointer = 0x89AB;
         for (int i = 0; i < 8; i++)
         {
-            x87.Registers[i] = new X87Register
+            x87.Registers[i] = new Float80
             {
                 Significand = 0x8000_0000_0000_0000 + (ulong)i,
                 SignExponent = (ushort)(0x4000 + i),
@@ -254,10 +255,10 @@ public sealed class X87StateTests : IDisposable
         x87.DataPointer = 0x1234_5678;
 
         // Of those that hold something, one is a number, one zero and the others special: an unnormal and a denormal.
-        x87.Registers[1] = new X87Register { Significand = 1ul << 63, SignExponent = 0x3FFF };
+        x87.Registers[1] = new Float80 { Significand = 1ul << 63, SignExponent = 0x3FFF };
         x87.Registers[2] = default;
-        x87.Registers[5] = new X87Register { Significand = 1ul << 62, SignExponent = 0x3FFF };
-        x87.Registers[7] = new X87Register { Significand = 1, SignExponent = 0 };
+        x87.Registers[5] = new Float80 { Significand = 1ul << 62, SignExponent = 0x3FFF };
+        x87.Registers[7] = new Float80 { Significand = 1, SignExponent = 0 };
         byte[] bytes = Convert.FromHexString(expected.Replace(" ", "", StringComparison.Ordinal));
         _machine.Memory.Write(Machine.DataBase, Enumerable.Repeat(Untouched, 32).ToArray());
         _machine.Cpu.State.Esi = Machine.DataBase;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Iced.Intel;
+using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
@@ -151,7 +152,7 @@ internal static unsafe class SimdSave
         for (int i = 0; i < Registers; i++)
         {
             // ST(0) first, wherever it is.
-            X87Register register = x87->Registers[(Top(x87->Status) + i) % Registers];
+            Float80 register = x87->Registers[(Top(x87->Status) + i) % Registers];
             byte* slot = image + X87Offset + (i * RegisterBytes);
             *(ulong*)slot = register.Significand;
             *(ushort*)(slot + sizeof(ulong)) = register.SignExponent;
@@ -175,9 +176,8 @@ internal static unsafe class SimdSave
         for (int i = 0; i < Registers; i++)
         {
             byte* slot = image + X87Offset + (i * RegisterBytes);
-            ref X87Register register = ref x87->Registers[(Top(x87->Status) + i) % Registers];
-            register.Significand = *(ulong*)slot;
-            register.SignExponent = *(ushort*)(slot + sizeof(ulong));
+            x87->Registers[(Top(x87->Status) + i) % Registers] =
+                new Float80(*(ushort*)(slot + sizeof(ulong)), *(ulong*)slot);
         }
     }
 
