@@ -127,6 +127,12 @@ public sealed class Guest : IDisposable
     /// <summary>The guest's DMA.</summary>
     public DmaRouter Router { get; }
 
+    /// <summary>Whether the guest has made its first hypercall.</summary>
+    public bool IsInitialised => _context.Data.IsPresent;
+
+    /// <summary>What the kernel has said of itself at its first hypercall; null before that, and if it said nothing.</summary>
+    public KernelDescription? Kernel => _context.Data.State?.Kernel;
+
     /// <summary>How often each hypercall was made, by name.</summary>
     public IEnumerable<KeyValuePair<string, ulong>> HypercallCounts => _hypercalls.Counts;
 

@@ -48,13 +48,25 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
     public int RingSlots => layout.RingSlots;
 
     /// <summary>Takes the structure's address from the guest, and what the guest has written there.</summary>
-    /// <exception cref="GuestFaultException">It isn't all in guest memory.</exception>
-    public void Locate(uint address)
+    /// <param name="address">Its physical address.</param>
+    /// <param name="size">How many bytes there are of it; 0 for those that every kernel has. Without a meaning in some lines of kernels.</param>
+    /// <exception cref="GuestFaultException">It isn't all in guest memory, or is too small.</exception>
+    public void Locate(uint address, uint size = 0)
     {
-        memory.Check(address, (uint)layout.Size, What);
+        if (size == 0 || layout.Description is null)
+        {
+            size = (uint)layout.Size;
+        }
+
+        if (size < layout.Size)
+        {
+            throw new GuestFaultException($"{What} of {size} bytes is too small: {layout.Size} are needed");
+        }
+
+        memory.Check(address, size, What);
         uint range = address + (uint)layout.NoInterruptRange;
         State = new LguestDataState(
-            address, memory.ReadUInt32(range, What), memory.ReadUInt32(range + sizeof(uint), What));
+            address, memory.ReadUInt32(range, What), memory.ReadUInt32(range + sizeof(uint), What), ReadDescription(address, size));
     }
 
     /// <summary>Tells the guest what it must know from the start.</summary>
@@ -96,6 +108,18 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
     /// <summary>Gives a slot back to the guest.</summary>
     public void FreeSlot(int slot) => memory.Write(At(layout.RingStatus + slot), [SlotFree], What);
 
+    private KernelDescription? ReadDescription(uint address, uint size)
+    {
+        if (layout.Description is not { } offset || size < offset + KernelDescription.Size)
+        {
+            return null;
+        }
+
+        Span<byte> bytes = stackalloc byte[KernelDescription.Size];
+        memory.Read(address + (uint)offset, bytes, What);
+        return KernelDescription.Read(bytes);
+    }
+
     private uint At(int offset) => _address + (uint)offset;
 }
 
@@ -103,4 +127,5 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
 /// <param name="Address">Its physical address.</param>
 /// <param name="NoInterruptStart">EIP where the code begins in which no interrupt may be delivered.</param>
 /// <param name="NoInterruptEnd">EIP where it has ended.</param>
-public sealed record LguestDataState(uint Address, uint NoInterruptStart, uint NoInterruptEnd);
+/// <param name="Kernel">What the kernel says of itself; null if it says nothing.</param>
+public sealed record LguestDataState(uint Address, uint NoInterruptStart, uint NoInterruptEnd, KernelDescription? Kernel);

@@ -122,6 +122,31 @@ internal static class GuestProgram
         guest.Crash("Power down");
     });
 
+    /// <summary>A kernel in ring 0 that says which drivers it has, and then nothing any more, busily.</summary>
+    /// <param name="drivers">Bit n: for devices of type n; null says nothing.</param>
+    public static byte[] SilentRingZero(uint? drivers)
+    {
+        const uint SizeWithDrivers = 1176;
+        var code = new Assembler(32);
+        code.mov(eax, Init);
+        code.mov(edx, DataAddress);
+        code.mov(ebx, drivers is null ? 0 : SizeWithDrivers);
+        code.@int(HypercallVector);
+        Label here = code.CreateLabel();
+        code.Label(ref here);
+        code.jmp(here);
+        var text = new MemoryStream();
+        code.Assemble(new StreamCodeWriter(text), ImageAddress);
+
+        byte[] data = new byte[SizeWithDrivers];
+        data.AsSpan(CallStatus, CallSlots).Fill(0xff);
+        BitConverter.TryWriteBytes(data.AsSpan(1128), drivers ?? 0);
+        return TestImages.Elf(
+            ImageAddress,
+            new ElfPart(PageOffset + ImageAddress, ImageAddress, text.ToArray()),
+            new ElfPart(PageOffset + DataAddress, DataAddress, data));
+    }
+
     private static byte[] Build(Action<Builder> body)
     {
         var builder = new Builder();

@@ -186,6 +186,18 @@ public sealed class RunTests : IDisposable
         Assert.Equal("x", result.Output);
     }
 
+    [Theory]
+    [InlineData(0x02, "the guest has printed nothing in 5 s, and its kernel isn't as far as its console: earlycon=lguest")]
+    [InlineData(0x08, "the guest has no console after 5 s: build its kernel with lguest's (CONFIG_LGUEST_CONSOLE=y;")]
+    [InlineData(null, "the guest has no console after 5 s: it hangs before that, which earlycon=lguest might show, or has none: build its kernel with")]
+    public void A_silent_kernel_is_asked_for_a_console_only_if_it_may_have_none(int? drivers, string sentence)
+    {
+        LguestResult result = Run(GuestProgram.SilentRingZero((uint?)drivers), "--max-instructions=1001M");
+
+        Assert.Equal(124, result.ExitCode);
+        Assert.StartsWith($"lguest: {sentence}", result.Errors, StringComparison.Ordinal);
+    }
+
     private string Kernel(byte[] image) => _folder.File("vmlinux", image);
 
     private LguestResult Run(byte[] kernel, params string[] options) => RunWith(string.Empty, kernel, options);

@@ -82,6 +82,34 @@ public sealed partial class ShippedGuestTests : IDisposable
         Assert.StartsWith("lguest: console=ttyS0 makes /dev/console a device that no guest of lguest's has", result.Errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("earlycon=lguest", "[    0.000000] Linux version ")]
+    [InlineData("quiet", "")]
+    public void Its_early_console_shows_what_comes_before_the_console(string word, string start)
+    {
+        // It is entered, has looked at its memory, and has no console yet.
+        LguestResult result = RunGuest("64m", Image("vmlinux"), "--clock=virtual", "--max-instructions=1500000", word);
+
+        Assert.Equal(124, result.ExitCode);
+        Assert.StartsWith(start, result.Output, StringComparison.Ordinal);
+        Assert.Equal(start.Length == 0, result.Output.Length == 0);
+        Assert.DoesNotContain("hvc0", result.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("900m", 880)]
+    [InlineData("4080m", 4000)]
+    public void It_uses_all_the_memory_that_it_is_given(string memory, int mebibytes)
+    {
+        LguestResult result = RunGuest(
+            memory, Image("vmlinux"), $"--block={Image("rootfs.ext2")},ro", "root=/dev/lgba", "quiet",
+            "run=free -m | awk '/Mem:/ { print $2 }'; md5sum </bin/busybox; dd if=/dev/urandom of=/tmp/a bs=1M count=20 2>/dev/null; cp /tmp/a /tmp/b; cmp /tmp/a /tmp/b");
+
+        AssertEnded(0, result);
+        Assert.Contains(HostTools.Md5OfFile(Image("rootfs.ext2"), "/bin/busybox"), result.Output, StringComparison.Ordinal);
+        Assert.True(int.Parse(Text(result).Split('\n')[0], CultureInfo.InvariantCulture) >= mebibytes, result.Output);
+    }
+
     [Fact]
     public void Without_arguments_lguest_boots_it()
     {

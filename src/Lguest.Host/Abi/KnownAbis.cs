@@ -11,6 +11,9 @@ public static class KnownAbis
     /// <summary>What kernels say at a normal power-off.</summary>
     private const string PowerDown = "Power down";
 
+    /// <summary>What they say when they are to stay on, doing nothing: for a guest that is the same.</summary>
+    private const string SystemHalted = "System halted";
+
     private const string RestartingSystem = "Restarting system";
     private const int HighestStatus = 99;
     private const uint FourMebibytes = 4 << 20;
@@ -67,6 +70,7 @@ public static class KnownAbis
     public static GuestAbi RingZero { get; } = Linux2623 with
     {
         Name = "ring 0",
+        Data = LguestDataLayout.RingZero,
         Hypercalls = [.. CommonCalls, new(10, "HALT", RingZeroCalls.Halt)],
         ReservedMemory = 0,
         ReadCrash = ReadRingZeroCrash,
@@ -82,16 +86,23 @@ public static class KnownAbis
             return new GuestOutcome.Restart();
         }
 
-        if (text == PowerDown)
-        {
-            return new GuestOutcome.PowerOff(0);
-        }
-
-        bool hasStatus = text.StartsWith(PowerDown + " ", StringComparison.Ordinal);
-        return hasStatus
-            && int.TryParse(text.AsSpan(PowerDown.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int status)
-            && status <= HighestStatus
+        return (StatusAfter(PowerDown, text) ?? StatusAfter(SystemHalted, text)) is { } status
             ? new GuestOutcome.PowerOff(status)
             : new GuestOutcome.Panic(text);
+    }
+
+    /// <summary>The exit status in a text that consists of words and perhaps a status; null for any other text.</summary>
+    private static int? StatusAfter(string words, string text)
+    {
+        if (text == words)
+        {
+            return 0;
+        }
+
+        return text.StartsWith(words + " ", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan(words.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int status)
+            && status <= HighestStatus
+            ? status
+            : null;
     }
 }

@@ -3,7 +3,7 @@ namespace Lguest.Host.Abi;
 /// <summary>Where the fields of a kernel's <c>struct lguest_data</c> are: offsets in bytes. All fields are little-endian.</summary>
 public sealed record LguestDataLayout
 {
-    /// <summary>Size of the whole structure in bytes.</summary>
+    /// <summary>Size of the whole structure in bytes, as every kernel of this line has it.</summary>
     public required int Size { get; init; }
 
     /// <summary>u32: bit 9 says whether the guest takes interrupts.</summary>
@@ -45,6 +45,12 @@ public sealed record LguestDataLayout
     /// <summary>u32 start and u32 end of the code where no interrupt may be delivered.</summary>
     public required int NoInterruptRange { get; init; }
 
+    /// <summary>
+    /// A <see cref="KernelDescription"/>, behind <see cref="Size"/> bytes, in kernels that say at LGUEST_INIT that their structure
+    /// reaches so far; null in a line of kernels that say no size.
+    /// </summary>
+    public int? Description { get; init; }
+
     /// <summary>Linux 2.6.23's.</summary>
     public static LguestDataLayout Linux2623 { get; } = new()
     {
@@ -63,4 +69,7 @@ public sealed record LguestDataLayout
         TscKilohertz = 1116,
         NoInterruptRange = 1120,
     };
+
+    /// <summary>That of kernels in ring 0.</summary>
+    public static LguestDataLayout RingZero { get; } = Linux2623 with { Description = 1128 };
 }

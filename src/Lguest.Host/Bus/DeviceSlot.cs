@@ -68,6 +68,11 @@ public sealed class DeviceSlot
     /// <param name="value">What the guest will read there.</param>
     public void WritePage(int offset, uint value) => _bus.Memory.WriteUInt32(PageAddress + (uint)offset, value, What);
 
+    /// <summary>Writes bytes to the device's pages.</summary>
+    /// <param name="offset">Bytes from the first page's start.</param>
+    /// <param name="bytes">What the guest will read there.</param>
+    public void WritePage(int offset, ReadOnlySpan<byte> bytes) => _bus.Memory.Write(PageAddress + (uint)offset, bytes, What);
+
     /// <summary>Asks for <see cref="ILguestDevice.OnDue"/> at a moment of virtual time, to the instruction.</summary>
     /// <param name="delay">Nanoseconds from now.</param>
     public void After(ulong delay) => _bus.Events.Post(_bus.Clock.Now + delay, Index);

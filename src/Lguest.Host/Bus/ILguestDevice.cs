@@ -16,6 +16,9 @@ public enum DeviceType
 
     /// <summary>A disk.</summary>
     Block = 3,
+
+    /// <summary>A command for the guest to run.</summary>
+    Command = 4,
 }
 
 /// <summary>What a device's descriptor says of it.</summary>

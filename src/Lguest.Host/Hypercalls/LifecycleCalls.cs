@@ -12,7 +12,7 @@ internal static class LifecycleCalls
     /// <summary>Nothing by itself: the ring has been drained before any call.</summary>
     public static uint? FlushAsync(HypercallContext context, in HypercallArguments arguments) => null;
 
-    /// <summary>Takes the address of lguest_data, and fills in what the guest must know from the start.</summary>
+    /// <summary>Takes the address of lguest_data and how large it is, and fills in what the guest must know from the start.</summary>
     public static uint? Init(HypercallContext context, in HypercallArguments arguments)
     {
         if (context.Data.IsPresent)
@@ -20,7 +20,7 @@ internal static class LifecycleCalls
             throw new GuestFaultException("the guest has been initialised already");
         }
 
-        context.Data.Locate(arguments.First);
+        context.Data.Locate(arguments.First, arguments.Second);
         context.Data.WriteIdentity(context.Abi.ReservedMemory, context.GuestId, GuestClock.TscKilohertz);
         context.Data.WriteWallClock(context.Clock.WallTime);
         return null;

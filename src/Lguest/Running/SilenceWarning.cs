@@ -1,5 +1,6 @@
 using Lguest.Devices;
 using Lguest.Host;
+using Lguest.Host.Bus;
 using Lguest.Host.Observation;
 using Lguest.Logging;
 using Microsoft.Extensions.Logging;
@@ -14,6 +15,8 @@ internal sealed class SilenceWarning(IConsoleDevice console, ILogger logger) : I
 {
     private const ulong Seconds = 5;
     private const ulong Patience = Seconds * 1_000_000_000;
+    private const string Early = "earlycon=lguest";
+    private const string Build = "build its kernel with lguest's (CONFIG_LGUEST_CONSOLE=y; in 2.6.23 CONFIG_HVC_DRIVER=y)";
 
     /// <inheritdoc />
     public NextLook Look(Guest guest)
@@ -28,9 +31,14 @@ internal sealed class SilenceWarning(IConsoleDevice console, ILogger logger) : I
             return NextLook.AtAge(Patience);
         }
 
-        LaunchLog.Warning(logger, guest.HypercallCounts.Any()
-            ? $"the guest has no console after {Seconds} s: build its kernel with lguest's (CONFIG_LGUEST_CONSOLE=y; in 2.6.23 CONFIG_HVC_DRIVER=y)"
-            : $"the guest has neither printed anything nor made a hypercall in {Seconds} s: its kernel seems to lack lguest's guest side (CONFIG_LGUEST_GUEST=y; docs/guest.md says how to add it to a current Linux)");
+        LaunchLog.Warning(logger, !guest.IsInitialised
+            ? $"the guest has neither printed anything nor made a hypercall in {Seconds} s: its kernel seems to lack lguest's guest side (CONFIG_LGUEST_GUEST=y; docs/guest.md says how to add it to a current Linux)"
+            : guest.Kernel?.HasDriver(DeviceType.Console) switch
+            {
+                true => $"the guest has printed nothing in {Seconds} s, and its kernel isn't as far as its console: {Early} on its command line shows what it has to say",
+                false => $"the guest has no console after {Seconds} s: {Build}",
+                null => $"the guest has no console after {Seconds} s: it hangs before that, which {Early} might show, or has none: {Build}",
+            });
         return NextLook.Never;
     }
 }

@@ -4,6 +4,7 @@ using Lguest.Cpu;
 using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
 using Lguest.Host.Abi;
+using Lguest.Host.Bus;
 using Lguest.Host.Saving;
 using Lguest.Host.Tests.RingOne;
 using Lguest.Host.Traps;
@@ -81,6 +82,10 @@ public sealed class RingZeroGuestTests : IDisposable
     [InlineData("Power down 100", -1)]
     [InlineData("Power down -1", -1)]
     [InlineData("Power down ", -1)]
+    [InlineData("System halted", 0)]
+    [InlineData("System halted 7", 7)]
+    [InlineData("System halted 100", -1)]
+    [InlineData("System halted.", -1)]
     [InlineData("Attempted to kill init!", -1)]
     public void Its_last_words_may_carry_a_status(string words, int status)
     {
@@ -97,6 +102,51 @@ public sealed class RingZeroGuestTests : IDisposable
         Kernel(a => a.PowerOff(Words));
 
         Assert.Equal(new GuestOutcome.Restart(), Run());
+    }
+
+    [Theory]
+    [InlineData(0u, false)]
+    [InlineData(1128u, false)]
+    [InlineData(1175u, false)]
+    [InlineData(1176u, true)]
+    [InlineData(4000u, true)]
+    public void It_describes_itself_if_its_structure_has_room_for_that(uint size, bool described)
+    {
+        using Guest guest = Described(size);
+        Assert.False(guest.IsInitialised);
+        Assert.Null(guest.Kernel);
+
+        Assert.Equal(new GuestOutcome.PowerOff(0), Run(guest));
+
+        Assert.True(guest.IsInitialised);
+        Assert.Equal(described, guest.Kernel is not null);
+        if (guest.Kernel is { } told)
+        {
+            Assert.Equal((0x12u, 0xc000_0000u, 0x1234u, 0x5678u), (told.Drivers, told.PageOffset, told.TaintedMask, told.Log));
+            Assert.True(told.HasDriver(DeviceType.Console) && told.HasDriver(DeviceType.Command) && !told.HasDriver(DeviceType.Block));
+            KernelLogLayout log = told.LogLayout;
+            Assert.Equal(
+                Enumerable.Range(1, 16),
+                [
+                    log.CountBits, log.Descriptors, log.Infos, log.HeadId, log.TailId, log.SizeBits, log.Data, log.DescriptorSize,
+                    log.DescriptorState, log.DescriptorText, log.InfoSize, log.InfoSequence, log.InfoTime, log.InfoTextLength,
+                    log.InfoFacility, log.InfoCaller,
+                ]);
+        }
+    }
+
+    [Theory]
+    [InlineData(1u, "lguest_data of 1 bytes is too small: 1128 are needed")]
+    [InlineData(1127u, "lguest_data of 1127 bytes is too small: 1128 are needed")]
+    [InlineData(0x1_0000_0u, "bytes, is outside guest memory")]
+    [InlineData(uint.MaxValue, "bytes, is outside guest memory")]
+    public void A_structure_of_an_impossible_size_is_its_end(uint size, string sentence)
+    {
+        using Guest guest = Described(size);
+
+        string told = Assert.IsType<GuestOutcome.Killed>(Run(guest)).Sentence;
+        Assert.StartsWith("hypercall LGUEST_INIT: lguest_data", told, StringComparison.Ordinal);
+        Assert.Contains(sentence, told, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -311,6 +361,43 @@ public sealed class RingZeroGuestTests : IDisposable
         Assert.StartsWith("triple fault: trap ", Assert.IsType<GuestOutcome.Killed>(Run()).Sentence);
     }
 
+    /// <summary>A guest that says how large its structure is, and powers off.</summary>
+    private static Guest Described(uint size)
+    {
+        const uint Description = Data + 1128;
+        var guest = new Guest(new GuestConfiguration
+        {
+            MemoryBytes = 0x2_0000,
+            Abi = KnownAbis.RingZero,
+            Clock = ClockKind.Virtual,
+        });
+        guest.PhysicalMemory.Write(Words, "Power down\0"u8);
+        for (uint slot = 0; slot < 64; slot++)
+        {
+            guest.PhysicalMemory.Write(RingOneGuest.RingStatus + slot, [0xff]);
+        }
+
+        uint[] fields = [0x12, 0xc000_0000, 0x1234, 0x5678];
+        for (int i = 0; i < fields.Length; i++)
+        {
+            guest.PhysicalMemory.Write(Description + ((uint)i * 4), BitConverter.GetBytes(fields[i]));
+        }
+
+        for (int i = 0; i < 16; i++)
+        {
+            guest.PhysicalMemory.Write(Description + 16 + ((uint)i * 2), BitConverter.GetBytes((ushort)(i + 1)));
+        }
+
+        var assembler = new Assembler(32);
+        assembler.Hypercall(KernelAssembly.Init, Data, size);
+        assembler.PowerOff(Words);
+        using var stream = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(stream), Text);
+        guest.PhysicalMemory.Write(Text, stream.ToArray());
+        guest.Start(new KernelEntry(Text, BootParameters: 0x800));
+        return guest;
+    }
+
     private void Kernel(Action<Assembler> program)
     {
         Assemble(Text, a =>
@@ -340,7 +427,9 @@ public sealed class RingZeroGuestTests : IDisposable
         _guest.PhysicalMemory.Write(address, stream.ToArray());
     }
 
-    private GuestOutcome Run() => _guest.Run(new RunLimits(1_000_000));
+    private GuestOutcome Run() => Run(_guest);
+
+    private static GuestOutcome Run(Guest guest) => guest.Run(new RunLimits(1_000_000));
 
     private uint Read(uint address) => BitConverter.ToUInt32(_guest.PhysicalMemory.Span(address, 4));
 

@@ -7,11 +7,6 @@
 
 #define LGUEST_DEVICES		16	/* on the page of descriptors */
 
-#define LGUEST_TYPE_NONE	0
-#define LGUEST_TYPE_CONSOLE	1
-#define LGUEST_TYPE_NET		2
-#define LGUEST_TYPE_BLOCK	3
-
 #define LGUEST_STATUS_SEEN	1	/* there is a struct lguest_device */
 #define LGUEST_STATUS_DRIVER	2	/* and a driver for its type */
 #define LGUEST_STATUS_OK	4	/* which uses it */

@@ -11,12 +11,13 @@
 #ifdef CONFIG_LGUEST_GUEST
 
 #include <linux/build_bug.h>
+#include <linux/stddef.h>
 
 #include <asm/page.h>
 
 /* Hypercalls of a guest that runs at CPL 0: int $0x1f, number in EAX. */
 #define LHCALL_FLUSH_ASYNC	0	/* look at lguest_data again */
-#define LHCALL_LGUEST_INIT	1	/* lguest_data */
+#define LHCALL_LGUEST_INIT	1	/* lguest_data, its size */
 #define LHCALL_CRASH		2	/* text */
 #define LHCALL_SET_CLOCKEVENT	9	/* ns from now, 0 cancels */
 #define LHCALL_HALT		10
@@ -32,6 +33,39 @@
 #define LGUEST_RING		64	/* queued calls: only ring 1 has them */
 #define LGUEST_TEXT		128	/* CRASH's text with its NUL */
 #define LGUEST_DMA_SECTIONS	16
+
+/* Types of devices. */
+#define LGUEST_TYPE_NONE	0
+#define LGUEST_TYPE_CONSOLE	1
+#define LGUEST_TYPE_NET		2
+#define LGUEST_TYPE_BLOCK	3
+#define LGUEST_TYPE_COMMAND	4
+
+/* How to read printk's ring: sizes, and offsets in each structure, in bytes. */
+struct lguest_log_layout {
+	struct {
+		u16 count_bits;		/* descriptors and infos, log2 */
+		u16 descs;
+		u16 infos;
+		u16 head_id;
+		u16 tail_id;
+		u16 size_bits;		/* text, log2 of bytes */
+		u16 data;
+	} ring;				/* struct printk_ringbuffer */
+	struct {
+		u16 size;
+		u16 state_var;
+		u16 text_blk_lpos;	/* begin, next */
+	} desc;				/* struct prb_desc */
+	struct {
+		u16 size;
+		u16 seq;
+		u16 ts_nsec;
+		u16 text_len;
+		u16 facility;		/* and then flags:5, level:3 */
+		u16 caller_id;
+	} info;				/* struct printk_info */
+};
 
 /* Shared with the host from LHCALL_LGUEST_INIT on. */
 struct lguest_data {
@@ -49,9 +83,17 @@ struct lguest_data {
 	u32 tsc_khz;			/* 0: don't use the TSC */
 	u32 noirq_start;		/* not used at CPL 0 */
 	u32 noirq_end;
+
+	/* What the host may look at from outside, at physical addresses. */
+	u32 drivers;			/* bit n: for devices of type n */
+	u32 page_offset;		/* virtual minus physical address */
+	u32 tainted_mask;
+	u32 log;			/* printk's pointer to its ring, or 0 */
+	struct lguest_log_layout log_layout;
 };
 
-static_assert(sizeof(struct lguest_data) == 1128);
+static_assert(offsetof(struct lguest_data, drivers) == 1128);
+static_assert(sizeof(struct lguest_data) == 1176);
 
 /* Scattered memory to send from, or to receive into. */
 struct lguest_dma {
@@ -68,6 +110,11 @@ extern phys_addr_t lguest_devices;	/* 0 on any other machine */
 extern u8 lguest_exit_status;
 
 void lguest_early_setup(void);
+
+/* In kernel/: where what others may not touch can be seen. */
+struct printk_ringbuffer;
+struct printk_ringbuffer **lguest_log_ring(void);
+const unsigned long *lguest_tainted_mask(void);
 
 static __always_inline bool lguest_guest(void)
 {

@@ -32,6 +32,8 @@
 #include <asm/setup.h>
 #include <asm/x86_init.h>
 
+#include "../../../../kernel/printk/printk_ringbuffer.h"
+
 #define LGUEST_TIMER_IRQ	0
 
 /* SET_CLOCKEVENT takes this many nanoseconds. */
@@ -43,6 +45,44 @@ ELFNOTE32(LGUEST_NOTE_NAME, LGUEST_NOTE_INTERFACE, (u32)LGUEST_INTERFACE);
 struct lguest_data lguest_data = {
 	.blocked_interrupts	= ~0,
 	.hcall_status		= { [0 ... LGUEST_RING - 1] = 0xff },
+	.drivers =
+		IS_ENABLED(CONFIG_LGUEST_CONSOLE) << LGUEST_TYPE_CONSOLE |
+		IS_ENABLED(CONFIG_LGUEST_NET) << LGUEST_TYPE_NET |
+		IS_ENABLED(CONFIG_LGUEST_BLOCK) << LGUEST_TYPE_BLOCK |
+		IS_ENABLED(CONFIG_LGUEST_COMMAND) << LGUEST_TYPE_COMMAND,
+	.page_offset		= PAGE_OFFSET,
+	.log_layout = {
+		.ring = {
+			.count_bits = offsetof(struct printk_ringbuffer,
+					       desc_ring.count_bits),
+			.descs = offsetof(struct printk_ringbuffer,
+					  desc_ring.descs),
+			.infos = offsetof(struct printk_ringbuffer,
+					  desc_ring.infos),
+			.head_id = offsetof(struct printk_ringbuffer,
+					    desc_ring.head_id),
+			.tail_id = offsetof(struct printk_ringbuffer,
+					    desc_ring.tail_id),
+			.size_bits = offsetof(struct printk_ringbuffer,
+					      text_data_ring.size_bits),
+			.data = offsetof(struct printk_ringbuffer,
+					 text_data_ring.data),
+		},
+		.desc = {
+			.size = sizeof(struct prb_desc),
+			.state_var = offsetof(struct prb_desc, state_var),
+			.text_blk_lpos = offsetof(struct prb_desc,
+						  text_blk_lpos),
+		},
+		.info = {
+			.size = sizeof(struct printk_info),
+			.seq = offsetof(struct printk_info, seq),
+			.ts_nsec = offsetof(struct printk_info, ts_nsec),
+			.text_len = offsetof(struct printk_info, text_len),
+			.facility = offsetof(struct printk_info, facility),
+			.caller_id = offsetof(struct printk_info, caller_id),
+		},
+	},
 };
 
 /* The page of device descriptors: the host puts it right after RAM. */
@@ -185,13 +225,22 @@ static void lguest_crash(const char *text)
 	lguest_hcall(LHCALL_CRASH, __pa(end), 0, 0);
 }
 
+static void lguest_end(const char *how)
+{
+	char text[LGUEST_TEXT];
+
+	snprintf(text, sizeof(text), "%s %u", how, lguest_exit_status);
+	lguest_crash(text);
+}
+
 static void lguest_power_off(void)
 {
-	char text[LGUEST_TEXT] = "Power down";
+	lguest_end("Power down");
+}
 
-	if (lguest_exit_status)
-		sprintf(text, "Power down %u", lguest_exit_status);
-	lguest_crash(text);
+static void lguest_halt(void)
+{
+	lguest_end("System halted");
 }
 
 static void lguest_emergency_restart(void)
@@ -236,17 +285,31 @@ static void __init lguest_arch_setup(void)
 {
 	pr_info("guest %u, devices at %pa, TSC %u kHz\n", lguest_data.guestid,
 		&lguest_devices, lguest_data.tsc_khz);
+}
+
+/*
+ * Once a console is preferred, an early one isn't enabled any more: so this
+ * waits until earlycon= has been read, but not until console= has, whose last
+ * word counts.
+ */
+static void __init lguest_late_setup(void)
+{
 	add_preferred_console("hvc", 0, NULL);
 }
 
 /* Called before start_kernel(), with the kernel's first page tables. */
 void __init lguest_early_setup(void)
 {
-	lguest_hcall(LHCALL_LGUEST_INIT, __pa(&lguest_data), 0, 0);
+	lguest_data.tainted_mask = __pa(lguest_tainted_mask());
+	if (IS_ENABLED(CONFIG_PRINTK))
+		lguest_data.log = __pa(lguest_log_ring());
+	lguest_hcall(LHCALL_LGUEST_INIT, __pa(&lguest_data),
+		     sizeof(lguest_data), 0);
 	lguest_devices = lguest_end_of_ram();
 	atomic_notifier_chain_register(&panic_notifier_list,
 				       &lguest_panic_block);
 	pm_power_off = lguest_power_off;
+	machine_ops.halt = lguest_halt;
 	machine_ops.restart = lguest_restart;
 	machine_ops.emergency_restart = lguest_emergency_restart;
 
@@ -269,6 +332,7 @@ void __init lguest_early_setup(void)
 
 	/* None of what a PC has is there. */
 	x86_init.oem.arch_setup = lguest_arch_setup;
+	x86_init.hyper.guest_late_init = lguest_late_setup;
 	x86_init.resources.probe_roms = x86_init_noop;
 	x86_init.resources.reserve_resources = x86_init_noop;
 	x86_init.resources.dmi_setup = x86_init_noop;
