@@ -37,4 +37,10 @@ public abstract class FrontEnds
     /// <param name="recorder">Sees what goes through; null for nobody.</param>
     [SupportedOSPlatform("linux")]
     public abstract INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder);
+
+    /// <summary>A command for the guest to run; null for a bus that has no such devices.</summary>
+    /// <param name="arguments">The command and its arguments.</param>
+    /// <param name="streams">Its standard input and output.</param>
+    /// <param name="errors">Its standard error.</param>
+    public virtual ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors) => null;
 }

@@ -48,6 +48,11 @@ public sealed class BadInputTests : IDisposable
     [InlineData("--usernet=hostfwd=tcp::2222-10.0.3.4:22: 10.0.3.4 is not in the guest's network, 10.0.2.0/24", "--usernet=hostfwd=tcp::2222-10.0.3.4:22", "64m", "vmlinux")]
     [InlineData("--pcap=frames has nothing to record: give a network too", "--pcap=frames", "64m", "vmlinux")]
     [InlineData("16 disks and networks are too many: a guest has at most 15", "--block=1", "--block=2", "--block=3", "--block=4", "--block=5", "--block=6", "--block=7", "--block=8", "--block=9", "--block=a", "--block=b", "--block=c", "--block=d", "--block=e", "--block=f", "--usernet", "64m", "vmlinux")]
+    [InlineData("--run needs a value: --run=COMMAND", "--run", "64m", "vmlinux")]
+    [InlineData("--run and --run-argv contradict each other: give one of them", "--run=true", "--run-argv=true", "64m", "vmlinux")]
+    [InlineData("--run-argv needs a value: --run-argv=WORD", "--run-argv", "64m", "vmlinux")]
+    [InlineData("the first --run-argv is the command itself, and cannot be empty", "--run-argv=", "--run-argv=true", "64m", "vmlinux")]
+    [InlineData("--run needs the initrd of the guest that ships, which isn't built: run `images/build` in lguest's folder, or name one with --initrd", "--run=true", "64m", "vmlinux")]
     [InlineData("kernel 'no/such/vmlinux' does not exist", "64m", "no/such/vmlinux")]
     [InlineData("kernel 'no/such/vmlinux' does not exist", "inspect", "no/such/vmlinux")]
     [InlineData("`lguest inspect KERNEL` looks at one kernel, and 0 words are given: name its file", "inspect")]
@@ -77,6 +82,10 @@ public sealed class BadInputTests : IDisposable
         LguestProcess.WaitFor(other);
         Assert.Equal(0, LguestProcess.Run(string.Empty, "8m", _folder.File("k", GuestProgram.Greeter("x")), $"--block={disk}").ExitCode);
     }
+
+    [Fact]
+    public void A_log_that_cannot_be_written_is_refused() => AssertRefused(
+        "--log=no/such/file: the file cannot be created", "8m", _folder.File("vmlinux", GuestProgram.Greeter("x")), "--log=no/such/file");
 
     [Fact]
     public void A_disk_that_is_named_twice_is_refused()

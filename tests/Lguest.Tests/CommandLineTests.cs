@@ -54,6 +54,14 @@ public class CommandLineTests
     public void A_command_reaches_the_guest_whole_and_all_other_words_as_they_are(string word, string expected) =>
         Assert.Equal($"a {expected} b", Parse("64m", "vmlinux", "a", word, "b").KernelCommandLine);
 
+    [Fact]
+    public void A_byte_that_is_no_text_may_be_a_blank_to_the_kernel()
+    {
+        // Attributes can't carry half a surrogate pair.
+        Assert.Equal("run=\"\udca0\"", Parse("64m", "vmlinux", "run=\udca0").KernelCommandLine);
+        Assert.Equal("run=\udc80", Parse("64m", "vmlinux", "run=\udc80").KernelCommandLine);
+    }
+
     [Theory]
     [InlineData("run=echo \"a b\"")]
     [InlineData("run=\"my program\" 5")]
@@ -67,6 +75,18 @@ public class CommandLineTests
 
         Assert.StartsWith($"{word} cannot be given to the guest", refusal.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_command_is_one_for_the_shell_or_a_program_and_its_arguments()
+    {
+        Assert.Null(Parse("64m", "vmlinux").Command);
+        Assert.Equal(["sh", "-c", "--", "a  b; c"], Parse("64m", "vmlinux", "--initrd=i", "--run=a  b; c").Command);
+        Assert.Equal(["a", "", "b c", ""], Parse("64m", "vmlinux", "--initrd=i", "--run-argv=a", "--run-argv=", "--run-argv=b c", "--run-argv=").Command);
+    }
+
+    [Fact]
+    public void Words_can_be_appended_to_the_kernels_command_line() =>
+        Assert.Equal("a b c d e", Parse("64m", "vmlinux", "--append=c d", "a", "--append=e", "b").KernelCommandLine);
 
     [Theory]
     [InlineData("console=ttyS0", "console=ttyS0")]

@@ -28,4 +28,7 @@ internal static partial class BackendLog
         Level = LogLevel.Warning,
         Message = "the guest gets no frames from the shared network '{Path}': there is no room for them ({Reason})")]
     public static partial void NoRoomForInbox(ILogger logger, string path, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "--log={Path}: what the guest prints is not written there any more: {Reason}")]
+    public static partial void LogEnded(ILogger logger, string path, string reason);
 }

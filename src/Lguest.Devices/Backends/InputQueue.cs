@@ -10,6 +10,7 @@ internal sealed class InputQueue
     private int _start;
     private int _count;
     private bool _closed;
+    private bool _wanted;
 
     /// <summary>Makes an empty queue.</summary>
     /// <param name="capacity">Most bytes it holds.</param>
@@ -52,6 +53,21 @@ internal sealed class InputQueue
         }
     }
 
+    /// <summary>Waits until somebody has found nothing to take. For who reads no more of the input than is wanted.</summary>
+    /// <returns>False when nothing will be wanted any more.</returns>
+    public bool WaitUntilWanted()
+    {
+        lock (_lock)
+        {
+            while (!_wanted && !_closed)
+            {
+                Monitor.Wait(_lock);
+            }
+
+            return !_closed;
+        }
+    }
+
     /// <summary>Says that there will be no more.</summary>
     public void Close()
     {
@@ -67,6 +83,11 @@ internal sealed class InputQueue
     {
         lock (_lock)
         {
+            if (_count == 0)
+            {
+                Want();
+            }
+
             return Remove(destination[..Math.Min(destination.Length, _count)]);
         }
     }
@@ -89,6 +110,7 @@ internal sealed class InputQueue
 
                 if (taken < destination.Length)
                 {
+                    Want();
                     Monitor.Wait(_lock);
                 }
             }
@@ -113,8 +135,15 @@ internal sealed class InputQueue
         return length;
     }
 
+    private void Want()
+    {
+        _wanted = true;
+        Monitor.PulseAll(_lock);
+    }
+
     private int Store(ReadOnlySpan<byte> input)
     {
+        _wanted = false;
         int length = _closed ? 0 : Math.Min(input.Length, _bytes.Length - _count);
         for (int i = 0; i < length; i++)
         {

@@ -4,6 +4,7 @@ namespace Lguest.Devices.Backends;
 /// <remarks>
 /// A thread reads the input, because a terminal's ^C must be seen even while the guest takes no input. From a terminal,
 /// what is typed further ahead than 4096 bytes is dropped; any other input is read no further ahead than that.
+/// On demand, none is read before somebody has asked and found nothing, so that others may have the rest of it.
 /// </remarks>
 public class StreamPort : ICharPort
 {
@@ -11,14 +12,18 @@ public class StreamPort : ICharPort
 
     private readonly Stream _input;
     private readonly Stream _output;
+    private readonly bool _readsOnDemand;
     private readonly InputQueue _queue = new(ReadAhead);
+
     /// <summary>Makes a port. Input is read from the first subscription to <see cref="InputArrived"/> on, or the first <see cref="Start"/>.</summary>
     /// <param name="input">Where input comes from; read on a thread of the port's. It may be closed at any time: that ends the input.</param>
     /// <param name="output">Where output goes; written by the caller of <see cref="Write"/>.</param>
-    public StreamPort(Stream input, Stream output)
+    /// <param name="readsOnDemand">Whether input is read only when it is asked for.</param>
+    public StreamPort(Stream input, Stream output, bool readsOnDemand = false)
     {
         _input = input;
         _output = output;
+        _readsOnDemand = readsOnDemand;
     }
 
     /// <inheritdoc />
@@ -118,7 +123,7 @@ public class StreamPort : ICharPort
     {
         try
         {
-            return BeforeRead() ? _input.Read(buffer) : 0;
+            return (!_readsOnDemand || _queue.WaitUntilWanted()) && BeforeRead() ? _input.Read(buffer) : 0;
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {

@@ -23,4 +23,8 @@ internal sealed class LgbusFrontEnds : FrontEnds
     [SupportedOSPlatform("linux")]
     public override INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder) =>
         new SharedNetworkDevice(network, recorder);
+
+    /// <inheritdoc />
+    public override ICommandDevice Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors) =>
+        new CommandDevice(arguments, streams, errors);
 }

@@ -1,4 +1,4 @@
-using System.Text;
+using Lguest.Boot;
 
 namespace Lguest.CommandLine;
 
@@ -35,7 +35,7 @@ internal static class KernelWords
         // The kernel takes the quotes around a value away, and knows no way to write one between them.
         return word.Contains(Quote, StringComparison.Ordinal)
             ? throw new CommandLineException(
-                $"{word} cannot be given to the guest: the kernel's command line has no way to write double quotes between others, so use single ones")
+                $"{word} cannot be given to the guest: the kernel's command line has no way to write double quotes between others, so use single ones, or --{Options.RunLine.Name}")
             : $"{Command}{Quote}{word[Command.Length..]}{Quote}";
     }
 
@@ -50,7 +50,7 @@ internal static class KernelWords
         }
 
         bool isQuoted = false;
-        foreach (byte each in Encoding.UTF8.GetBytes(value))
+        foreach (byte each in ByteText.Encode(value))
         {
             isQuoted ^= each == Quote;
             if (!isQuoted && IsSpace(each))

@@ -24,6 +24,12 @@ internal sealed record Launch
     /// <summary>An initial RAM disk, if any.</summary>
     public string? Initrd { get; init; }
 
+    /// <summary>The command that the guest is to run, and its arguments; null for none.</summary>
+    public IReadOnlyList<string>? Command { get; init; }
+
+    /// <summary>Where what the guest prints on its console is written; null for nowhere.</summary>
+    public string? Log { get; init; }
+
     /// <summary>Disks in the guest's order.</summary>
     public IReadOnlyList<DiskOption> Disks { get; init; } = [];
 
@@ -86,13 +92,19 @@ internal sealed record Launch
                 : throw new CommandLineException($"`{split.Command.Usage}` looks at one kernel, and {split.Words.Count} words are given: name its file");
         }
 
+        IReadOnlyList<string>? command = CommandOption.Parse(options);
+        string? initrd = options.Value(Options.Initrd);
         string? announcement = null;
-        if (split.Memory is null)
+        if (split.Memory is not null)
+        {
+            initrd ??= command is null ? null : ShippedGuest.Initrd(ShippedGuest.Places());
+        }
+        else
         {
             arguments = [.. ShippedGuest.Arguments(ShippedGuest.Places()), .. arguments];
             split = SplitArguments.Split(arguments);
             options = Options.Table.Read(Options.Run, split.Options);
-            announcement = $"no guest is given: this is `lguest {string.Join(' ', arguments)}`";
+            announcement = command is null ? $"no guest is given: this is `lguest {string.Join(' ', arguments)}`" : null;
         }
 
         NetworkOption[] networks = [.. options.All.Select(NetworkOption.Parse).OfType<NetworkOption>()];
@@ -103,22 +115,26 @@ internal sealed record Launch
         }
 
         DiskOption[] disks = [.. options.Values(Options.Block).Select(DiskOption.Parse)];
-        const int Console = 1;
-        if (disks.Length + networks.Length + Console > LguestBus.MostDevices)
+        int others = command is null ? 1 : 2; // The console; the command.
+        if (disks.Length + networks.Length + others > LguestBus.MostDevices)
         {
             throw new CommandLineException(
-                $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {LguestBus.MostDevices - Console}");
+                $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {LguestBus.MostDevices - others}");
         }
+
+        string[] words = [.. split.KernelWords, .. options.Values(Options.Append)];
 
         return new Request.Run(new Launch
         {
             Announcement = announcement,
-            Warning = KernelWords.Warning(split.KernelWords),
+            Warning = KernelWords.Warning(words),
             MemoryBytes = OptionValues.Memory(split.Memory!),
             Kernel = split.Kernel ?? throw new CommandLineException(
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
-            KernelCommandLine = KernelWords.Join(split.KernelWords),
-            Initrd = options.Value(Options.Initrd),
+            KernelCommandLine = KernelWords.Join(words),
+            Initrd = initrd,
+            Command = command,
+            Log = options.Value(Options.Log),
             Disks = disks,
             Networks = networks,
             Recording = recording,

@@ -46,6 +46,29 @@ internal static class Options
         Repeat = OptionRepeat.EachValue,
     };
 
+    public static readonly Option RunLine = new(
+        "run", OptionValue.Required, "COMMAND",
+        "Have the guest's shell run this, and end with its status. Standard input, output and error are the command's alone: what the guest prints on its console is shown if the run fails.",
+        Run);
+
+    public static readonly Option RunArgument = new(
+        "run-argv", OptionValue.MayBeEmpty, "WORD",
+        "The same without a shell: the first is a program, all others are arguments of its.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option Append = new(
+        "append", OptionValue.Required, "WORDS",
+        "Words for the end of the kernel's command line: for when it is the guest that ships, which isn't named.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option Log = new("log", OptionValue.Required, "FILE", "Write what the guest prints on its console to a file, too.", Run);
+
     public static readonly Option Pcap = new("pcap", OptionValue.Required, "FILE", "Record the networks' frames for Wireshark.", Run);
 
     public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE", "An initial RAM disk.", Run);
@@ -115,6 +138,7 @@ internal static class Options
     /// <summary>All of them, in the order of the help.</summary>
     public static readonly OptionTable Table = new(
     [
+        RunLine, RunArgument, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,

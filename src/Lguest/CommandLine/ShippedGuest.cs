@@ -8,6 +8,7 @@ internal static class ShippedGuest
     private const string Folder = "images/out";
     private const string Kernel = "vmlinux";
     private const string Disk = "rootfs.ext2";
+    private const string InitialDisk = "initrd.cpio";
 
     /// <summary>Arguments that boot it, as a user would write them.</summary>
     /// <param name="places">Folders in which there may be a checkout of the project, the likeliest first.</param>
@@ -28,6 +29,14 @@ internal static class ShippedGuest
             "no guest is given, and the one that ships isn't built: run `images/build` in lguest's folder, "
             + "or write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`");
     }
+
+    /// <summary>Its initrd, in which any kernel can run a command.</summary>
+    /// <param name="places">As for <see cref="Arguments"/>.</param>
+    /// <exception cref="CommandLineException">It hasn't been built.</exception>
+    public static string Initrd(IEnumerable<string> places) =>
+        places.Select(place => Path.Combine(place, Folder, InitialDisk)).FirstOrDefault(HostFile.Exists)
+            ?? throw new CommandLineException(
+                $"--{Options.RunLine.Name} needs the initrd of the guest that ships, which isn't built: run `images/build` in lguest's folder, or name one with --{Options.Initrd.Name}");
 
     /// <summary>Where to look: here, and in the folder from which lguest was published.</summary>
     public static IEnumerable<string> Places() => [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."))];

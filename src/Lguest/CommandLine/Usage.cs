@@ -39,8 +39,9 @@ internal static class Usage
         {OptionHelp.Text(Options.Table, Options.Run).Trim('\n').TrimEnd()}
 
         In a terminal, ^C goes to the guest; three within a second end the run.
-        Exit codes: 0-99 the guest's own (0: powered off), 100 panic, 101 the guest did what it may not, 103 it asks for
-        a restart, 104 its kernel complained, 124 time or instructions ran out, 125 lguest could not run it, 129, 130, 141, 143 signals.
+        Exit codes: 0-99 the guest's own (0: powered off), 100 panic, 101 the guest did what it may not, 102 its command told no
+        status, 103 it asks for a restart, 104 its kernel complained, 124 time or instructions ran out, 125 lguest could not
+        run it, 129, 130, 141, 143 signals.
 
         """;
 

@@ -8,6 +8,19 @@ namespace Lguest.Running;
 /// <param name="IsFailure">Whether the sentence is about something that went wrong.</param>
 internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
 {
+    /// <summary>What an outcome means to a user who had a command run.</summary>
+    /// <param name="outcome">From the run.</param>
+    /// <param name="reason">Why it was stopped, for a run that was.</param>
+    /// <param name="status">The command's exit status; null if it was never told.</param>
+    public static Ending OfCommand(GuestOutcome outcome, EndReason? reason, int? status) => (outcome, status) switch
+    {
+        (GuestOutcome.PowerOff, null) => new Ending(
+            Running.ExitCode.NoStatus, "the guest switched itself off before it had told its command's exit status", true),
+        (GuestOutcome.PowerOff, <= Running.ExitCode.HighestStatus) => new Ending(status.Value, null, false),
+        (GuestOutcome.PowerOff, _) => new Ending(Running.ExitCode.HighestStatus, $"the command's exit status is {status}", false),
+        _ => Of(outcome, reason),
+    };
+
     /// <summary>What an outcome means to the user.</summary>
     /// <param name="outcome">From the run.</param>
     /// <param name="reason">Why it was stopped, for a run that was.</param>

@@ -6,11 +6,17 @@ internal static class ExitCode
     /// <summary>The guest switched itself off.</summary>
     public const int PowerOff = 0;
 
+    /// <summary>The highest status of the guest's own.</summary>
+    public const int HighestStatus = 99;
+
     /// <summary>The guest's kernel panicked.</summary>
     public const int Panic = 100;
 
     /// <summary>The guest did what no guest may.</summary>
     public const int Killed = 101;
+
+    /// <summary>The guest switched itself off, but didn't tell the status of the command that it was to run.</summary>
+    public const int NoStatus = 102;
 
     /// <summary>The guest asked for a restart.</summary>
     public const int Restart = 103;

@@ -48,8 +48,8 @@ internal static class Machine
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
         var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
 
-        using RunWatch watch = RunWatch.Open(launch, DescriptorStream.IsTerminal(StandardDescriptors.Input), end, logger);
-        using StreamPort port = OpenConsole(end, patience, logger);
+        using RunWatch watch = RunWatch.Open(launch, GuestStreams.IsInteractive(launch), end, logger);
+        using var streams = GuestStreams.Open(launch, frontEnds, end, patience, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
@@ -58,8 +58,10 @@ internal static class Machine
             LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
         }
 
-        IConsoleDevice console = frontEnds.Console(port);
-        IGuestDevice[] devices = [.. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), console];
+        IGuestDevice[] devices =
+        [
+            .. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), .. streams.Devices,
+        ];
 
         HostLimits.CheckMemory(launch.MemoryBytes);
         using var guest = new Guest(new GuestConfiguration
@@ -93,7 +95,7 @@ internal static class Machine
         HostLimits.CheckThreads();
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
-        port.Start();
+        streams.Start();
         LogStart(logger, entry);
         if (launch.Engine != EngineKind.Interpreter && !guest.IsTranslating)
         {
@@ -102,26 +104,37 @@ internal static class Machine
                 "this host gives no memory that can be executed, or isn't x86-64 with Linux: the interpreter executes the guest, which is slower");
         }
 
-        guest.Observe(new SilenceWarning(console, logger));
+        if (streams.Command is not null)
+        {
+            guest.Observe(new CommandDriverCheck(end));
+        }
+
+        guest.Observe(new SilenceWarning(streams.Console, logger));
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
-        port.Dispose();
-        if (port.OutputIsLost && end.Reason is { ExitCode: not ExitCode.OutputLost })
+        streams.Dispose();
+        if (streams.OutputIsLost && end.Reason is { ExitCode: not ExitCode.OutputLost })
         {
             LaunchLog.Warning(logger, "standard output was not read to the end: what the guest printed last is lost");
         }
 
         if (launch.Statistics)
         {
-            foreach (string line in StatisticsReport.Lines(guest, disks, networks.All, console, elapsed))
+            foreach (string line in StatisticsReport.Lines(guest, disks, networks.All, streams, elapsed))
             {
                 LaunchLog.Information(logger, line);
             }
         }
 
-        int? status = outcome is GuestOutcome.PowerOff off ? off.Status : null;
-        return watch.Finish(guest, Ending.Of(outcome, end.Reason), status, console.BytesWritten == 0, elapsed);
+        Ending ending = watch.Finish(
+            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), streams.Console.BytesWritten == 0, elapsed);
+        if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
+        {
+            streams.ShowConsole(logger);
+        }
+
+        return ending;
     }
 
     private static InstructionTracer MakeTracer(TraceStart start, RunEnd end, WritePatience patience)
@@ -129,27 +142,6 @@ internal static class Machine
         var tracer = new InstructionTracer(start, new DescriptorStream(StandardDescriptors.Error, patience));
         tracer.Lost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because the trace cannot be written: {why}"));
         return tracer;
-    }
-
-    private static StreamPort OpenConsole(RunEnd end, WritePatience patience, ILogger logger)
-    {
-        int input = StandardDescriptors.Input;
-        var output = new DescriptorStream(StandardDescriptors.Output, patience);
-        StreamPort port;
-        if (DescriptorStream.IsTerminal(input))
-        {
-            var terminal = new TerminalPort(input, output, logger);
-            terminal.EndRequested += () => end.Request(new EndReason(ExitCode.Interrupted, "ended by ^C"));
-            port = terminal;
-        }
-        else
-        {
-            port = new StreamPort(new DescriptorStream(input), output);
-        }
-
-        port.OutputLost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because standard output cannot be written: {why}"));
-        end.WhenRequested(port.EndInput);
-        return port;
     }
 
     private static List<Disk> OpenDisks(IReadOnlyList<DiskOption> options, FrontEnds frontEnds, ILogger logger)

@@ -18,13 +18,13 @@ internal static class StatisticsReport
     /// <param name="guest">After its run.</param>
     /// <param name="disks">Its disks, with their names.</param>
     /// <param name="networks">Its networks, with theirs.</param>
-    /// <param name="console">Its console.</param>
+    /// <param name="streams">Its console, and its command if it has one.</param>
     /// <param name="elapsed">Wall time of the run.</param>
     public static IEnumerable<string> Lines(
         Guest guest,
         IReadOnlyList<Disk> disks,
         IReadOnlyList<Network> networks,
-        IConsoleDevice console,
+        GuestStreams streams,
         TimeSpan elapsed)
     {
         var idle = TimeSpan.FromTicks((long)(guest.IdleNanoseconds / TimeSpan.NanosecondsPerTick));
@@ -55,7 +55,12 @@ internal static class StatisticsReport
                 $"{network.Name}: {done.FramesSent:n0} frames sent, {done.BytesSent:n0} bytes, {done.SendingDropped:n0} dropped; {done.FramesReceived:n0} received, {done.BytesReceived:n0} bytes, {done.ReceivingDropped:n0} dropped");
         }
 
-        yield return Line($"console: {console.BytesWritten:n0} bytes out, {console.BytesRead:n0} in");
+        if (streams.Command is { } command)
+        {
+            yield return Line($"command: {command.BytesWritten:n0} bytes out, {command.ErrorBytesWritten:n0} of errors, {command.BytesRead:n0} in");
+        }
+
+        yield return Line($"console: {streams.Console.BytesWritten:n0} bytes out, {streams.Console.BytesRead:n0} in");
     }
 
     private static string Listing(IEnumerable<KeyValuePair<string, ulong>> counts)

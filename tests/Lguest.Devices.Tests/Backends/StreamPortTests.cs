@@ -48,6 +48,43 @@ public sealed class StreamPortTests : IDisposable
     }
 
     [Fact]
+    public void On_demand_each_piece_of_input_is_read_when_somebody_has_asked_for_it_in_vain()
+    {
+        var input = new WatchedStream("one", "two");
+        using var port = new StreamPort(input, Stream.Null, readsOnDemand: true);
+        using var arrived = new AutoResetEvent(false);
+        port.InputArrived += () => arrived.Set();
+        port.Start();
+        byte[] buffer = new byte[10];
+
+        foreach (string expected in (string[])["one", "two"])
+        {
+            input.Permitted++;
+            Assert.Equal(0, port.Read(buffer));
+            Assert.True(arrived.WaitOne(TimeSpan.FromSeconds(30)));
+            Assert.Equal(expected, Encoding.ASCII.GetString(buffer, 0, port.Read(buffer)));
+        }
+
+        Assert.Equal(2, input.Reads);
+        input.Permitted++;
+        Assert.Equal(0, port.ReadBlocking(buffer));
+        Assert.True(port.EndOfInput);
+        Assert.False(input.WasReadTooEarly);
+    }
+
+    [Fact]
+    public void On_demand_who_waits_for_a_line_gets_all_of_it()
+    {
+        using var port = new StreamPort(new WatchedStream("o", "ne\nt", "wo") { Permitted = 9 }, Stream.Null, readsOnDemand: true);
+        port.Start();
+        byte[] buffer = new byte[10];
+
+        Assert.Equal("one\n", Encoding.ASCII.GetString(buffer, 0, port.ReadBlocking(buffer)));
+        Assert.Equal("two", Encoding.ASCII.GetString(buffer, 0, port.ReadBlocking(buffer)));
+        Assert.Equal(0, port.ReadBlocking(buffer));
+    }
+
+    [Fact]
     public void Input_arrives_with_an_event_and_reading_never_waits()
     {
         using var arrived = new ManualResetEventSlim();
@@ -151,5 +188,21 @@ public sealed class StreamPortTests : IDisposable
     private sealed class BrokenStream : MemoryStream
     {
         public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("gone");
+    }
+
+    /// <summary>Input that comes in pieces, and remembers whether somebody wanted one before the test had let them.</summary>
+    private sealed class WatchedStream(params string[] pieces) : MemoryStream
+    {
+        public volatile int Permitted;
+
+        public volatile int Reads;
+
+        public volatile bool WasReadTooEarly;
+
+        public override int Read(Span<byte> buffer)
+        {
+            WasReadTooEarly |= Reads >= Permitted;
+            return Reads < pieces.Length ? Encoding.ASCII.GetBytes(pieces[Reads++], buffer) : 0;
+        }
     }
 }
