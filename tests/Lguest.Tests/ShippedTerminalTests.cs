@@ -28,7 +28,7 @@ public sealed class ShippedTerminalTests : IDisposable
     {
         using Process process = StartShell();
 
-        Enter("echo begun; sleep 1000");
+        Enter("(echo begun; exec sleep 1000)");
         _terminal.Await("\nbegun\r\n");
         _terminal.Type(key);
         AwaitPrompt();
@@ -56,7 +56,7 @@ public sealed class ShippedTerminalTests : IDisposable
     {
         using Process process = StartShell();
 
-        Enter("echo begun; cat");
+        Enter("(echo begun; exec cat)");
         _terminal.Await("\nbegun\r\n");
         Enter("one");
         _terminal.Await("one\r\none\r\n");
@@ -64,7 +64,7 @@ public sealed class ShippedTerminalTests : IDisposable
         _terminal.Await("Stopped");
         AwaitPrompt();
         Enter("jobs; fg; echo status $?");
-        _terminal.Await("cat\r\ncat\r\n");
+        _terminal.Await("cat)\r\n(echo");
         Enter("two");
         _terminal.Await("two\r\ntwo\r\n");
         _terminal.Type(ControlC);
@@ -79,7 +79,7 @@ public sealed class ShippedTerminalTests : IDisposable
     [InlineData(ControlBackslash, "QUIT")]
     public void A_command_on_the_kernels_command_line_hears_the_keys_for_signals(string key, string signal)
     {
-        using Process process = Start($"run=\"trap 'echo caught {signal}; exit 5' {signal}; echo begun; sleep 1000\"");
+        using Process process = Start($"run=\"trap 'echo caught {signal}; exit 5' {signal}; (echo begun; exec sleep 1000)\"");
         _terminal.Await("begun\r\n");
         _terminal.Type(key);
 
