@@ -18,6 +18,8 @@ internal static class GuestLoops
         ("branches", Branches),
         ("packed", Packed),
         ("doubles", Doubles),
+        ("x87", X87),
+        ("x87 stack", X87Stack),
     ];
 
     /// <summary>Arithmetic between registers.</summary>
@@ -118,6 +120,39 @@ internal static class GuestLoops
         a.cmp(eax, 0);
         a.jge(again);
         a.xor(eax, eax);
+        a.jmp(again);
+    }
+
+    /// <summary>Sums and products of doubles on the x87.</summary>
+    private static void X87(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.fninit();
+        a.mov(ebx, DataBase);
+        a.Label(ref again);
+        a.fld1();
+        a.fld(__qword_ptr[ebx]);
+        a.fmul(st0, st1);
+        a.fadd(__qword_ptr[ebx + 8]);
+        a.fstp(__qword_ptr[ebx + 16]);
+        a.fstp(st0);
+        a.jmp(again);
+    }
+
+    /// <summary>The cheapest of its instructions, which only move registers.</summary>
+    private static void X87Stack(Assembler a)
+    {
+        Label again = a.CreateLabel();
+        a.fninit();
+        a.fldz();
+        a.fld1();
+        a.Label(ref again);
+        a.fxch(st0, st1);
+        a.fchs();
+        a.fabs();
+        a.fld(st1);
+        a.fxch(st0, st2);
+        a.fstp(st0);
         a.jmp(again);
     }
 }
