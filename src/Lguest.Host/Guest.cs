@@ -141,7 +141,8 @@ public sealed class Guest : IDisposable
 
     /// <summary>
     /// How long the guest has lived, in nanoseconds of its own: 5 for each instruction, and as long as it slept. In virtual time
-    /// that is what its clock says. In real time the clock goes on while the host is busy with others, and this doesn't.
+    /// that is what its clock says. In real time the clock goes on while the host is busy with others, and this doesn't; and a guest that
+    /// is faster than 200 million instructions a second has only had the processor time that it took.
     /// </summary>
     public ulong Age => _loop.Age;
 

@@ -41,8 +41,21 @@ internal sealed class RunLoop(
     /// <summary>Nanoseconds of host time spent asleep.</summary>
     public ulong IdleNanoseconds { get; set; }
 
+    private TimeSpan? _processorTimeAtStart;
+    private ulong _countedAtStart;
+
     /// <summary>See <see cref="Guest.Age"/>.</summary>
-    public ulong Age => clock.IsVirtual ? clock.Now : (processor.Retired * VirtualClock.NanosecondsPerInstruction) + IdleNanoseconds;
+    public ulong Age => clock.IsVirtual ? clock.Now : Math.Min(Counted, ProcessorTime) + IdleNanoseconds;
+
+    /// <summary>The age; or, as long as no observer is due by it, what the age can't be above, which costs no system call.</summary>
+    private ulong AgeForObservers => clock.IsVirtual || Counted + IdleNanoseconds >= observers.NextAge ? Age : Counted + IdleNanoseconds;
+
+    private ulong Counted => processor.Retired * VirtualClock.NanosecondsPerInstruction;
+
+    /// <summary>What this process has had of the host's processors since the run began, added to the guest's age then.</summary>
+    private ulong ProcessorTime => _processorTimeAtStart is { } start
+        ? _countedAtStart + (ulong)(Environment.CpuUsage.TotalTime - start).TotalNanoseconds
+        : Counted;
 
     /// <summary>
     /// Where the slice in progress ends, in instructions since the start. Only while a limit or an observer has cut a slice
@@ -55,6 +68,12 @@ internal sealed class RunLoop(
     public GuestOutcome Run(RunLimits limits, CancellationToken stop)
     {
         using CancellationTokenRegistration registration = stop.Register(signal.Set);
+        if (_processorTimeAtStart is null)
+        {
+            _processorTimeAtStart = Environment.CpuUsage.TotalTime;
+            _countedAtStart = Counted;
+        }
+
         ulong end = limits.Instructions is { } most ? processor.Retired + most : ulong.MaxValue;
         while (true)
         {
@@ -85,7 +104,7 @@ internal sealed class RunLoop(
         }
 
         bool isSliceEnd = processor.Retired >= SliceEnd;
-        if (observers.IsDue(processor.Retired, Age, isSliceEnd) && observers.Look(processor.Retired, Age, isSliceEnd))
+        if (observers.IsDue(processor.Retired, AgeForObservers, isSliceEnd) && observers.Look(processor.Retired, Age, isSliceEnd))
         {
             return new GuestOutcome.Stopped();
         }
@@ -161,7 +180,7 @@ internal sealed class RunLoop(
     private void Execute(ulong end)
     {
         ulong most = Math.Min(SliceEnd, end) - processor.Retired;
-        StopReason reason = processor.Run(Math.Min(most, observers.InstructionsUntilDue(processor.Retired, Age)));
+        StopReason reason = processor.Run(Math.Min(most, observers.InstructionsUntilDue(processor.Retired, AgeForObservers)));
         if (reason != StopReason.InstructionLimit)
         {
             SliceEnd = 0;

@@ -192,7 +192,7 @@ public sealed class RunTests : IDisposable
     [InlineData(null, "the guest has no console after 5 s: it hangs before that, which earlycon=lguest might show, or has none: build its kernel with")]
     public void A_silent_kernel_is_asked_for_a_console_only_if_it_may_have_none(int? drivers, string sentence)
     {
-        LguestResult result = Run(GuestProgram.SilentRingZero((uint?)drivers), "--max-instructions=1001M");
+        LguestResult result = Run(GuestProgram.SilentRingZero((uint?)drivers), "--clock=virtual", "--max-instructions=1001M");
 
         Assert.Equal(124, result.ExitCode);
         Assert.StartsWith($"lguest: {sentence}", result.Errors, StringComparison.Ordinal);
