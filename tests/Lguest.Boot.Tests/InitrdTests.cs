@@ -40,6 +40,11 @@ public sealed class InitrdTests : IDisposable
 
         Assert.Contains("compress it with gzip, or not at all", Assert.Single(Warnings(kernel, Xz)), StringComparison.Ordinal);
         Assert.Empty(Warnings(kernel, Gzip));
+
+        // Without a configuration too; its symbols have other names.
+        kernel = TestImages.WithSymbols(Kernel("Linux version 2.6.23 (x)\n"), ("unpack_to_rootfs", 1));
+        Assert.Empty(Warnings(kernel, Gzip));
+        Assert.Single(Warnings(kernel, Xz));
     }
 
     [Fact]

@@ -49,13 +49,13 @@ public static class InitrdSupport
     // Null: nobody knows.
     private static bool? CanUnpack(KernelImage kernel, CompressionFormat compression)
     {
-        if (kernel.Configuration is { } configuration)
+        if (kernel.Release is { } release && release < FirstWithChoice)
         {
-            return kernel.Release is { } release && release < FirstWithChoice
-                ? compression == CompressionFormat.Gzip
-                : configuration.Has($"RD_{compression.Name.ToUpperInvariant()}");
+            return compression == CompressionFormat.Gzip;
         }
 
-        return kernel.Symbols?.TryFind(compression.KernelFunction, out _);
+        return kernel.Configuration is { } configuration
+            ? configuration.Has($"RD_{compression.Name.ToUpperInvariant()}")
+            : kernel.Symbols?.TryFind(compression.KernelFunction, out _);
     }
 }
