@@ -11,6 +11,9 @@ public sealed unsafe partial class Processor
     /// <summary>The most that the countdown may hold: less than what entering a dropped block costs.</summary>
     private const ulong LongestStretch = CodeBlock.Dead - 1;
 
+    /// <summary>Exceptions in a row without an instruction that retires, after which the machine gets its turn.</summary>
+    private const int MostFruitlessDeliveries = 10_000;
+
     /// <summary>Executes instructions until a limit or until something needs the machine.</summary>
     /// <param name="limit">The most instructions to retire.</param>
     /// <returns>Why it stopped; the state is exactly that after the last retired instruction.</returns>
@@ -38,6 +41,8 @@ public sealed unsafe partial class Processor
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.State.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
+        int deliveries = 0;
+        ulong retired = Retired;
         if (_endOfNextRun is { } end)
         {
             _endOfNextRun = null;
@@ -96,6 +101,14 @@ public sealed unsafe partial class Processor
                     if (Deliver() is { } reason)
                     {
                         return reason;
+                    }
+
+                    // A handler that faults at its first instruction, on a stack that wraps, would keep us here for ever.
+                    deliveries = Retired == retired ? deliveries + 1 : 0;
+                    retired = Retired;
+                    if (deliveries == MostFruitlessDeliveries)
+                    {
+                        return StopReason.Requested;
                     }
 
                     break;

@@ -173,5 +173,31 @@ public sealed class EngineTests : IDisposable
         Assert.Equal(1u, _machine.Cpu.State.Ebx);
     }
 
+    /// <summary>As a guest can do it: a handler that faults at once, on a stack that wraps.</summary>
+    [Fact]
+    public void A_machine_gets_its_turn_where_exceptions_go_on_for_ever()
+    {
+        var hook = new FruitlessHook();
+        _machine.Assemble(a => a.ud2());
+        _machine.Cpu.ExceptionHook = hook;
+
+        Assert.Equal(StopReason.Requested, _machine.Cpu.Run(10));
+        Assert.Equal(0ul, _machine.Cpu.Retired);
+        int first = hook.Count;
+        Assert.Equal(StopReason.Requested, _machine.Cpu.Run(10));
+        Assert.Equal(2 * first, hook.Count);
+    }
+
     public void Dispose() => _machine.Dispose();
+
+    private sealed class FruitlessHook : IExceptionHook
+    {
+        public int Count { get; private set; }
+
+        public ExceptionDisposition OnException(Processor processor, in ExceptionInfo exception)
+        {
+            Count++;
+            return ExceptionDisposition.Resume;
+        }
+    }
 }

@@ -148,7 +148,7 @@ public enum StopReason
     /// <summary>HLT was executed; EIP is after it.</summary>
     Halted,
 
-    /// <summary>A hook or a handler asked for the end of the run.</summary>
+    /// <summary>A hook or a handler asked for the end of the run, or exceptions came one after the other and no instruction retired.</summary>
     Requested,
 
     /// <summary>A fault while delivering a double fault: <see cref="Processor.DoubleFaultCause"/> says what led here.</summary>
