@@ -14,6 +14,29 @@ internal static class Options
     /// <summary>Those that are named by a command line's first word.</summary>
     public static readonly IReadOnlyList<Command> Named = [Inspect];
 
+    public static readonly Option RunLine = new(
+        "run", OptionValue.Required, "COMMAND",
+        "Have the guest's shell run this, and end with its status. Standard input, output and error are the command's alone: what the guest prints on its console is shown if the run fails.",
+        Run);
+
+    public static readonly Option RunArgument = new(
+        "run-argv", OptionValue.MayBeEmpty, "WORD",
+        "The same without a shell: the first is a program, all others are arguments of its.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option Append = new(
+        "append", OptionValue.Required, "WORDS",
+        "Words for the end of the kernel's command line: for when it is the guest that ships, which isn't named.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option Log = new("log", OptionValue.Required, "FILE", "Write what the guest prints on its console to a file, too.", Run);
+
     public static readonly Option Block = new(
         "block", OptionValue.Required, "FILE[,ro|,snapshot]",
         "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ... With ,ro it can't be written; with ,snapshot what is written is gone at the end.",
@@ -45,29 +68,6 @@ internal static class Options
     {
         Repeat = OptionRepeat.EachValue,
     };
-
-    public static readonly Option RunLine = new(
-        "run", OptionValue.Required, "COMMAND",
-        "Have the guest's shell run this, and end with its status. Standard input, output and error are the command's alone: what the guest prints on its console is shown if the run fails.",
-        Run);
-
-    public static readonly Option RunArgument = new(
-        "run-argv", OptionValue.MayBeEmpty, "WORD",
-        "The same without a shell: the first is a program, all others are arguments of its.",
-        Run)
-    {
-        Repeat = OptionRepeat.Each,
-    };
-
-    public static readonly Option Append = new(
-        "append", OptionValue.Required, "WORDS",
-        "Words for the end of the kernel's command line: for when it is the guest that ships, which isn't named.",
-        Run)
-    {
-        Repeat = OptionRepeat.Each,
-    };
-
-    public static readonly Option Log = new("log", OptionValue.Required, "FILE", "Write what the guest prints on its console to a file, too.", Run);
 
     public static readonly Option Pcap = new("pcap", OptionValue.Required, "FILE", "Record the networks' frames for Wireshark.", Run);
 
