@@ -111,6 +111,7 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
         && !(instruction.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd && (comparison.Machine.Cpu.Eflags & Eflags.Nt) != 0)
         && !IsLeftToVendors(instruction)
         && !WrapsAround(instruction)
+        && !ReadsNullSelector(instruction)
         && comparison.IsDefined(instruction);
 
     /// <summary>Where vendors differ (docs/undefined-behaviour.md), or the operating system has a word to say.</summary>
@@ -140,6 +141,18 @@ internal sealed class RandomInstructions(CompatibilityComparison comparison, Ran
 
     private static bool MovesSelectorAsDword(in Instruction instruction) =>
         instruction.Op0Register.IsSegmentRegister() && instruction.StackPointerIncrement is -4 or 4;
+
+    /// <summary>
+    /// Whether it reads which of the four null selectors a segment register holds. An interrupt of the host's may have made it 0 by
+    /// then: the return from it clears segment registers (IRET, SDM 2A, RETURN-TO-OUTER-PRIVILEGE-LEVEL).
+    /// </summary>
+    private bool ReadsNullSelector(in Instruction instruction)
+    {
+        Register register = instruction.Mnemonic == Mnemonic.Mov ? instruction.Op1Register : instruction.Op0Register;
+        return instruction.Mnemonic is Mnemonic.Mov or Mnemonic.Push
+            && register is Register.DS or Register.ES or Register.FS or Register.GS
+            && comparison.Machine.Segment((SegmentName)(register - Register.ES)).Selector is 1 or 2 or 3;
+    }
 
     /// <summary>Whether an operand reaches, or nearly, from the end of 4 GiB to the start, as a processor may or may not let it.</summary>
     private bool WrapsAround(in Instruction instruction)
