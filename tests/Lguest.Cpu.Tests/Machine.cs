@@ -61,6 +61,18 @@ public sealed class Machine : IExceptionHook, IDisposable
         return Cpu.Run(instructions);
     }
 
+    /// <summary>
+    /// Puts an instruction at the end of <see cref="CodeBase"/>'s page, so that nothing follows it in its block. The
+    /// translator has whole blocks only: of a longer one a run of one instruction would be the interpreter's.
+    /// </summary>
+    /// <returns>Its address.</returns>
+    public uint WriteAlone(ReadOnlySpan<byte> instruction)
+    {
+        uint address = CodeBase + PhysicalMemory.PageSize - (uint)instruction.Length;
+        _memory.Write(address, instruction);
+        return address;
+    }
+
     public uint ReadUInt32(uint address) => BitConverter.ToUInt32(_memory.Span(address, 4));
 
     public void WriteUInt32(uint address, uint value) => _memory.Write(address, BitConverter.GetBytes(value));

@@ -24,6 +24,7 @@ internal sealed unsafe class IntegerComparison : IDisposable
     private readonly byte[] _memoryBefore = new byte[MemorySize];
     private readonly uint[] _registersBefore = new uint[GeneralRegisters];
     private IntegerForm? _form;
+    private uint _address;
     private uint _flagsBefore;
 
     /// <summary>Registers that point into the memory, and where to: offsets, or -1 for plain values.</summary>
@@ -42,7 +43,7 @@ internal sealed unsafe class IntegerComparison : IDisposable
     public void Load(IntegerForm form)
     {
         _form = form;
-        _machine.Memory.Write(Machine.CodeBase, form.Bytes);
+        _address = _machine.WriteAlone(form.Bytes);
         Array.Fill(Pointers, None);
     }
 
@@ -75,7 +76,7 @@ internal sealed unsafe class IntegerComparison : IDisposable
         _machine.Cpu.Eflags = _flagsBefore;
         _machine.Memory.Write(Machine.DataBase, Memory);
         _machine.Exceptions.Clear();
-        ours.Eip = Machine.CodeBase;
+        ours.Eip = _address;
         _machine.Cpu.Run(1);
         _native.Execute(_form!.Bytes);
         string? difference = FindDifference();

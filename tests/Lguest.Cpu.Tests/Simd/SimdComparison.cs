@@ -25,6 +25,7 @@ internal sealed unsafe class SimdComparison : IDisposable
     private readonly NativeProcessor _native = new();
     private readonly Machine _machine = new();
     private SimdForm? _form;
+    private uint _address;
     private bool _throughFs;
 
     public SimdComparison() => _machine.Cpu.WriteControlRegister(4, Cr4.Osfxsr | Cr4.Osxmmexcpt);
@@ -56,7 +57,7 @@ internal sealed unsafe class SimdComparison : IDisposable
     {
         _form = form;
         _throughFs = false;
-        _machine.Memory.Write(Machine.CodeBase, form.Bytes);
+        _address = _machine.WriteAlone(form.Bytes);
     }
 
     /// <summary>Chooses the instruction to execute; ours has to go through a segment whose base isn't 0.</summary>
@@ -69,7 +70,7 @@ internal sealed unsafe class SimdComparison : IDisposable
         SegmentRegister segment = _machine.Cpu.State.Ds;
         segment.Base = fsBase;
         _machine.Cpu.SetSegment(SegmentName.Fs, segment);
-        _machine.Memory.Write(Machine.CodeBase, [fsPrefix, .. form.Bytes]);
+        _address = _machine.WriteAlone([fsPrefix, .. form.Bytes]);
     }
 
     /// <summary>Executes the instruction on both, and fails the test where they differ.</summary>
@@ -82,7 +83,7 @@ internal sealed unsafe class SimdComparison : IDisposable
             Machine.DataBase + MemoryOffset - (_throughFs ? _machine.Cpu.State.Fs.Base : 0);
         _machine.Exceptions.Clear();
         _native.Execute(_form!.Bytes);
-        _machine.Cpu.State.Eip = Machine.CodeBase;
+        _machine.Cpu.State.Eip = _address;
         _machine.Cpu.Run(1);
         string? difference = FindDifference();
         if (difference is not null)

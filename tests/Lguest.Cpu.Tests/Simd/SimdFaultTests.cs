@@ -17,6 +17,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
     private const uint BadPage = Machine.DataBase + 0x1000;
 
     private readonly SimdComparison _comparison = new();
+    private uint _address;
 
     private Machine Machine => _comparison.Machine;
 
@@ -54,7 +55,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
         var map = new IdentityMap(Machine);
         map.Set(BadPage, IdentityMap.Missing);
         SimdForm form = MemoryForm(code);
-        Machine.Memory.Write(Machine.CodeBase, form.Bytes);
+        _address = Machine.WriteAlone(form.Bytes);
 
         // The last place where it doesn't, which no page fault must mind.
         Execute(BadPage - form.MemoryBytes);
@@ -83,7 +84,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
         var map = new IdentityMap(Machine);
         map.Set(BadPage, IdentityMap.ReadOnly);
         SimdForm form = MemoryForm(code);
-        Machine.Memory.Write(Machine.CodeBase, form.Bytes);
+        _address = Machine.WriteAlone(form.Bytes);
         byte[] before = Execute(BadPage);
         if (form.IsStore)
         {
@@ -113,7 +114,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
             SegmentRegister segment = Machine.Cpu.State.Ds;
             segment.Limit = Machine.DataBase + form.MemoryBytes - 1;
             Machine.Cpu.SetSegment(name, segment);
-            Machine.Memory.Write(Machine.CodeBase, [prefix, .. form.Bytes]);
+            _address = Machine.WriteAlone([prefix, .. form.Bytes]);
             Execute(Machine.DataBase);
             Assert.Empty(Machine.Exceptions);
 
@@ -161,13 +162,13 @@ public sealed unsafe class SimdFaultTests : IDisposable
 
     private static SimdForm MemoryForm(Code code) => SimdForm.Of(code).First(form => form.HasMemory);
 
-    /// <summary>Executes what is at the code's base once, with the operand at an address.</summary>
+    /// <summary>Executes what was written once, with the operand at an address.</summary>
     /// <returns>The registers before.</returns>
     private byte[] Execute(uint address)
     {
         Machine.Exceptions.Clear();
         Machine.Cpu.State.Esi = Machine.Cpu.State.Edi = address;
-        Machine.Cpu.State.Eip = Machine.CodeBase;
+        Machine.Cpu.State.Eip = _address;
         byte[] before = Snapshot();
         Machine.Cpu.Run(1);
         return before;

@@ -27,6 +27,7 @@ internal sealed unsafe class X87Comparison : IDisposable
     private readonly NativeProcessor _native = new();
     private readonly Machine _machine = new();
     private X87Form? _form;
+    private uint _address;
 
     public X87Comparison()
     {
@@ -42,7 +43,7 @@ internal sealed unsafe class X87Comparison : IDisposable
     public void Load(X87Form form)
     {
         _form = form;
-        _machine.Memory.Write(Machine.CodeBase, form.Bytes);
+        _address = _machine.WriteAlone(form.Bytes);
     }
 
     /// <summary>Executes the instruction on both, from the next random state.</summary>
@@ -61,7 +62,7 @@ internal sealed unsafe class X87Comparison : IDisposable
         State->General[Esi] = _native.ScratchAddress;
         _machine.Exceptions.Clear();
         _native.Execute(form.Bytes);
-        _machine.Cpu.State.Eip = Machine.CodeBase;
+        _machine.Cpu.State.Eip = _address;
         _machine.Cpu.Run(1);
         string? difference = FindDifference(form, before);
         mismatches.Note(difference is null, () => Describe(form, difference!, before));
