@@ -74,6 +74,15 @@ public sealed unsafe class StateLayoutTests : IDisposable
     }
 
     [Fact]
+    public void What_decides_about_floating_point_is_known_to_translated_code()
+    {
+        Assert.Equal(784, Offset(&_state->Cr0));
+        Assert.Equal(796, Offset(&_state->Cr4));
+        Assert.Equal(952, Offset(&_state->MissingUnits));
+        Assert.Equal(956, Offset(&_state->HostMxcsr));
+    }
+
+    [Fact]
     public void The_translations_lie_behind_the_state()
     {
         Assert.True(sizeof(ProcessorState) <= TranslationBuffer.StateOffset);

@@ -6,6 +6,7 @@ using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
 using Lguest.Cpu.Protection;
+using Lguest.Cpu.Translator;
 
 namespace Lguest.Cpu.State;
 
@@ -154,6 +155,12 @@ public unsafe partial struct ProcessorState
 
     /// <summary>Never has an entry, so that every access takes the slow path: while alignment is checked or data watched.</summary>
     internal TlbEntry* EmptyTlb;
+
+    /// <summary>Translated code's own: what of the host's doesn't have the guest's state. Outside of it nothing has.</summary>
+    internal HostUnits MissingUnits;
+
+    /// <summary>Translated code's own: the host's MXCSR while the guest's is loaded.</summary>
+    internal uint HostMxcsr;
 
     /// <summary>The exception to deliver when <see cref="Exit"/> says so.</summary>
     internal ExceptionInfo Exception;

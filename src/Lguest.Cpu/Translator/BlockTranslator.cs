@@ -13,13 +13,14 @@ namespace Lguest.Cpu.Translator;
 /// Flags stay in the host's until something destroys them, which is a look at the TLB as a rule. Then they are kept in their slot,
 /// unless nobody can see them any more, or everybody who could can compute them again.
 /// </remarks>
-internal sealed unsafe class BlockTranslator
+internal sealed unsafe partial class BlockTranslator
 {
     /// <summary>The most that a block's translation can take, stubs included.</summary>
     public const int MostBytes = 1 << 15;
 
     private readonly HostEmitter _emitter;
     private readonly byte* _wayOut;
+    private readonly byte* _unitLoader;
     private readonly List<TranslatedExit> _exits;
     private readonly ByteWindow _bytes = new();
     private readonly Decoder _decoder;
@@ -34,10 +35,11 @@ internal sealed unsafe class BlockTranslator
     private FlagCorrection? _correction;
     private RflagsBits _open;
 
-    public BlockTranslator(HostEmitter emitter, byte* wayOut, List<TranslatedExit> exits)
+    public BlockTranslator(HostEmitter emitter, byte* wayOut, byte* unitLoader, List<TranslatedExit> exits)
     {
         _emitter = emitter;
         _wayOut = wayOut;
+        _unitLoader = unitLoader;
         _exits = exits;
         _decoder = Decoder.Create(32, _bytes);
     }
@@ -64,9 +66,13 @@ internal sealed unsafe class BlockTranslator
         _recipe = default;
         _correction = FlagCorrection.None;
         _open = RflagsBits.None;
+        _x87Pointer = null;
         _emitter.Align();
         _translation = new Translation(block, eip, _emitter.Position, NeedsFlags(translated));
         byte* exhausted = _emitter.TakeFromCountdown(block->InstructionCount);
+        HostUnits units = UnitsOf(translated);
+        byte* missing = units == HostUnits.None ? null : _emitter.JumpIfMissing(units);
+        byte* loaded = _emitter.Position;
         bool goesOn = true;
         for (int i = 0; i < translated; i++)
         {
@@ -80,10 +86,17 @@ internal sealed unsafe class BlockTranslator
 
         if (goesOn)
         {
+            NoteX87Pointer();
             EmitEnd(translated, eip + block->Length);
         }
 
         EmitStubs();
+        if (missing != null)
+        {
+            HostEmitter.SetDistance(missing, _emitter.Position);
+            EmitLoad(units, loaded);
+        }
+
         HostEmitter.SetDistance(exhausted, _emitter.Position);
         _emitter.Bytes(0x41, 0x83, 0xC5, (byte)block->InstructionCount); // add r13d, count
         LeaveFor(new TranslatedExit(_translation, TranslatedExit.Head) { Source = FlagSource.Entry });
@@ -179,6 +192,34 @@ internal sealed unsafe class BlockTranslator
                 _emitter.Instruction(Instruction.Create(
                     Code.Lea_r32_m, Register.R12D, new MemoryOperand(Register.R8, sizeof(uint))));
                 return true;
+            case TranslatedForm.X87:
+                EmitAsIs(index, instruction);
+                _x87Pointer = instruction.IP32;
+                return true;
+            case TranslatedForm.LoadX87Control:
+                EmitLoadX87Control(index, instruction);
+                return true;
+            case TranslatedForm.ResetX87:
+                _emitter.ResetX87();
+                _x87Pointer = null;
+                return true;
+            case TranslatedForm.LoadMxcsr:
+                EmitLoadMxcsr(index, instruction);
+                return true;
+            case TranslatedForm.Nothing:
+                return true;
+            default:
+                // It leads elsewhere.
+                NoteX87Pointer();
+                return EmitTransfer(index, instruction);
+        }
+    }
+
+    /// <summary>Emits an instruction after which something else may come than what follows. False if nothing follows it.</summary>
+    private bool EmitTransfer(int index, in Instruction instruction)
+    {
+        switch (_instructions[index].Form)
+        {
             case TranslatedForm.JumpIf:
                 EmitJumpIf(index, instruction);
                 return true;
@@ -202,11 +243,9 @@ internal sealed unsafe class BlockTranslator
                 FindTarget(index);
                 EmitCall(index, instruction);
                 return false;
-            case TranslatedForm.Return:
+            default:
                 EmitReturn(index, instruction);
                 return false;
-            default:
-                return true;
         }
     }
 
@@ -242,7 +281,7 @@ internal sealed unsafe class BlockTranslator
         if (memory >= 0)
         {
             EmitAddress(guest, Register.R8D);
-            Check(index, guest.MemorySize.GetSize(), WritesMemory(guest, memory), guest.MemorySegment);
+            CheckOperand(index, guest, WritesMemory(guest, memory));
             host.MemoryBase = Register.R10;
             host.MemoryIndex = Register.R8;
             host.MemoryIndexScale = 1;
@@ -396,7 +435,7 @@ internal sealed unsafe class BlockTranslator
     }
 
     /// <summary>From the offset in R8D, in a segment that isn't flat if it is FS or GS, to [R10 + R8], or out to the interpreter.</summary>
-    private void Check(int index, int size, bool isWrite, Register segment = Register.DS)
+    private void Check(int index, int size, bool isWrite, Register segment = Register.DS, bool isAligned = false)
     {
         if (_place == FlagPlace.Host)
         {
@@ -421,6 +460,11 @@ internal sealed unsafe class BlockTranslator
             AddMisses(index, misses);
         }
 
+        if (isAligned)
+        {
+            AddMisses(index, [(nint)_emitter.JumpUnlessAligned(size)]);
+        }
+
         int table = _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);
         byte* miss = _emitter.Translate(size, table);
         _stubs.Add(new Stub(index, (nint)miss, Snapshot(), IsLink: false, 0, 0));
@@ -436,7 +480,7 @@ internal sealed unsafe class BlockTranslator
         {
             GuestInstruction instruction = _instructions[i];
             if (i > index && instruction.MayLeave && instruction.Form is not (TranslatedForm.AsIs or TranslatedForm.Push
-                or TranslatedForm.Pop or TranslatedForm.Leave))
+                or TranslatedForm.Pop or TranslatedForm.Leave or TranslatedForm.X87))
             {
                 return false;
             }
@@ -489,7 +533,7 @@ internal sealed unsafe class BlockTranslator
         }
     }
 
-    private bool Changes(Register register) => _recipe.Uses(StateOffset.Of(register), register.GetSize());
+    private bool Changes(Register register) => register.IsGPR() && _recipe.Uses(StateOffset.Of(register), register.GetSize());
 
     private void SaveFlagsIfHost()
     {
@@ -520,7 +564,7 @@ internal sealed unsafe class BlockTranslator
         }
     }
 
-    private FlagSnapshot Snapshot() => new(_place, _recipe, _correction);
+    private FlagSnapshot Snapshot() => new(_place, _recipe, _correction, _x87Pointer);
 
     private void EmitStubs()
     {
@@ -533,6 +577,11 @@ internal sealed unsafe class BlockTranslator
             if (isInHost)
             {
                 _emitter.SaveFlags(stub.Flags.Correction!.Value);
+            }
+
+            if (stub.Flags.X87Pointer is { } pointer)
+            {
+                _emitter.NoteX87Pointer(pointer);
             }
 
             List<nint> misses = [];
@@ -608,8 +657,8 @@ internal sealed unsafe class BlockTranslator
         Instruction.Create(Code.Lea_r32_m, to, new MemoryOperand(Register.R12, -sizeof(uint))));
 
     private static bool WritesMemory(in Instruction instruction, int operand) =>
-        operand == 0 && instruction.Mnemonic is not (Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul)
-        && !(instruction.Mnemonic == Mnemonic.Imul);
+        operand == 0 && instruction.Mnemonic is not (Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul or Mnemonic.Imul)
+        && !FloatingPointForms.OnlyReadsMemory(instruction.Mnemonic);
 
     private static bool IsProduct(in Instruction instruction) => instruction.Mnemonic is Mnemonic.Mul or Mnemonic.Imul;
 
@@ -652,7 +701,7 @@ internal sealed unsafe class BlockTranslator
         Nowhere,
     }
 
-    private readonly record struct FlagSnapshot(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction);
+    private readonly record struct FlagSnapshot(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction, uint? X87Pointer);
 
     private readonly record struct Stub(int Index, nint Distance, FlagSnapshot Flags, bool IsLink, uint Target, int Skipped);
 
@@ -661,8 +710,8 @@ internal sealed unsafe class BlockTranslator
         /// <summary>Whether it can leave the translation before it is done: it uses memory, or goes elsewhere.</summary>
         public bool MayLeave => Form switch
         {
-            TranslatedForm.AsIs => HasMemory,
-            TranslatedForm.Address or TranslatedForm.Nothing => false,
+            TranslatedForm.AsIs or TranslatedForm.X87 => HasMemory,
+            TranslatedForm.Address or TranslatedForm.Nothing or TranslatedForm.ResetX87 => false,
             _ => true,
         };
 

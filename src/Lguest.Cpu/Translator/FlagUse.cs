@@ -102,6 +102,9 @@ internal readonly struct FlagUse
             case Mnemonic.Add or Mnemonic.Adc or Mnemonic.Sub or Mnemonic.Sbb or Mnemonic.Cmp or Mnemonic.Neg
                 or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Xadd or Mnemonic.Cmpxchg:
                 return FlagCorrection.None;
+            case Mnemonic.Comiss or Mnemonic.Comisd or Mnemonic.Ucomiss or Mnemonic.Ucomisd
+                or Mnemonic.Fcomi or Mnemonic.Fcomip or Mnemonic.Fucomi or Mnemonic.Fucomip:
+                return FlagCorrection.None;
             case Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Test:
                 return FlagCorrection.Auxiliary;
             case Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar when instruction.Op1Kind != OpKind.Register:

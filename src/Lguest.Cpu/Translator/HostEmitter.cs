@@ -10,7 +10,7 @@ namespace Lguest.Cpu.Translator;
 /// instructions that keep their meaning go through Iced's encoder.
 /// </summary>
 /// <remarks>See <see cref="HostRegisters"/> for who has which register. Distances within the state are those that its tests pin.</remarks>
-internal sealed unsafe class HostEmitter
+internal sealed unsafe partial class HostEmitter
 {
     /// <summary>State offset of the flags' slot: a saved image of AX after LAHF and SETO AL, and above it the recipe's number.</summary>
     public const byte FlagsSlot = 112;
@@ -72,6 +72,7 @@ internal sealed unsafe class HostEmitter
     {
         // push rbx, rbp, r12, r13, r14, r15
         Bytes(0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);
+        AdjustHostStack(-FrameBytes);
         Bytes(0x49, 0x89, 0xFE); // mov r14, rdi
         Bytes(0x49, 0x89, 0xF0); // mov r8, rsi
         Bytes(0x41, 0x8B, 0x06); // mov eax, [r14]
@@ -89,6 +90,7 @@ internal sealed unsafe class HostEmitter
     /// <summary>The way out: answers with R8D. Flags have been taken care of; DF, TF and AC were never set.</summary>
     public void Exit()
     {
+        StoreUnits();
         Bytes(0x41, 0x89, 0x06); // mov [r14], eax
         Bytes(0x41, 0x89, 0x4E, 4); // mov [r14 + 4], ecx
         Bytes(0x41, 0x89, 0x56, 8); // mov [r14 + 8], edx
@@ -99,6 +101,8 @@ internal sealed unsafe class HostEmitter
         Bytes(0x41, 0x89, 0x7E, 28); // mov [r14 + 28], edi
         Bytes(0x4D, 0x89, 0x6E, CountdownSlot); // mov [r14 + countdown], r13
         Bytes(0x44, 0x89, 0xC0); // mov eax, r8d
+
+        AdjustHostStack(FrameBytes);
 
         // pop r15, r14, r13, r12, rbp, rbx; ret
         Bytes(0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5D, 0x5B, 0xC3);
@@ -121,6 +125,13 @@ internal sealed unsafe class HostEmitter
 
     /// <summary>lea r13d, [r13 + count]: gives back to the countdown, and leaves flags alone.</summary>
     public void GiveBack(int count) => Bytes(0x45, 0x8D, 0x6D, (byte)count);
+
+    /// <summary>test r8b, size - 1; jnz: answers where the distance of the jump is that is taken if R8D isn't a multiple of a size.</summary>
+    public byte* JumpUnlessAligned(int size)
+    {
+        Bytes(0x41, 0xF6, 0xC0, (byte)(size - 1));
+        return JumpIf(ConditionCode.ne);
+    }
 
     /// <summary>
     /// From R8D, a linear address, to host memory at [R10 + R8]; R9 and the flags are lost. Answers where the distance of the

@@ -44,6 +44,18 @@ internal enum TranslatedForm
 
     /// <summary>Nothing happens.</summary>
     Nothing,
+
+    /// <summary>As it is; and the x87 remembers where it was.</summary>
+    X87,
+
+    /// <summary>FLDCW.</summary>
+    LoadX87Control,
+
+    /// <summary>FNINIT.</summary>
+    ResetX87,
+
+    /// <summary>LDMXCSR.</summary>
+    LoadMxcsr,
 }
 
 /// <summary>The list of what is ever translated. Nothing else is emitted.</summary>
@@ -77,6 +89,12 @@ internal static class TranslatedForms
         Code.Sub_rm8_imm8_82 => Code.Sub_rm8_imm8,
         Code.Xor_rm8_imm8_82 => Code.Xor_rm8_imm8,
         Code.Cmp_rm8_imm8_82 => Code.Cmp_rm8_imm8,
+
+        // As others read memory without a lock, a store's place in the order matters.
+        Code.Movntps_m128_xmm => Code.Movaps_xmmm128_xmm,
+        Code.Movntpd_m128_xmm => Code.Movapd_xmmm128_xmm,
+        Code.Movntdq_m128_xmm => Code.Movdqa_xmmm128_xmm,
+        Code.Movntq_m64_mm => Code.Movq_mmm64_mm,
         _ => code,
     };
 
@@ -126,7 +144,9 @@ internal static class TranslatedForms
             case Mnemonic.Nop:
                 return TranslatedForm.Nothing;
             default:
-                return instruction.ConditionCode == ConditionCode.None ? TranslatedForm.None : OfConditional(instruction);
+                return instruction.ConditionCode == ConditionCode.None
+                    ? FloatingPointForms.Of(instruction)
+                    : OfConditional(instruction);
         }
     }
 
@@ -143,7 +163,7 @@ internal static class TranslatedForms
             : TranslatedForm.None;
     }
 
-    /// <summary>Only general registers, immediates, branches, and memory, but through CS.</summary>
+    /// <summary>Only registers for data, immediates, branches, and memory, but through CS.</summary>
     private static bool HasPlainOperands(in Instruction instruction)
     {
         bool hasMemory = false;
@@ -158,7 +178,7 @@ internal static class TranslatedForms
                     break;
                 case OpKind.Register:
                     Register register = instruction.GetOpRegister(i);
-                    if (!register.IsGPR())
+                    if (!register.IsGPR() && !FloatingPointForms.IsRegister(register))
                     {
                         return false;
                     }

@@ -43,9 +43,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         _emitter.Align();
         byte* wayOut = _emitter.Position;
         _emitter.Exit();
+        _emitter.Align();
+        byte* unitLoader = _emitter.Position;
+        _emitter.UnitLoader();
+        _state->MissingUnits = HostUnits.All;
         _start = _emitter.Position;
         _enter = (delegate* unmanaged<ProcessorState*, byte*, int>)_emitter.ExecutableAddress(entry);
-        _translator = new BlockTranslator(_emitter, wayOut, _exits);
+        _translator = new BlockTranslator(_emitter, wayOut, unitLoader, _exits);
     }
 
     /// <summary>How often a block is entered before it is translated.</summary>

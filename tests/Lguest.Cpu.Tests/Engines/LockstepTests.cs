@@ -1,4 +1,6 @@
+using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.State;
+using Lguest.Cpu.Tests.FloatingPoint;
 using Lguest.Cpu.Tests.Integers;
 
 namespace Lguest.Cpu.Tests.Engines;
@@ -7,11 +9,14 @@ namespace Lguest.Cpu.Tests.Engines;
 /// The interpreter and the translator on the same random programs, slice by slice: after each the same count, the same
 /// registers and flags, the same exceptions, the same memory.
 /// </summary>
-public sealed class LockstepTests
+public sealed unsafe class LockstepTests
 {
     private static readonly int Programs = TestSize.Choose(150, 20_000);
     private const int Slices = 60;
     private const uint Data = 0x10_0000;
+
+    /// <summary>Above what MXCSR can be.</summary>
+    private const int SseControlAndStatus = 1 << 16;
 
     [Theory]
     [InlineData(0, false)]
@@ -96,6 +101,11 @@ public sealed class LockstepTests
         var random = new Random(seed);
         var data = new byte[0x8000];
         random.NextBytes(data);
+        for (int i = 0; i < data.Length; i += 2 * sizeof(ulong))
+        {
+            BitConverter.TryWriteBytes(data.AsSpan(i), FloatSamples.Next64(random));
+        }
+
         side.Machine.Memory.Write(Data, data);
         side.Machine.Memory.Write(program.Starts[0], program.Bytes);
 
@@ -132,6 +142,8 @@ public sealed class LockstepTests
             });
         }
 
+        RestartFloatingPoint(side, random);
+
         // The stack is full of places to return to.
         uint top = Data + 0x4000;
         for (uint i = 0; i < 64; i++)
@@ -141,6 +153,33 @@ public sealed class LockstepTests
 
         side.Cpu.State.Esp = top + ((uint)random.Next(32) * 4);
         side.Cpu.State.Eip = eip;
+    }
+
+    /// <summary>Numbers of all kinds in the registers; now and then exceptions aren't masked, or another task has the units.</summary>
+    private static void RestartFloatingPoint(Side side, Random random)
+    {
+        ref ProcessorState state = ref side.Cpu.State;
+        for (int i = 0; i < 8; i++)
+        {
+            state.Sse.Registers[i].Low = FloatSamples.Next64(random);
+            state.Sse.Registers[i].High = FloatSamples.Next32(random) | ((ulong)FloatSamples.Next32(random) << 32);
+            state.X87.Registers[i] = FloatSamples.Next80(random);
+        }
+
+        const uint masks = 0x1F80;
+        const int controlMasks = 0x3F;
+        uint mxcsr = (uint)random.Next(SseControlAndStatus);
+        state.Mxcsr = random.Next(8) == 0 ? mxcsr : mxcsr | masks;
+        int control = FloatSamples.NextControl(random);
+        state.X87.Control = X87Control.Normalize((uint)(random.Next(8) == 0 ? control : control | controlMasks));
+        state.X87.Status = (ushort)random.Next(1 << 16);
+        X87Error.Summarize(side.Cpu.StatePointer);
+        state.X87.Valid = (byte)random.Next(1 << 8);
+        bool isTaken = random.Next(16) == 0;
+        uint cr0 = side.Cpu.ReadControlRegister(0);
+        side.Cpu.WriteControlRegister(0, isTaken ? cr0 | Cr0.Ts : cr0 & ~Cr0.Ts);
+        uint cr4 = side.Cpu.ReadControlRegister(4);
+        side.Cpu.WriteControlRegister(4, random.Next(16) == 0 ? cr4 & ~Cr4.Osfxsr : cr4 | Cr4.Osfxsr);
     }
 
     /// <summary>A machine, with paging or without.</summary>

@@ -15,17 +15,22 @@ internal sealed class RandomProgram
     [
         Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Cmpxchg8b, Mnemonic.Stosd, Mnemonic.Movsb,
         Mnemonic.Lahf, Mnemonic.Sahf, Mnemonic.Pushfd, Mnemonic.Bsf, Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Stc,
-        Mnemonic.Cmc, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
+        Mnemonic.Cmc, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz, Mnemonic.Rcpps, Mnemonic.Cvtps2pi,
+        Mnemonic.Fprem, Mnemonic.Fbld, Mnemonic.Fnstenv, Mnemonic.Fsin,
     ];
 
     private readonly Random _random;
     private readonly uint _start;
+
+    /// <summary>How many quarters of it are floating point.</summary>
+    private readonly int _floatingPoint;
 
     /// <summary>Makes a program for an address.</summary>
     public RandomProgram(Random random, uint start)
     {
         _random = random;
         _start = start;
+        _floatingPoint = random.Next(4);
         var chosen = Enumerable.Range(0, Instructions).Select(_ => Next()).ToArray();
         var starts = new uint[Instructions];
         uint at = start;
@@ -91,37 +96,72 @@ internal sealed class RandomProgram
             };
         }
 
+        bool isFloatingPoint = _random.Next(4) < _floatingPoint;
         var bytes = new byte[15];
         while (true)
         {
             _random.NextBytes(bytes);
-            bytes[0] = _random.Next(9) switch
+            if (isFloatingPoint)
             {
-                0 or 1 or 2 => 0x0F,
-                3 => (byte)(0x64 + _random.Next(2)),
-                _ => bytes[0],
-            };
+                Begin(bytes);
+            }
+            else
+            {
+                bytes[0] = _random.Next(9) switch
+                {
+                    0 or 1 or 2 => 0x0F,
+                    3 => (byte)(0x64 + _random.Next(2)),
+                    _ => bytes[0],
+                };
+            }
 
             var decoder = Decoder.Create(32, bytes);
             Instruction instruction = decoder.Decode();
-            if (!instruction.IsInvalid && IsWanted(instruction))
+            bool isWanted = isFloatingPoint ? IsFloatingPoint(instruction) : IsWanted(instruction);
+            if (!instruction.IsInvalid && isWanted && IsNear(instruction))
             {
                 return bytes[..instruction.Length];
             }
         }
     }
 
-    private bool IsWanted(in Instruction instruction)
+    private static bool IsWanted(in Instruction instruction)
     {
         TranslatedForm form = TranslatedForms.Of(instruction);
-        if (instruction.MemoryDisplSize == 4 && (instruction.MemoryDisplacement32 + 0x1_0000 > 0x3F_0000) && _random.Next(16) != 0)
-        {
-            return false;
-        }
-
         return form is TranslatedForm.Jump or TranslatedForm.JumpIf or TranslatedForm.Call
             ? instruction.Length >= 5
-            : form != TranslatedForm.None || (Untranslated.Contains(instruction.Mnemonic) );
+            : form != TranslatedForm.None || Untranslated.Contains(instruction.Mnemonic);
+    }
+
+    /// <summary>Whether it is translated, or one of those around that the interpreter has to itself.</summary>
+    private static bool IsFloatingPoint(in Instruction instruction) =>
+        FloatingPointForms.Of(instruction) != TranslatedForm.None || Untranslated.Contains(instruction.Mnemonic);
+
+    /// <summary>Whether its displacement, if it has one, leads anywhere near the data, as it does as a rule.</summary>
+    private bool IsNear(in Instruction instruction) =>
+        instruction.MemoryDisplSize != 4 || instruction.MemoryDisplacement32 + 0x1_0000 <= 0x3F_0000 || _random.Next(16) == 0;
+
+    /// <summary>Has bytes begin as the instructions of the x87, SSE and MMX do.</summary>
+    private void Begin(byte[] bytes)
+    {
+        if (_random.Next(3) == 0)
+        {
+            bytes[0] = (byte)(0xD8 + _random.Next(8));
+            return;
+        }
+
+        int at = 0;
+        if (_random.Next(3) != 0)
+        {
+            bytes[at++] = _random.Next(4) switch
+            {
+                0 or 1 => 0x66,
+                2 => 0xF2,
+                _ => 0xF3,
+            };
+        }
+
+        bytes[at] = 0x0F;
     }
 
     /// <summary>Makes a jump or call with a distance of 32 bits lead to one of our instructions.</summary>

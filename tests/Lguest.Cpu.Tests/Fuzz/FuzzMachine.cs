@@ -165,7 +165,7 @@ internal sealed unsafe class FuzzMachine : IDisposable
             state.Esp = 0x18_0000 + (uint)random.Next(0x1000);
         }
 
-        state.X87.Control = FloatSamples.NextControl(random);
+        state.X87.Control = X87Control.Normalize(FloatSamples.NextControl(random));
         state.X87.Status = (ushort)(random.Next(8) << 11);
         state.X87.Valid = (byte)random.Next(256);
         state.Mxcsr = FloatSamples.NextMxcsr(random, unmasked: true);

@@ -12,9 +12,11 @@ internal static unsafe class X87Control
     /// <summary>The control word after FNINIT: all masked, 64 bits, to nearest.</summary>
     public const ushort Initial = 0x37f;
 
-    // Bit 6 reads as 1; bit 12 (infinity control) has no effect, but is kept.
-    private const uint Kept = 0x1f3f;
-    private const uint AlwaysSet = 0x40;
+    /// <summary>What a control word keeps of what is loaded: bit 12 (infinity control), too, which has no effect.</summary>
+    public const uint Kept = 0x1f3f;
+
+    /// <summary>What reads as 1.</summary>
+    public const uint AlwaysSet = 0x40;
 
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
