@@ -1,40 +1,23 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint;
 
 /// <summary>Conversion between the formats (SDM 1, 4.8.4.1 and 8.5).</summary>
 internal static class FormatConversion
 {
     /// <summary>
-    /// A 32-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
+    /// A 32-bit or 64-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
     /// </summary>
-    public static Float80 Widen(Float32 value)
-    {
-        if (value.IsNormal)
-        {
-            return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
-        }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float80 Widen<TBits>(SseFloat<TBits> value)
+        where TBits : unmanaged =>
+        value.IsNormal
+            ? Float80.Pack(value.IsNegative, value.Exponent, value.UnpackedFraction | Unpacked.IntegerBit)
+            : WidenSpecial(value, value.UnpackedFraction);
 
-        return WidenSpecial(value, value.UnpackedFraction);
-    }
-
-    /// <summary>
-    /// A 64-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
-    /// </summary>
-    public static Float80 Widen(Float64 value)
-    {
-        if (value.IsNormal)
-        {
-            return Float80.Pack(value.IsNegative, ExponentOf(value), value.UnpackedFraction | Unpacked.IntegerBit);
-        }
-
-        return WidenSpecial(value, value.UnpackedFraction);
-    }
-
-    /// <summary>FLD of a 32-bit operand.</summary>
-    public static Float80 ToFloat80(Float32 value, ref FloatingPointContext context) =>
-        Load(Widen(value), value.Class, ref context);
-
-    /// <summary>FLD of a 64-bit operand.</summary>
-    public static Float80 ToFloat80(Float64 value, ref FloatingPointContext context) =>
+    /// <summary>FLD of a 32-bit or 64-bit operand.</summary>
+    public static Float80 ToFloat80<TBits>(SseFloat<TBits> value, ref FloatingPointContext context)
+        where TBits : unmanaged =>
         Load(Widen(value), value.Class, ref context);
 
     /// <summary>FST to a 32-bit operand.</summary>
@@ -93,12 +76,6 @@ internal static class FormatConversion
 
         return Rounding.Round<Float32>(new Unrounded(value.Unpack()), ref context);
     }
-
-    private static int ExponentOf(Float32 value) =>
-        (int)((value.Bits & Float32.ExponentMask) >> (Float32.SignificandBits - 1)) - Float32.Bias;
-
-    private static int ExponentOf(Float64 value) =>
-        (int)((value.Bits & Float64.ExponentMask) >> (Float64.SignificandBits - 1)) - Float64.Bias;
 
     // An unmasked overflow or underflow stores nothing, so the x87 doesn't say how it would have rounded.
     private static T Narrow<T>(Float80 value, ref FloatingPointContext context)

@@ -405,6 +405,7 @@ public sealed class FarTransferTests : IDisposable
     [InlineData(Code0, true)]
     [InlineData(Conforming0, false)]
     [InlineData((ushort)0, false)]
+    [InlineData((ushort)3, true)]
     public void A_return_to_an_outer_ring_takes_away_segments_that_it_may_not_have(ushort selector, bool cleared)
     {
         _machine.SetDescriptor(Free3, TestDescriptor.Flat(TestDescriptor.Data, 2));

@@ -110,7 +110,10 @@ internal unsafe ref struct FarReturn
         return true;
     }
 
-    /// <summary>Data segments that the outer level may not use become null (SDM 2B, RET).</summary>
+    /// <summary>
+    /// Data segments that the outer level may not use become null (SDM 2B, RET), and null selectors with an RPL 0. Real processors
+    /// do that too: an interrupt makes 0 of the 3 that a program has loaded.
+    /// </summary>
     private static void ClearInnerSegments(ProcessorState* s)
     {
         ReadOnlySpan<int> segments = [(int)SegmentName.Es, (int)SegmentName.Ds, (int)SegmentName.Fs, (int)SegmentName.Gs];
@@ -119,7 +122,7 @@ internal unsafe ref struct FarReturn
             ref SegmentRegister segment = ref s->Segment(number);
             const SegmentAccess ConformingCode = SegmentAccess.Code | SegmentAccess.ExpandDownOrConforming;
             bool isConforming = (segment.Access & ConformingCode) == ConformingCode;
-            if (segment.IsUsable && !isConforming && segment.Dpl < s->Cpl)
+            if (!segment.IsUsable || (!isConforming && segment.Dpl < s->Cpl))
             {
                 segment = default;
             }

@@ -18,7 +18,7 @@ internal static unsafe class SseApproximation
     /// <summary>Bits of a result's significand after its binary point.</summary>
     private const int FractionBits = 12;
 
-    private const int StoredBits = Float32.SignificandBits - 1;
+    private static int StoredBits => Float32.SignificandBits - 1;
 
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
