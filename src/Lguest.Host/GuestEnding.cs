@@ -12,8 +12,12 @@ public sealed class GuestEnding
     /// <summary>Ends the guest, unless it is over already.</summary>
     public void End(GuestOutcome outcome) => Outcome ??= outcome;
 
-    /// <summary>Ends the guest because it did what it may not.</summary>
-    /// <param name="sentence">What and where, without a full stop.</param>
+    /// <summary>Ends the guest because of a fault that it can't go on from.</summary>
+    /// <param name="fault">What and where.</param>
     /// <param name="eip">The guest's EIP.</param>
-    public void Kill(string sentence, uint eip) => End(new GuestOutcome.Killed($"{sentence} (EIP 0x{eip:x8})"));
+    public void End(GuestFaultException fault, uint eip)
+    {
+        string sentence = $"{fault.Message} (EIP 0x{eip:x8})";
+        End(fault.IsDeath ? new GuestOutcome.Died(sentence) : new GuestOutcome.Killed(sentence));
+    }
 }

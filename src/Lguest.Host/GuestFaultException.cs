@@ -26,4 +26,7 @@ public sealed class GuestFaultException : Exception
         : base(message, innerException)
     {
     }
+
+    /// <summary>Whether it is the kernel that is at an end by itself, as it would be on a machine, and no rule of the ABI that it broke.</summary>
+    public bool IsDeath { get; init; }
 }

@@ -8,14 +8,18 @@ public abstract record GuestOutcome
     }
 
     /// <summary>The guest switched itself off.</summary>
-    /// <param name="Status">The status it gave, 0 to 99; 0 when its ABI has none to give.</param>
+    /// <param name="Status">The status it gave, 0 to 255; 0 when its ABI has none to give.</param>
     public sealed record PowerOff(int Status) : GuestOutcome;
 
     /// <summary>The guest's kernel gave up.</summary>
     /// <param name="Text">Its last words: one line of printable ASCII.</param>
     public sealed record Panic(string Text) : GuestOutcome;
 
-    /// <summary>The host ended the guest, because it did what no guest may.</summary>
+    /// <summary>The guest's kernel can't go on, as it couldn't on a machine: a triple fault, an exception without a gate, HLT with interrupts off.</summary>
+    /// <param name="Sentence">What, where, and EIP; no full stop.</param>
+    public sealed record Died(string Sentence) : GuestOutcome;
+
+    /// <summary>The host ended the guest, because it broke a rule of its ABI.</summary>
     /// <param name="Sentence">What, where, and EIP; no full stop.</param>
     public sealed record Killed(string Sentence) : GuestOutcome;
 

@@ -86,7 +86,7 @@ internal sealed class RunLoop(
             }
             catch (GuestFaultException fault)
             {
-                ending.Kill(fault.Message, processor.State.Eip);
+                ending.End(fault, processor.State.Eip);
             }
         }
     }
@@ -192,9 +192,9 @@ internal sealed class RunLoop(
                 throw new GuestFaultException(
                     processor.PageTableViolation is { } violation ? PageTables.Describe(violation) : "bad page tables");
             case StopReason.TripleFault:
-                throw new GuestFaultException(TrapPolicy.DescribeTripleFault(processor));
+                throw new GuestFaultException(TrapPolicy.DescribeTripleFault(processor)) { IsDeath = true };
             case StopReason.Halted when !traps.AcceptsInterrupts:
-                throw new GuestFaultException("HLT with interrupts off, which nothing can end");
+                throw new GuestFaultException("HLT with interrupts off, which nothing can end") { IsDeath = true };
             case StopReason.Halted:
                 interrupts.IsHalted = true;
                 break;

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Lguest.CommandLine;
+using Lguest.Results.Outcomes;
 using Lguest.TestSupport;
 
 namespace Lguest.Tests;
@@ -35,6 +37,18 @@ public sealed class OptionTableTests : IDisposable
         Assert.Equal(fields, Options.Table.Declared);
         Assert.Equal(fields.Length, fields.DistinctBy(option => (option.Name, option.Command)).Count());
         Assert.All(fields, option => Assert.Contains($"`--{option.Name}", reference, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_exit_codes_are_in_the_help_and_in_their_document_and_are_the_same()
+    {
+        string help = Usage.Help(Options.Run);
+        string[] document = File.ReadAllLines(Path.Combine(ShippedImages.Project, "docs", "exit-codes.md"));
+
+        Assert.All(ExitCodeTable.Rows, row => Assert.Matches($"(?m)^  {row.Codes} +{Regex.Escape(row.Meaning)}$", help));
+        Assert.Equal(
+            ExitCodeTable.Rows.Select(row => $"| {row.Codes} | {row.Meaning} |"),
+            document.Where(line => line.StartsWith("| ", StringComparison.Ordinal) && char.IsAsciiDigit(line[2])));
     }
 
     [Theory]

@@ -241,10 +241,11 @@ public sealed partial class ShippedGuestTests : IDisposable
     [InlineData("reboot; sleep 60", 103, "lguest: the guest asks to be started again\n", "reboot: Restarting system")]
     [InlineData("poweroff; sleep 60", 0, "", "reboot: Power down")]
     [InlineData("echo 5 >/sys/bus/lguest/exit_status; poweroff; sleep 60", 5, "", "reboot: Power down")]
-    [InlineData("echo 100 >/sys/bus/lguest/exit_status || exit 9", 9, "", "Numerical result out of range")]
+    [InlineData("echo 255 >/sys/bus/lguest/exit_status; poweroff; sleep 60", 99, "lguest: the guest's exit status is 255\n", "reboot: Power down")]
+    [InlineData("echo 256 >/sys/bus/lguest/exit_status || exit 9", 9, "", "Numerical result out of range")]
     [InlineData("dd if=/dev/zero of=/dev/null bs=57M count=1; exit 98", 98, "", "Out of memory: Killed process")]
     [InlineData("echo 2 >/proc/sys/vm/panic_on_oom; dd if=/dev/zero of=/dev/null bs=57M count=1; exit 98", 100, "lguest: the guest panicked: Out of memory: compulsory panic_on_oom is enabled\n", "Call Trace:")]
-    [InlineData("kill -9 $$", 99, "", "reboot: Power down")]
+    [InlineData("kill -9 $$", 99, "lguest: the guest's exit status is 137\n", "reboot: Power down")]
     [InlineData("echo o >/proc/sysrq-trigger; sleep 60", 0, "", "reboot: Power down")]
     public void It_ends_as_it_says(string command, int exitCode, string errors, string output)
     {

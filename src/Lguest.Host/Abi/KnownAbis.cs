@@ -15,7 +15,7 @@ public static class KnownAbis
     private const string SystemHalted = "System halted";
 
     private const string RestartingSystem = "Restarting system";
-    private const int HighestStatus = 99;
+    private const int HighestStatus = 255;
     private const uint FourMebibytes = 4 << 20;
     private const int HypercallVector = 0x1f;
 

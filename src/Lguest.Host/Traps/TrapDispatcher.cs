@@ -99,7 +99,7 @@ public sealed class TrapDispatcher : TrapPolicy
         Gate gate = Context.Gates[trap.Vector];
         if (!gate.IsPresent)
         {
-            throw new GuestFaultException($"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}");
+            throw new GuestFaultException($"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}") { IsDeath = true };
         }
 
         if (trap.Vector == ExceptionVector.PageFault)
@@ -144,7 +144,11 @@ public sealed class TrapDispatcher : TrapPolicy
         if (!_processor.TryEnterGate(entry, out ExceptionInfo fault))
         {
             throw new GuestFaultException(
-                $"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}: entering its handler gives {DescribeFault(fault)}");
+                $"unhandled {Describe(trap)} at 0x{_processor.State.Eip:x8}: entering its handler gives {DescribeFault(fault)}")
+            {
+                // A structure of the host's that is wrong is another matter than a stack that isn't there.
+                IsDeath = _processor.PageTableViolation is null,
+            };
         }
 
         if (gate.MasksInterrupts)

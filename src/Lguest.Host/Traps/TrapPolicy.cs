@@ -63,7 +63,7 @@ public abstract class TrapPolicy : IExceptionHook
         }
         catch (GuestFaultException fault)
         {
-            Context.Ending.Kill(fault.Message, processor.State.Eip);
+            Context.Ending.End(fault, processor.State.Eip);
             return ExceptionDisposition.Stop;
         }
     }
@@ -99,7 +99,10 @@ public abstract class TrapPolicy : IExceptionHook
         else if (++_idleExceptions > MostIdleExceptions)
         {
             throw new GuestFaultException(
-                $"the guest loops on faults: {MostIdleExceptions} without an instruction in between, now {Describe(exception)}");
+                $"the guest loops on faults: {MostIdleExceptions} without an instruction in between, now {Describe(exception)}")
+            {
+                IsDeath = true,
+            };
         }
     }
 

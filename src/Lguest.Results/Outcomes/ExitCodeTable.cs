@@ -33,16 +33,16 @@ public static class ExitCodeTable
     public static ImmutableArray<ExitCodeRow> Rows { get; } =
     [
         new(RunCondition.CouldNotRun, "125", 125, 125, "lguest could not run the guest, or is itself at fault: usage, files, permissions, host errors"),
-        new(RunCondition.Signal, "129, 130, 141, 143", 129, 143, "a signal ended the run (128 and its number), or its output was lost"),
+        new(RunCondition.Signal, "129, 130, 141, 143", 129, 143, "SIGHUP, SIGINT (or ^C three times), output lost, SIGTERM"),
         new(RunCondition.KernelDied, "100", 100, 100, "the kernel died: panic, triple fault, exception without a gate, HLT with interrupts off"),
-        new(RunCondition.AbiBreach, "101", 101, 101, "the guest broke the rules of its ABI: hypercall, address, ring, list"),
+        new(RunCondition.AbiBreach, "101", 101, 101, "the guest broke a rule of its ABI: hypercall, address, ring, list"),
         new(RunCondition.Restart, "103", 103, 103, "the guest asked for a restart"),
         new(RunCondition.LimitReached, "124", 124, 124, "a limit was reached: the sentence says which"),
         new(RunCondition.Complaint, "104", 104, 104, "the kernel complained, whatever the guest's own status"),
-        new(RunCondition.GuestStatus, "1-99", 1, HighestGuestStatus, "the guest's own status; above 99: 99"),
-        new(RunCondition.ExpectationFailed, "102", 102, 102, "an expectation of the guest's output failed"),
-        new(RunCondition.TestsFailed, "1", 1, 1, "the guest ended with 0, but a test of its test output failed"),
-        new(RunCondition.PowerOff, "0", 0, 0, "the guest switched itself off, and nothing of the above applies"),
+        new(RunCondition.GuestStatus, "1-99", 1, HighestGuestStatus, "the guest's own status; above 99: 99, and the exact one is in the sentence and in --json"),
+        new(RunCondition.ExpectationFailed, "102", 102, 102, "something expected didn't come: its command's status, for instance"),
+        new(RunCondition.TestsFailed, "1", 1, 1, "the guest ended with 0, but its test output (KTAP) has a failure"),
+        new(RunCondition.PowerOff, "0", 0, 0, "power-off, or a halt that the kernel announced, and nothing of the above"),
     ];
 
     /// <summary>The row of a condition.</summary>

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Lguest.Results.Outcomes;
 
 namespace Lguest.CommandLine;
 
@@ -39,11 +40,17 @@ internal static class Usage
         {OptionHelp.Text(Options.Table, Options.Run).Trim('\n').TrimEnd()}
 
         In a terminal, ^C goes to the guest; three within a second end the run.
-        Exit codes: 0-99 the guest's own (0: powered off), 100 panic, 101 the guest did what it may not, 102 its command told no
-        status, 103 it asks for a restart, 104 its kernel complained, 124 time or instructions ran out, 125 lguest could not
-        run it, 129, 130, 141, 143 signals.
+        Exit codes, the first that applies:
+        {ExitCodes()}
 
         """;
+
+    /// <summary>The table of exit codes. A line is as long as it is.</summary>
+    private static string ExitCodes()
+    {
+        const int CodeWidth = 18;
+        return string.Join('\n', ExitCodeTable.Rows.Select(row => $"  {row.Codes.PadRight(CodeWidth)}  {row.Meaning}"));
+    }
 
     /// <summary>The version.</summary>
     public static string Version()

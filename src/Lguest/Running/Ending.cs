@@ -16,8 +16,7 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
     {
         (GuestOutcome.PowerOff, null) => new Ending(
             Running.ExitCode.NoStatus, "the guest switched itself off before it had told its command's exit status", true),
-        (GuestOutcome.PowerOff, <= Running.ExitCode.HighestStatus) => new Ending(status.Value, null, false),
-        (GuestOutcome.PowerOff, _) => new Ending(Running.ExitCode.HighestStatus, $"the command's exit status is {status}", false),
+        (GuestOutcome.PowerOff, _) => OfStatus(status.Value, "the command's"),
         _ => Of(outcome, reason),
     };
 
@@ -27,8 +26,9 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
     public static Ending Of(GuestOutcome outcome, EndReason? reason) => outcome switch
     {
         _ when reason is { ExitCode: Running.ExitCode.OutputLost } => new Ending(reason.ExitCode, reason.Sentence, true),
-        GuestOutcome.PowerOff off => new Ending(off.Status, null, false),
-        GuestOutcome.Panic panic => new Ending(Running.ExitCode.Panic, $"the guest panicked: {panic.Text}", true),
+        GuestOutcome.PowerOff off => OfStatus(off.Status, "the guest's"),
+        GuestOutcome.Panic panic => new Ending(Running.ExitCode.KernelDied, $"the guest panicked: {panic.Text}", true),
+        GuestOutcome.Died died => new Ending(Running.ExitCode.KernelDied, $"the guest's kernel died: {died.Sentence}", true),
         GuestOutcome.Killed killed => new Ending(Running.ExitCode.Killed, $"the guest was killed: {killed.Sentence}", true),
         GuestOutcome.Restart => new Ending(Running.ExitCode.Restart, "the guest asks to be started again", false),
         GuestOutcome.InstructionLimit => new Ending(
@@ -36,4 +36,9 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
         GuestOutcome.Stopped when reason is not null => new Ending(reason.ExitCode, reason.Sentence, true),
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "A run doesn't end so."),
     };
+
+    /// <summary>What is above 99 is lguest's own.</summary>
+    private static Ending OfStatus(int status, string whose) => status <= Running.ExitCode.HighestStatus
+        ? new Ending(status, null, false)
+        : new Ending(Running.ExitCode.HighestStatus, $"{whose} exit status is {status}", false);
 }

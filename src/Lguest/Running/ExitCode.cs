@@ -9,10 +9,10 @@ internal static class ExitCode
     /// <summary>The highest status of the guest's own.</summary>
     public const int HighestStatus = 99;
 
-    /// <summary>The guest's kernel panicked.</summary>
-    public const int Panic = 100;
+    /// <summary>The guest's kernel panicked, or came to another end by itself.</summary>
+    public const int KernelDied = 100;
 
-    /// <summary>The guest did what no guest may.</summary>
+    /// <summary>The guest broke a rule of its ABI.</summary>
     public const int Killed = 101;
 
     /// <summary>The guest switched itself off, but didn't tell the status of the command that it was to run.</summary>

@@ -98,7 +98,7 @@ public sealed class HostileTests
             a.EnterUser();
         });
 
-        Assert.StartsWith("unhandled trap 6 at 0x00400000: entering its handler gives trap", guest.RunUntilKilled());
+        Assert.StartsWith("unhandled trap 6 at 0x00400000: entering its handler gives trap", guest.RunUntilDead());
     }
 
     [Fact]
@@ -116,7 +116,7 @@ public sealed class HostileTests
         });
 
         Assert.Matches(
-            "^unhandled trap 6 at 0xc00010[0-9a-f]{2}: entering its handler gives trap 13 \\(error code 0x60\\) \\(EIP", guest.RunUntilKilled());
+            "^unhandled trap 6 at 0xc00010[0-9a-f]{2}: entering its handler gives trap 13 \\(error code 0x60\\) \\(EIP", guest.RunUntilDead());
     }
 
     [Fact]

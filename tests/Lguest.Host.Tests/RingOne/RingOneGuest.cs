@@ -110,6 +110,9 @@ public sealed class RingOneGuest : IDisposable
 
     public GuestOutcome Run(ulong instructions = 1_000_000) => Guest.Run(new RunLimits(instructions));
 
+    /// <summary>Runs a guest whose kernel is going to be at an end by itself; the sentence.</summary>
+    public string RunUntilDead() => Assert.IsType<GuestOutcome.Died>(Run()).Sentence;
+
     /// <summary>Runs a guest that the host is going to end; the sentence.</summary>
     public string RunUntilKilled() => Assert.IsType<GuestOutcome.Killed>(Run()).Sentence;
 

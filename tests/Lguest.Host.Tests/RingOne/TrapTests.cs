@@ -243,12 +243,12 @@ public sealed class TrapTests : IDisposable
     [InlineData("0f0b", "unhandled trap 6 at 0xc0001800 (EIP 0xc0001800)")]
     [InlineData("f4", "unhandled trap 13 (error code 0x0) at 0xc0001800 (EIP 0xc0001800)")]
     [InlineData("a178563412", "unhandled trap 14 (address 0x12345678, error code 0) at 0xc0001800 (EIP 0xc0001800)")]
-    public void A_trap_without_a_handler_kills(string instruction, string sentence)
+    public void A_trap_without_a_handler_is_the_kernels_death(string instruction, string sentence)
     {
         _guest.Write(TrapCode, Convert.FromHexString(instruction));
         _guest.Kernel(a => a.jmp(Linear(TrapCode)));
 
-        Assert.Equal(sentence, _guest.RunUntilKilled());
+        Assert.Equal(sentence, _guest.RunUntilDead());
     }
 
     [Fact]
@@ -262,11 +262,11 @@ public sealed class TrapTests : IDisposable
             a.ud2();
         });
 
-        Assert.StartsWith("unhandled trap 6 at 0xc000", _guest.RunUntilKilled());
+        Assert.StartsWith("unhandled trap 6 at 0xc000", _guest.RunUntilDead());
     }
 
     [Fact]
-    public void A_fault_while_entering_a_handler_kills()
+    public void A_fault_while_entering_a_handler_is_the_kernels_death()
     {
         _guest.Kernel(a =>
         {
@@ -278,11 +278,11 @@ public sealed class TrapTests : IDisposable
 
         Assert.Matches(
             "^unhandled trap 6 at 0xc000[0-9a-f]{4}: entering its handler gives trap 14 \\(address 0x00002f[0-9a-f]{2}, error code 2\\) \\(EIP 0xc000",
-            _guest.RunUntilKilled());
+            _guest.RunUntilDead());
     }
 
     [Fact]
-    public void A_kernel_whose_handler_faults_by_itself_is_killed()
+    public void A_kernel_whose_handler_faults_by_itself_is_dead()
     {
         _guest.Kernel(a =>
         {
@@ -293,7 +293,7 @@ public sealed class TrapTests : IDisposable
 
         Assert.Matches(
             "^the guest loops on faults: 100 without an instruction in between, now trap 14 \\(address 0x09000000, error code 0\\) \\(EIP 0x09000000\\)$",
-            _guest.RunUntilKilled());
+            _guest.RunUntilDead());
     }
 
     [Fact]

@@ -74,7 +74,7 @@ internal sealed class RunWatch : IDisposable
         watch.Finish(guest);
         (TapEnd end, bool isSudden) = ending.ExitCode switch
         {
-            ExitCode.Panic or ExitCode.Killed => (TapEnd.Crashed, true),
+            ExitCode.KernelDied or ExitCode.Killed => (TapEnd.Crashed, true),
             ExitCode.LimitReached => (TapEnd.LimitReached, true),
             ExitCode.Hangup or ExitCode.Interrupted or ExitCode.OutputLost or ExitCode.Terminated => (TapEnd.LimitReached, false),
             _ => (TapEnd.Finished, false),

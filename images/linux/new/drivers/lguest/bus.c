@@ -59,8 +59,6 @@ static ssize_t exit_status_store(struct bus_type *bus, const char *buf,
 
 	if (err)
 		return err;
-	if (status > LGUEST_MAX_STATUS)
-		return -ERANGE;
 	lguest_exit_status = status;
 	return count;
 }

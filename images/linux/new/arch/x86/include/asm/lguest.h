@@ -106,7 +106,6 @@ static_assert(sizeof(struct lguest_dma) == 100);
 
 extern struct lguest_data lguest_data;
 extern phys_addr_t lguest_devices;	/* 0 on any other machine */
-#define LGUEST_MAX_STATUS	99
 extern u8 lguest_exit_status;
 
 void lguest_early_setup(void);
