@@ -242,10 +242,10 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public void A_limit_ends_it()
     {
-        LguestResult result = Run(string.Empty, "--run=echo before; sleep 1000", "--timeout=3s");
+        LguestResult result = Run(string.Empty, "--run=echo before; sleep 1000", "--clock=virtual", "--max-guest-time=100s");
 
         Assert.Equal((124, "before\n"), (result.ExitCode, result.Output));
-        Assert.EndsWith("\nlguest: ended after 3 s, as --timeout says\n", result.Errors, StringComparison.Ordinal);
+        Assert.EndsWith("\nlguest: ended after 100 s of the guest's time, as --max-guest-time says\n", result.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -64,6 +64,43 @@ public sealed class RunTests : IDisposable
             lines[^4..]);
     }
 
+    [Theory]
+    [InlineData("--max-guest-time=3h", "ended after 10800 s of the guest's time, as --max-guest-time says")]
+    [InlineData("--max-silence=90m", "ended because nothing came from the guest in 5400 s of its time, as --max-silence says")]
+    public void A_guest_that_sleeps_too_long_by_its_own_clock_is_exit_code_124_and_in_virtual_time_at_once(string limit, string sentence)
+    {
+        LguestResult result = Run(GuestProgram.Sleeper(), "--clock=virtual", limit);
+
+        Assert.Equal(124, result.ExitCode);
+        Assert.EndsWith($"\nlguest: {sentence}\n", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_limit_by_the_guests_clock_counts_its_instructions_exactly()
+    {
+        LguestResult result = Run(GuestProgram.Spinner("here"), "--clock=virtual", "--max-guest-time=2ms", "--stats");
+
+        Assert.Equal((124, "here"), (result.ExitCode, result.Output));
+        Assert.StartsWith("lguest: 400,000 instructions in ", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void In_real_time_it_is_the_guests_time_that_counts_too()
+    {
+        LguestResult result = Run(GuestProgram.Sleeper(), "--clock=real", "--max-guest-time=700ms");
+
+        Assert.Equal(new LguestResult(124, string.Empty, "lguest: ended after 0.7 s of the guest's time, as --max-guest-time says\n"), result);
+    }
+
+    [Fact]
+    public void Whoever_prints_now_and_then_is_not_silent()
+    {
+        LguestResult result = Run(GuestProgram.Chatterer("on "), "--clock=virtual", "--max-silence=1ms", "--max-instructions=1M");
+
+        Assert.Equal(124, result.ExitCode);
+        Assert.Equal("lguest: ended after as many instructions as --max-instructions says\n", result.Errors);
+    }
+
     [Fact]
     public void A_guest_without_a_console_is_said_to_have_none_after_five_seconds_of_its_own()
     {

@@ -17,7 +17,9 @@ public readonly record struct StackEntry(uint Address, bool IsCertain);
 public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
 {
     private const int MostEntries = 64;
-    private const int MostWords = 2048;
+
+    // A stack begins at a multiple of its size.
+    private const uint StackSize = 8192;
     private const uint WordSize = sizeof(uint);
     private const uint LargestFrame = 8192;
 
@@ -46,6 +48,27 @@ public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
         }
 
         return entries;
+    }
+
+    /// <summary>The functions on the stack of a task that isn't the current one, innermost first.</summary>
+    /// <param name="esp">Where it was when it was switched away from.</param>
+    public IReadOnlyList<StackEntry> WalkSwitched(uint esp)
+    {
+        // On top is what the switch saved, EBP last, and then where it goes on.
+        const uint MostSaved = 8;
+        uint ebp = 0;
+        for (uint i = 0; i < MostSaved && memory.TryReadUInt32(esp, out uint word); i++)
+        {
+            esp += WordSize;
+            if (IsCode(word) && (IsAfterCall(word) || symbols.TryFindFunction(word, out _, out uint offset) && offset == 0))
+            {
+                return Walk(word, esp, ebp);
+            }
+
+            ebp = word;
+        }
+
+        return [];
     }
 
     /// <summary>The functions on a stack, a line each, as the kernel writes them.</summary>
@@ -78,7 +101,8 @@ public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
 
     private void Scan(List<StackEntry> entries, uint position)
     {
-        for (int i = 0; i < MostWords && entries.Count < MostEntries; i++, position += WordSize)
+        uint end = (position | (StackSize - 1)) + 1;
+        for (; position != end && entries.Count < MostEntries; position += WordSize)
         {
             if (!memory.TryReadUInt32(position, out uint word))
             {

@@ -26,6 +26,9 @@ public sealed record RunReport
     /// <summary>What the kernel complained of.</summary>
     public IReadOnlyList<ComplaintReport> Health { get; init; } = [];
 
+    /// <summary>What each task was doing when a limit ended the run; empty otherwise, and where it isn't known.</summary>
+    public IReadOnlyList<TaskReport> Tasks { get; init; } = [];
+
     /// <summary>The tests of the guest's test output, suites before what they are made of.</summary>
     public IReadOnlyList<TestReport> Tests { get; init; } = [];
 
@@ -158,6 +161,14 @@ public enum JUnitKind
     /// <summary>It couldn't say.</summary>
     Error,
 }
+
+/// <summary>A process or a kernel thread.</summary>
+/// <param name="Id">Its PID; 0 is the idle task.</param>
+/// <param name="Name">Its name: whatever a program calls itself.</param>
+/// <param name="State">"running", "sleeping", "disk sleep", "idle", "stopped", "dead"; null if it isn't known.</param>
+/// <param name="IsCurrent">Whether the processor executed it.</param>
+/// <param name="Trace">The functions on its kernel stack, innermost first.</param>
+public sealed record TaskReport(uint Id, string Name, string? State, bool IsCurrent, IReadOnlyList<string> Trace);
 
 /// <summary>A device of the guest's.</summary>
 /// <param name="Name">What the user called it.</param>

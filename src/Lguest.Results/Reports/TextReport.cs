@@ -20,6 +20,7 @@ public static class TextReport
             WriteComplaint(writer, complaint);
         }
 
+        WriteTasks(writer, report.Tasks);
         WriteTests(writer, report);
         if (report.Repeat is not null)
         {
@@ -76,6 +77,21 @@ public static class TextReport
                 {
                     writer.WriteLine($"    {Shown(line)}");
                 }
+            }
+        }
+    }
+
+    private static void WriteTasks(StreamWriter writer, IReadOnlyList<TaskReport> tasks)
+    {
+        foreach (TaskReport task in tasks)
+        {
+            writer.WriteLine();
+            writer.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"task {task.Id} {Shown(task.Name)}: {task.State ?? "of unknown state"}{(task.IsCurrent ? ", on the processor" : string.Empty)}"));
+            foreach (string line in task.Trace)
+            {
+                writer.WriteLine($"    {Shown(line)}");
             }
         }
     }

@@ -54,6 +54,12 @@ internal sealed record Launch
     /// <summary>How much wall time the run may take; null for any.</summary>
     public TimeSpan? Timeout { get; init; }
 
+    /// <summary>How much of the guest's time it may take; null for any.</summary>
+    public TimeSpan? MaxGuestTime { get; init; }
+
+    /// <summary>How much of the guest's time nothing may come from it; null for any.</summary>
+    public TimeSpan? MaxSilence { get; init; }
+
     /// <summary>How many instructions it may execute; null for any.</summary>
     public ulong? MaxInstructions { get; init; }
 
@@ -142,7 +148,9 @@ internal sealed record Launch
             Engine = options.Value(Options.Engine) is { } engine ? OptionValues.Engine(engine) : EngineKind.Auto,
             Date = options.Value(Options.Date) is { } date ? OptionValues.Date(date) : null,
             Seed = options.Value(Options.Seed) is { } seed ? OptionValues.Seed(seed) : null,
-            Timeout = options.Value(Options.Timeout) is { } timeout ? OptionValues.Timeout(timeout) : null,
+            Timeout = Time(options, Options.Timeout),
+            MaxGuestTime = Time(options, Options.MaxGuestTime),
+            MaxSilence = Time(options, Options.MaxSilence),
             MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
             Watch = WatchOptions.Parse(options),
@@ -150,6 +158,9 @@ internal sealed record Launch
             Verbose = options.Has(Options.Verbose),
         });
     }
+
+    private static TimeSpan? Time(GivenOptions options, Option option) =>
+        options.Value(option) is { } time ? OptionValues.Time(option, time) : null;
 }
 
 /// <summary>What a command line asks for.</summary>

@@ -39,10 +39,10 @@ internal static class OptionValues
         ? count
         : throw new CommandLineException($"--max-instructions={text} is not a count of instructions: write 5G or 200M");
 
-    /// <summary>A span of wall time, at least a millisecond: <c>30s</c>.</summary>
-    public static TimeSpan Timeout(string text) => Scaled(text, TimeUnits) is { } time and > 0 and <= uint.MaxValue - 1
+    /// <summary>A span of time, at least a millisecond: <c>30s</c>.</summary>
+    public static TimeSpan Time(Option option, string text) => Scaled(text, TimeUnits) is { } time and > 0 and <= uint.MaxValue - 1
         ? TimeSpan.FromMilliseconds(time)
-        : throw new CommandLineException($"--timeout={text} is not a time: write 30s, 500ms, 5m or 1h");
+        : throw new CommandLineException($"--{option.Name}={text} is not a time: write 30s, 500ms, 5m or 1h");
 
     /// <summary>A clock.</summary>
     public static ClockKind Clock(string text) => text switch

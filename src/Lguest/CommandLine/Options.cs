@@ -117,6 +117,14 @@ internal static class Options
     public static readonly Option Timeout = new(
         "timeout", OptionValue.Required, "TIME", "End the run after so much wall time: 30s, 500ms, 5m, 1h.", Run);
 
+    public static readonly Option MaxGuestTime = new(
+        "max-guest-time", OptionValue.Required, "TIME", "End the run after so much of the guest's own time, in which it may have slept.", Run);
+
+    public static readonly Option MaxSilence = new(
+        "max-silence", OptionValue.Required, "TIME",
+        "End the run when, for so much of its own time, nothing comes from the guest: on its console, of its command, or in its kernel's log.",
+        Run);
+
     public static readonly Option MaxInstructions = new(
         "max-instructions", OptionValue.Required, "COUNT", "End the run after so many guest instructions: 5G, 200M.", Run);
 
@@ -141,6 +149,6 @@ internal static class Options
         RunLine, RunArgument, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
-        Clock, Engine, Date, Seed, Timeout, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
+        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
     ]);
 }

@@ -30,9 +30,12 @@ internal sealed class GuestStreams : IDisposable
         try
         {
             ICharPort console = launch.Command is null ? _port : _unattended = new UnattendedPort(KeptOfConsole);
-            Console = frontEnds.Console(launch.Log is { } path ? LoggedPort.Open(console, path, logger) : console);
+            ConsoleOutput = new HeardPort(launch.Log is { } path ? LoggedPort.Open(console, path, logger) : console);
+            Console = frontEnds.Console(ConsoleOutput);
+            CommandOutput = new HeardPort(_port);
+            CommandErrors = new HeardPort(_errors);
             Command = launch.Command is { } command
-                ? frontEnds.Command(command.Select(ByteText.Encode), _port, _errors)
+                ? frontEnds.Command(command.Select(ByteText.Encode), CommandOutput, CommandErrors)
                     ?? throw new BackendException(CommandDriverCheck.NoDriver)
                 : null;
         }
@@ -48,6 +51,15 @@ internal sealed class GuestStreams : IDisposable
 
     /// <summary>The command that the guest is to run, if there is one.</summary>
     public ICommandDevice? Command { get; }
+
+    /// <summary>What the guest prints on its console.</summary>
+    public HeardPort ConsoleOutput { get; }
+
+    /// <summary>What the command writes to its standard output.</summary>
+    public HeardPort CommandOutput { get; }
+
+    /// <summary>What it writes to its standard error.</summary>
+    public HeardPort CommandErrors { get; }
 
     /// <summary>Their front ends, the console last.</summary>
     public IEnumerable<IGuestDevice> Devices => Command is null ? [Console] : [Command, Console];
@@ -95,6 +107,15 @@ internal sealed class GuestStreams : IDisposable
         LaunchLog.Information(logger, heading);
         string text = Encoding.Latin1.GetString(console.Kept).Replace("\r\n", "\n", StringComparison.Ordinal);
         _errors.Write(Encoding.Latin1.GetBytes(text.EndsWith('\n') ? text : text + '\n'));
+    }
+
+    /// <summary>Has something done whenever anything comes out of the guest.</summary>
+    public void WhenHeard(Action action)
+    {
+        foreach (HeardPort port in (HeardPort[])[ConsoleOutput, CommandOutput, CommandErrors])
+        {
+            port.Written += _ => action();
+        }
     }
 
     /// <summary>Gives the terminal back.</summary>

@@ -110,6 +110,7 @@ internal static class Machine
         }
 
         guest.Observe(new SilenceWarning(streams.Console, logger));
+        Limit(guest, launch, end, streams, watch);
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
@@ -135,6 +136,22 @@ internal static class Machine
         }
 
         return ending;
+    }
+
+    private static void Limit(Guest guest, Launch launch, RunEnd end, GuestStreams streams, RunWatch watch)
+    {
+        if (launch.MaxGuestTime is { } time)
+        {
+            guest.Observe(new GuestTimeLimit(time, end));
+        }
+
+        if (launch.MaxSilence is { } silence)
+        {
+            var limit = new SilenceLimit(silence, end);
+            streams.WhenHeard(limit.Hear);
+            watch.WhenLogged(limit.Hear);
+            guest.Observe(limit);
+        }
     }
 
     private static InstructionTracer MakeTracer(TraceStart start, RunEnd end, WritePatience patience)

@@ -108,7 +108,24 @@ public sealed class WatchTests : IDisposable
         LguestResult result = Run(kernel, RunProgram, "--clock=virtual", "--max-instructions=60M", $"--report={_folder.Path("r")}");
 
         ShippedImages.AssertEnded(124, result);
+        AssertTasks(File.ReadAllText(_folder.Path("r")));
         Assert.Matches(@"trace:\n    __ia32_sys_personality\+0x3/0x\w+\n    (?:ia32_sys_call|do_int80_syscall_32)\+", File.ReadAllText(_folder.Path("r")));
+    }
+
+    [Fact]
+    public void A_kernel_that_is_silent_is_one_whose_log_is_and_a_console_is_not_needed_for_it()
+    {
+        const string Talker = "for i in 1 2 3 4 5; do sleep 100; echo still here >/dev/kmsg; done; sleep 1000";
+
+        LguestResult result = Run(
+            ShippedImages.Image("vmlinux"), Talker, "--clock=virtual", "--max-silence=150s", $"--json={_folder.Path("j")}", "printk.devkmsg=on");
+
+        ShippedImages.AssertEnded(124, result);
+        Assert.EndsWith("lguest: ended because nothing came from the guest in 150 s of its time, as --max-silence says\n", result.Errors, StringComparison.Ordinal);
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(_folder.Path("j")));
+        Assert.InRange(json.RootElement.GetProperty("times").GetProperty("guestSeconds").GetDouble(), 650, 653);
+        Assert.Contains("--max-silence", json.RootElement.GetProperty("outcome").GetProperty("limit").GetString()!, StringComparison.Ordinal);
+        Assert.Contains(json.RootElement.GetProperty("tasks").EnumerateArray(), task => task.GetProperty("name").GetString() == "sleep");
     }
 
     [Fact]
@@ -188,6 +205,16 @@ public sealed class WatchTests : IDisposable
 
         ShippedImages.AssertEnded(125, result);
         Assert.Equal($"lguest: '{_folder.Path("a")}' can't take two reports: give each a file of its own\n", result.Errors);
+    }
+
+    /// <summary>The first program, the thread that makes threads, one that waits for work, and who hangs in the system call.</summary>
+    private static void AssertTasks(string report)
+    {
+        Assert.Matches(@"\ntask 0 swapper(/0)?: running\n", report);
+        Assert.Matches(@"\ntask 1 init: sleeping\n    (?:.+\n)*    \S*(?:wait|sigsuspend)\S*\+", report);
+        Assert.Matches(@"\ntask 2 kthreadd: sleeping\n    (?:.+\n)*    (?:\? )?kthreadd\+.+\n    (?:\? )?ret_from_fork\+\S+\n\n", report);
+        Assert.Matches(@"\ntask \d+ kworker/\S+: idle\n    (?:.+\n)*    (?:\? )?worker_thread\+", report);
+        Assert.Matches(@"\ntask \d+ x: running, on the processor\n    __ia32_sys_personality\+", report);
     }
 
     private string Warns() => new SabotagedKernel(_folder).WithBug(Victim, isWarning: true).Write();

@@ -5,6 +5,8 @@ using Lguest.Insight.Log;
 using Lguest.Insight.Memory;
 using Lguest.Insight.Stacks;
 using Lguest.Insight.Symbols;
+using Lguest.Insight.Tasks;
+using Lguest.Results.Reports;
 using Lguest.Results.Tap;
 
 namespace Lguest.Running.Watching;
@@ -35,6 +37,9 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     private DirectMapReader? _memory;
     private ulong _lost;
     private bool _isBegun;
+
+    /// <summary>Raised when there is something new in the log.</summary>
+    public event Action? Logged;
 
     /// <summary>What the kernel complained of; with what its taint says besides, once the run is over.</summary>
     public IReadOnlyList<Complaint> Complaints => [.. _health?.Complaints ?? [], .. _taint is null ? [] : (Complaint[])[_taint]];
@@ -90,6 +95,34 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         return [.. walker.Describe(walker.Walk(state.Eip, state.Esp, state.Ebp))];
     }
 
+    /// <summary>All tasks, and how each came where it is; nothing without symbols.</summary>
+    public IReadOnlyList<TaskReport> Tasks(Guest guest)
+    {
+        if (symbols.Table is not { } table)
+        {
+            return [];
+        }
+
+        DirectMapReader memory = Memory(guest);
+        var walker = new StackWalker(memory, table);
+        return
+        [
+            .. TaskList.Read(memory, table, guest.Processor.State.Esp).Select(task => new TaskReport(
+                task.Id,
+                task.Name,
+                Word(task.State),
+                task.IsCurrent,
+                task.IsCurrent ? Stack(guest) : [.. walker.Describe(walker.WalkSwitched(task.StackPointer))])),
+        ];
+    }
+
+    private static string? Word(TaskState? state) => state switch
+    {
+        null => null,
+        TaskState.DiskSleep => "disk sleep",
+        { } known => known.ToString().ToLowerInvariant(),
+    };
+
     private void Read(Guest guest, bool isEnd)
     {
         if (_log is null)
@@ -109,6 +142,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         _log.Read(Memory(guest), _new, isEnd);
         if (_new.Count > 0)
         {
+            Logged?.Invoke();
             Take(_log.Lost - _lost);
             _lost = _log.Lost;
         }

@@ -33,6 +33,7 @@ internal static class RunReporter
             Times = new TimeReport(run.Started, run.Elapsed.TotalSeconds, guest.Age / NanosecondsPerSecond, guest.IdleNanoseconds / NanosecondsPerSecond),
             Instructions = guest.Processor.Retired,
             Health = Complaints(run),
+            Tasks = ending.ExitCode == ExitCode.LimitReached ? run.Watch.Tasks(guest) : [],
             Tests = TestReports.Of(run.Tests),
             TestErrors = TestReports.ErrorsOf(run.Tests),
             Counters = Counters(guest),

@@ -62,6 +62,9 @@ internal sealed class RunWatch : IDisposable
         guest.Observe(_watch);
     }
 
+    /// <summary>Has something done whenever there is something new in the kernel's log. After <see cref="Attach"/>.</summary>
+    public void WhenLogged(Action action) => _watch!.Logged += action;
+
     /// <summary>What the run has come to. The reports are written.</summary>
     /// <param name="guest">The guest, after its run.</param>
     /// <param name="ending">How it ended.</param>

@@ -1,0 +1,34 @@
+using Lguest.Host;
+using Lguest.Host.Observation;
+
+namespace Lguest.Running;
+
+/// <summary>
+/// Ends a run when nothing has come from the guest for so long, by its own time: nothing on its console, of its command, or in its
+/// kernel's log.
+/// </summary>
+/// <param name="limit">How long.</param>
+/// <param name="end">Ends the run.</param>
+internal sealed class SilenceLimit(TimeSpan limit, RunEnd end) : IGuestObserver
+{
+    private readonly ulong _nanoseconds = (ulong)limit.Ticks * TimeSpan.NanosecondsPerTick;
+    private Guest? _guest;
+    private ulong _heard;
+
+    /// <summary>Something has come from the guest. On the processor's thread.</summary>
+    public void Hear() => _heard = _guest?.Age ?? 0;
+
+    /// <inheritdoc />
+    public NextLook Look(Guest guest)
+    {
+        _guest = guest;
+        ulong due = _heard + _nanoseconds;
+        if (guest.Age < due)
+        {
+            return NextLook.AtAge(due);
+        }
+
+        end.Request(new EndReason(ExitCode.LimitReached, $"ended because nothing came from the guest in {limit.TotalSeconds} s of its time, as --max-silence says"));
+        return NextLook.EndOfRun;
+    }
+}
