@@ -106,6 +106,10 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         for (int i = 0; i < instructions; i++)
         {
             to[i] = from[i];
+            if (block->Translation != 0)
+            {
+                to[i].Handler = _processor.Translations!.HandlerOf(block, i);
+            }
         }
 
         to[instructions] = default;

@@ -8,24 +8,34 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>The x87's pointer to its last instruction, if it isn't in the state yet.</summary>
     private uint? _x87Pointer;
 
-    /// <summary>What the translated part of the block uses.</summary>
-    private HostUnits UnitsOf(int translated)
+    private readonly List<UnitLoad> _loads = [];
+
+    /// <summary>Sees that the host's units have what the instructions from one on use, as far as they are translated.</summary>
+    private void SeeToUnits(int from)
     {
         var units = HostUnits.None;
-        for (int i = 0; i < translated; i++)
+        for (int i = from; i < _instructions.Count && _instructions[i].Form != TranslatedForm.None; i++)
         {
             units |= FloatingPointForms.UnitsOf(_instructions[i].Instruction);
         }
 
-        return units;
+        if (units != HostUnits.None)
+        {
+            byte* missing = _emitter.JumpIfMissing(units);
+            _loads.Add(new UnitLoad(from, units, (nint)missing, (nint)_emitter.Position));
+        }
     }
 
-    /// <summary>Loads what the block finds missing, and goes on; or has the interpreter execute the block.</summary>
-    private void EmitLoad(HostUnits units, byte* loaded)
+    /// <summary>Loads what was found missing, and goes on; or has the interpreter execute those instructions.</summary>
+    private void EmitLoads()
     {
-        byte* unavailable = _emitter.LoadUnits(units, loaded, _unitLoader);
-        HostEmitter.SetDistance(unavailable, _emitter.Position);
-        LeaveFor(new TranslatedExit(_translation, 0) { Source = FlagSource.Entry });
+        foreach (UnitLoad load in _loads)
+        {
+            HostEmitter.SetDistance((byte*)load.Missing, _emitter.Position);
+            byte* unavailable = _emitter.LoadUnits(load.Units, (byte*)load.Loaded, _unitLoader);
+            HostEmitter.SetDistance(unavailable, _emitter.Position);
+            LeaveFor(new TranslatedExit(_translation, load.Index) { Source = FlagSource.Entry });
+        }
     }
 
     private void CheckOperand(int index, in Instruction guest, bool isWrite) => Check(
@@ -56,4 +66,7 @@ internal sealed unsafe partial class BlockTranslator
         CheckOperand(index, instruction, isWrite: false);
         AddMisses(index, [(nint)_emitter.LoadMxcsrOfGuest()]);
     }
+
+    /// <summary>A place where units are looked at: before which instruction, which ones, and where the jump's distance is and where it goes on.</summary>
+    private readonly record struct UnitLoad(int Index, HostUnits Units, nint Missing, nint Loaded);
 }

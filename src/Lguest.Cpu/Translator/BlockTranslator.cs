@@ -6,8 +6,8 @@ using Lguest.Cpu.State;
 namespace Lguest.Cpu.Translator;
 
 /// <summary>
-/// Translates a block: each instruction into the host's of the same meaning, up to the first that isn't on the list
-/// (<see cref="TranslatedForms"/>); the interpreter executes that and the rest of the block.
+/// Translates a block: each instruction into the host's of the same meaning. Those that aren't on the list
+/// (<see cref="TranslatedForms"/>) are the interpreter's; where enough that are follow, it comes back.
 /// </summary>
 /// <remarks>
 /// Flags stay in the host's until something destroys them, which is a look at the TLB as a rule. Then they are kept in their slot,
@@ -17,6 +17,9 @@ internal sealed unsafe partial class BlockTranslator
 {
     /// <summary>The most that a block's translation can take, stubs included.</summary>
     public const int MostBytes = 1 << 15;
+
+    /// <summary>The fewest instructions that the interpreter comes back for: coming back costs as much as it takes for a few.</summary>
+    private const int FewestToComeBackFor = 3;
 
     private readonly HostEmitter _emitter;
     private readonly byte* _wayOut;
@@ -48,11 +51,11 @@ internal sealed unsafe partial class BlockTranslator
     /// <param name="block">The block.</param>
     /// <param name="eip">EIP of its first instruction.</param>
     /// <param name="code">Host address of its code.</param>
-    /// <returns>The translation, or null if not even its first instruction is on the list.</returns>
+    /// <returns>The translation, or null if too little of the block is on the list.</returns>
     public Translation? Translate(CodeBlock* block, uint eip, byte* code)
     {
-        int translated = Decode(block, eip, code);
-        if (translated == 0)
+        Decode(block, eip, code);
+        if (_instructions[0].Form == TranslatedForm.None && NextToComeBackFor(1) == block->InstructionCount)
         {
             return null;
         }
@@ -62,85 +65,117 @@ internal sealed unsafe partial class BlockTranslator
             + (user ? TranslationBuffer.EntriesPerPrivilege * sizeof(TlbEntry) : 0);
         _jumpCache = TranslationBuffer.StateOffset + TranslationBuffer.Bytes;
         _stubs.Clear();
-        _place = FlagPlace.Entry;
-        _recipe = default;
-        _correction = FlagCorrection.None;
-        _open = RflagsBits.None;
-        _x87Pointer = null;
+        _loads.Clear();
         _emitter.Align();
-        _translation = new Translation(block, eip, _emitter.Position, NeedsFlags(translated));
+        _translation = new Translation(block, eip, _emitter.Position, AreFlagsNeeded(0));
         byte* exhausted = _emitter.TakeFromCountdown(block->InstructionCount);
-        HostUnits units = UnitsOf(translated);
-        byte* missing = units == HostUnits.None ? null : _emitter.JumpIfMissing(units);
-        byte* loaded = _emitter.Position;
-        bool goesOn = true;
-        for (int i = 0; i < translated; i++)
-        {
-            goesOn = Emit(i);
-            GuestInstruction emitted = _instructions[i];
-            if (!emitted.Flags.Writes && _place == FlagPlace.Host && ChangesRecipe(emitted.Instruction, emitted.Form))
-            {
-                _recipe = default;
-            }
-        }
-
-        if (goesOn)
-        {
-            NoteX87Pointer();
-            EmitEnd(translated, eip + block->Length);
-        }
-
+        EmitAll();
         EmitStubs();
-        if (missing != null)
-        {
-            HostEmitter.SetDistance(missing, _emitter.Position);
-            EmitLoad(units, loaded);
-        }
-
+        EmitLoads();
         HostEmitter.SetDistance(exhausted, _emitter.Position);
         _emitter.Bytes(0x41, 0x83, 0xC5, (byte)block->InstructionCount); // add r13d, count
         LeaveFor(new TranslatedExit(_translation, TranslatedExit.Head) { Source = FlagSource.Entry });
         return _translation;
     }
 
-    /// <summary>Decodes the block. Answers how many instructions from the start are translated.</summary>
-    private int Decode(CodeBlock* block, uint eip, byte* code)
+    /// <summary>Decodes the block, and decides what of it is translated.</summary>
+    private void Decode(CodeBlock* block, uint eip, byte* code)
     {
         _instructions.Clear();
         _bytes.Reset(code, (int)block->Length);
         _decoder.IP = eip;
-        int translated = 0;
         for (int i = 0; i < block->InstructionCount; i++)
         {
             _decoder.Decode(out Instruction instruction);
             TranslatedForm form = instruction.IsInvalid ? TranslatedForm.None : TranslatedForms.Of(instruction);
             _instructions.Add(new GuestInstruction(instruction, form, FlagUse.Of(instruction)));
-            if (form == TranslatedForm.None)
-            {
-                break;
-            }
-
-            translated++;
         }
 
         // What flags we couldn't make as they should be must be nobody's business; else the interpreter has to make them.
-        for (int i = 0; i < translated; i++)
+        for (int i = block->InstructionCount - 1; i >= 0; i--)
         {
-            FlagUse use = _instructions[i].Flags;
-            if (use.Writes && !IsProduct(_instructions[i].Instruction)
-                && FlagUse.CorrectionOf(_instructions[i].Instruction) is null && AreFlagsNeeded(i + 1, translated))
+            GuestInstruction one = _instructions[i];
+            if (one.Form != TranslatedForm.None && one.Flags.Writes && !IsProduct(one.Instruction)
+                && FlagUse.CorrectionOf(one.Instruction) is null && AreFlagsNeeded(i + 1))
             {
-                return i;
+                _instructions[i] = one with { Form = TranslatedForm.None };
+            }
+        }
+    }
+
+    private void EmitAll()
+    {
+        int count = _instructions.Count;
+        Begin();
+        SeeToUnits(0);
+        int next = 0;
+        while (next < count)
+        {
+            if (_instructions[next].Form == TranslatedForm.None)
+            {
+                EmitLeave(next);
+                next = NextToComeBackFor(next + 1);
+                if (next == count)
+                {
+                    return;
+                }
+
+                Begin();
+                _translation.AddReturn(next, _emitter.Position, AreFlagsNeeded(next));
+                SeeToUnits(next);
+            }
+
+            if (!Emit(next))
+            {
+                return;
+            }
+
+            GuestInstruction emitted = _instructions[next];
+            if (!emitted.Flags.Writes && _place == FlagPlace.Host && ChangesRecipe(emitted.Instruction, emitted.Form))
+            {
+                _recipe = default;
+            }
+
+            next++;
+        }
+
+        NoteX87Pointer();
+        EmitJump(count, _translation.Eip + _translation.Block->Length);
+    }
+
+    /// <summary>Translated code is entered here: nothing but what an entry brings is known.</summary>
+    private void Begin()
+    {
+        _place = FlagPlace.Entry;
+        _recipe = default;
+        _correction = FlagCorrection.None;
+        _open = RflagsBits.None;
+        _x87Pointer = null;
+    }
+
+    /// <summary>The first of the next instructions that are on the list and enough for the interpreter to come back; their count if there are none.</summary>
+    private int NextToComeBackFor(int from)
+    {
+        int first = from;
+        for (int i = from; i < _instructions.Count; i++)
+        {
+            if (_instructions[i].Form == TranslatedForm.None)
+            {
+                first = i + 1;
+            }
+            else if (i - first + 1 == FewestToComeBackFor)
+            {
+                return first;
             }
         }
 
-        return translated;
+        return _instructions.Count;
     }
 
     /// <summary>Whether anyone could see the flags that there are before an instruction.</summary>
-    private bool AreFlagsNeeded(int from, int translated)
+    private bool AreFlagsNeeded(int from)
     {
-        for (int i = from; i < translated; i++)
+        for (int i = from; i < _instructions.Count; i++)
         {
             GuestInstruction instruction = _instructions[i];
             if (instruction.MayLeave || instruction.Flags.Reads || (instruction.Flags.Writes && !instruction.Flags.WritesAll))
@@ -156,8 +191,6 @@ internal sealed unsafe partial class BlockTranslator
 
         return true;
     }
-
-    private bool NeedsFlags(int translated) => AreFlagsNeeded(0, translated);
 
     /// <summary>Emits an instruction. False if nothing follows it.</summary>
     private bool Emit(int index)
@@ -252,7 +285,7 @@ internal sealed unsafe partial class BlockTranslator
     private void EmitAsIs(int index, in Instruction guest)
     {
         FlagUse use = _instructions[index].Flags;
-        bool isNeeded = use.Writes && AreFlagsNeeded(index + 1, _instructions.Count);
+        bool isNeeded = use.Writes && AreFlagsNeeded(index + 1);
         bool readsThem = use.Reads && !(FlagUse.IsShift(guest.Mnemonic) && !isNeeded);
         bool needsOld = readsThem || (use.Writes && !use.WritesAll && isNeeded);
         Instruction host = guest;
@@ -351,25 +384,16 @@ internal sealed unsafe partial class BlockTranslator
         _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, Math.Max(skipped, 0)));
     }
 
-    /// <summary>After the last instruction that is translated: on to the next block, or to the interpreter.</summary>
-    private void EmitEnd(int translated, uint next)
+    /// <summary>Has the interpreter execute an instruction.</summary>
+    private void EmitLeave(int index)
     {
-        if (translated == _translation.Block->InstructionCount)
-        {
-            EmitJump(translated, next);
-            return;
-        }
-
-        if (_place == FlagPlace.Host)
-        {
-            SaveFlagsIfHost();
-        }
-
-        LeaveFor(new TranslatedExit(_translation, translated)
+        NoteX87Pointer();
+        SaveFlagsIfHost();
+        LeaveFor(new TranslatedExit(_translation, index)
         {
             Source = SourceOf(_place),
             Recipe = _recipe,
-            Reason = _instructions[translated].Instruction.Mnemonic,
+            Reason = _instructions[index].Instruction.Mnemonic,
         });
     }
 
@@ -498,7 +522,7 @@ internal sealed unsafe partial class BlockTranslator
 
             if (ChangesRecipe(instruction.Instruction, instruction.Form))
             {
-                return !AreFlagsNeeded(i + 1, _instructions.Count);
+                return !AreFlagsNeeded(i + 1);
             }
         }
 

@@ -20,6 +20,47 @@ internal sealed unsafe class Translation(CodeBlock* block, uint eip, byte* entry
 
     /// <summary>The jumps that lead here.</summary>
     public List<TranslatedExit> Incoming { get; } = [];
+
+    /// <summary>Where the interpreter comes back within the block, in the order of instructions.</summary>
+    public List<TranslatedReturn> Returns { get; } = [];
+
+    /// <summary>Has the interpreter come back at an instruction.</summary>
+    public void AddReturn(int index, byte* entry, bool needsFlags)
+    {
+        Operation* operation = CodeBlock.Operations(block) + index;
+        Returns.Add(new TranslatedReturn(index, entry, needsFlags, operation->Handler));
+        operation->Handler = &TranslationCache.Return;
+    }
+
+    /// <summary>The place where the interpreter comes back at an instruction, or null.</summary>
+    public TranslatedReturn? FindReturn(int index)
+    {
+        foreach (TranslatedReturn one in Returns)
+        {
+            if (one.Index == index)
+            {
+                return one;
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>A place in a block where the interpreter, when it has executed what isn't on the list, comes back to translated code.</summary>
+internal sealed unsafe class TranslatedReturn(int index, byte* entry, bool needsFlags, OperationHandler handler)
+{
+    /// <summary>The number of the instruction in its block.</summary>
+    public int Index => index;
+
+    /// <summary>Where its translation is entered, as it is written.</summary>
+    public byte* Entry => entry;
+
+    /// <summary>Whether the flags must be in their slot.</summary>
+    public bool NeedsFlags => needsFlags;
+
+    /// <summary>What the interpreter does when it has to execute the instruction itself.</summary>
+    public OperationHandler Handler => handler;
 }
 
 /// <summary>Where the flags are when translated code is left.</summary>

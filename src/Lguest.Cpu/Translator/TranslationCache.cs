@@ -11,7 +11,7 @@ namespace Lguest.Cpu.Translator;
 /// <remarks>
 /// A block counts how often it is entered, and is translated when it has been often enough. What translated code can't do leaves to
 /// the interpreter, which goes on with that very operation of the same block: both keep the same countdown and the same state, so
-/// that neither can tell where the other was. Whoever leaves says where and why by a <see cref="TranslatedExit"/>.
+/// that neither can tell where the other was. It comes back at the next block, or at an operation that has been made to lead back. Whoever leaves says where and why by a <see cref="TranslatedExit"/>.
 /// </remarks>
 internal sealed unsafe class TranslationCache : IDisposable
 {
@@ -85,6 +85,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>The handler before a translated block's first operation.</summary>
     public static Operation* Enter(ProcessorState* s, Operation* op) => Processor.From(s).Translations!.Enter(s->Block);
 
+    /// <summary>The handler of an operation at which the interpreter comes back to translated code.</summary>
+    public static Operation* Return(ProcessorState* s, Operation* op) => Processor.From(s).Translations!.ReturnTo(s->Block, op);
+
     /// <summary>Has a new block count how often it is entered.</summary>
     public void Watch(CodeBlock* block)
     {
@@ -114,6 +117,15 @@ internal sealed unsafe class TranslationCache : IDisposable
         {
             entry->Host = null;
         }
+    }
+
+    /// <summary>What the interpreter does for an operation of a translated block, if it doesn't lead back to translated code.</summary>
+    public OperationHandler HandlerOf(CodeBlock* block, int index)
+    {
+        OperationHandler handler = CodeBlock.Operations(block)[index].Handler;
+        return block->Translation != 0 && _translations[block->Translation]!.FindReturn(index) is { } place
+            ? place.Handler
+            : handler;
     }
 
     /// <summary>Forgets everything. The blocks are gone, and what the jump cache has is stale.</summary>
@@ -170,42 +182,71 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         ProcessorState* s = _state;
         Translation translation = _translations[block->Translation]!;
-        if (translation.Eip != s->BlockEip || s->Tlb == s->EmptyTlb)
+        if (!CanEnter(translation))
         {
             Operation* first = CodeBlock.Operations(block);
             return first->Handler(s, first);
         }
 
         s->Countdown += block->EntryCost;
+        ShowTarget(translation);
+        SetFlags(translation.NeedsFlags);
+        return Execute(translation.Entry, s->Countdown);
+    }
+
+    private Operation* ReturnTo(CodeBlock* block, Operation* op)
+    {
+        ProcessorState* s = _state;
+        Translation translation = _translations[block->Translation]!;
+        int index = (int)(op - CodeBlock.Operations(block));
+        TranslatedReturn place = translation.FindReturn(index)!;
+        if (!CanEnter(translation))
+        {
+            return place.Handler(s, op);
+        }
+
+        SetFlags(place.NeedsFlags);
+        return Execute(place.Entry, s->Countdown + block->InstructionCount - index);
+    }
+
+    private bool CanEnter(Translation translation) =>
+        translation.Eip == _state->BlockEip && _state->Tlb != _state->EmptyTlb;
+
+    /// <summary>Executes translated code until the interpreter has to go on.</summary>
+    /// <param name="entry">Where it begins, as it is written.</param>
+    /// <param name="before">The countdown, had it been told of no instruction that is to come.</param>
+    private Operation* Execute(byte* entry, long before)
+    {
+        ProcessorState* s = _state;
         while (true)
         {
-            ShowTarget(translation);
-            SetFlags(translation);
-            long before = s->Countdown;
-            int number = _enter(s, _emitter.ExecutableAddress(translation.Entry));
+            int number = _enter(s, _emitter.ExecutableAddress(entry));
             TranslatedExit exit = _exits[number];
             exit.Count++;
-            translation = exit.From;
-            s->Block = translation.Block;
-            s->BlockEip = translation.Eip;
+            Translation from = exit.From;
+            s->Block = from.Block;
+            s->BlockEip = from.Eip;
             GetFlags(exit);
             if (exit.Index == TranslatedExit.Head)
             {
                 Executed += (ulong)(before - s->Countdown);
-                s->Eip = translation.Eip;
+                s->Eip = from.Eip;
                 return null;
             }
 
-            Executed += (ulong)(before - s->Countdown - (translation.Block->InstructionCount - exit.Index));
-            Operation* next = CodeBlock.Operations(translation.Block) + exit.Index;
+            Executed += (ulong)(before - s->Countdown - (from.Block->InstructionCount - exit.Index));
+            Operation* next = CodeBlock.Operations(from.Block) + exit.Index;
             if (exit.Distance == null || LinkedTarget(next, exit) is not { } target)
             {
-                return next;
+                return from.FindReturn(exit.Index) is { } place ? place.Handler(s, next) : next;
             }
 
             Link(exit, target);
             s->Countdown += exit.Skipped;
-            translation = target;
+            ShowTarget(target);
+            SetFlags(target.NeedsFlags);
+            entry = target.Entry;
+            before = s->Countdown;
         }
     }
 
@@ -268,10 +309,10 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
     }
 
-    private void SetFlags(Translation translation)
+    private void SetFlags(bool areNeeded)
     {
         ProcessorState* s = _state;
-        if (!translation.NeedsFlags)
+        if (!areNeeded)
         {
             s->HostFlags = (ulong)FlagsInState << 32;
             return;

@@ -54,6 +54,32 @@ public sealed unsafe class TranslatorTests
         Assert.True(checkedInstructions > Programs * 1000, $"Only {checkedInstructions} instructions were emitted.");
     }
 
+    /// <summary>What isn't on the list costs the rest of its block nothing: only itself is interpreted.</summary>
+    [Fact]
+    public void The_interpreter_comes_back_in_the_middle_of_a_block()
+    {
+        TestEngine.SkipUnlessTranslating();
+        using var machine = new Machine();
+        machine.Cpu.TryTranslate(threshold: 0);
+        var assembler = new Assembler(32);
+        Label loop = assembler.CreateLabel();
+        assembler.Label(ref loop);
+        assembler.inc(AssemblerRegisters.eax);
+        assembler.aas();
+        assembler.add(AssemblerRegisters.ebx, 3);
+        assembler.lea(AssemblerRegisters.ecx, AssemblerRegisters.__[AssemblerRegisters.ecx + 5]);
+        assembler.xor(AssemblerRegisters.edx, AssemblerRegisters.ebx);
+        assembler.jmp(loop);
+        using var code = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(code), 0x3000);
+        machine.Memory.Write(0x3000, code.ToArray());
+        machine.Cpu.State.Eip = 0x3000;
+        machine.Cpu.Run(6000);
+
+        // One of six is the interpreter's, and so is a little before all is linked.
+        Assert.InRange(machine.Cpu.TranslatedInstructions, 4990ul, 5000ul);
+    }
+
     [Fact]
     public void No_memory_is_both_written_and_executed()
     {
