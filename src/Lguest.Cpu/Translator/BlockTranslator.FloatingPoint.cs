@@ -56,7 +56,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         EmitAddress(instruction, Register.R8D);
         CheckOperand(index, instruction, isWrite: false);
-        AddMisses(index, [(nint)_emitter.LoadX87Control()]);
+        AddMiss(index, _emitter.LoadX87Control());
     }
 
     /// <summary>LDMXCSR: one that unmasks an exception, or can't be, is the interpreter's.</summary>
@@ -64,7 +64,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         EmitAddress(instruction, Register.R8D);
         CheckOperand(index, instruction, isWrite: false);
-        AddMisses(index, [(nint)_emitter.LoadMxcsrOfGuest()]);
+        AddMiss(index, _emitter.LoadMxcsrOfGuest());
     }
 
     /// <summary>A place where units are looked at: before which instruction, which ones, and where the jump's distance is and where it goes on.</summary>

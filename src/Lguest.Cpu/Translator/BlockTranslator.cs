@@ -95,7 +95,7 @@ internal sealed unsafe partial class BlockTranslator
         for (int i = block->InstructionCount - 1; i >= 0; i--)
         {
             GuestInstruction one = _instructions[i];
-            if (one.Form != TranslatedForm.None && one.Flags.Writes && !IsProduct(one.Instruction)
+            if (one.Form is TranslatedForm.AsIs or TranslatedForm.X87 && one.Flags.Writes && !IsProduct(one.Instruction)
                 && FlagUse.CorrectionOf(one.Instruction) is null && AreFlagsNeeded(i + 1))
             {
                 _instructions[i] = one with { Form = TranslatedForm.None };
@@ -201,6 +201,37 @@ internal sealed unsafe partial class BlockTranslator
             case TranslatedForm.AsIs:
                 EmitAsIs(index, instruction);
                 return true;
+            case TranslatedForm.Shift:
+                EmitShift(index, instruction);
+                return true;
+            case TranslatedForm.Divide:
+                EmitDivision(index, instruction);
+                return true;
+            case TranslatedForm.BitTest:
+                EmitBitTest(index, instruction);
+                return true;
+            case TranslatedForm.BitScan:
+                EmitBitScan(index, instruction);
+                return true;
+            case TranslatedForm.SelectorRead:
+                EmitSelectorRead(index, instruction);
+                return true;
+            case TranslatedForm.PushSelector:
+                EmitPushSelector(index, instruction);
+                return true;
+            case TranslatedForm.PushAll:
+                EmitPushAll(index);
+                return true;
+            case TranslatedForm.PopAll:
+                EmitPopAll(index);
+                return true;
+            case TranslatedForm.Lookup:
+                EmitLookup(index, instruction);
+                return true;
+            case TranslatedForm.Direction:
+                KeepFlags(index);
+                _emitter.SetDirection(instruction.Mnemonic == Mnemonic.Std);
+                return true;
             case TranslatedForm.Address:
                 EmitAddress(instruction, HostRegisters.Of(instruction.Op0Register));
                 return true;
@@ -286,13 +317,58 @@ internal sealed unsafe partial class BlockTranslator
     {
         FlagUse use = _instructions[index].Flags;
         bool isNeeded = use.Writes && AreFlagsNeeded(index + 1);
-        bool readsThem = use.Reads && !(FlagUse.IsShift(guest.Mnemonic) && !isNeeded);
+        bool readsThem = use.Reads && (isNeeded || !FlagUse.ReadsOnlyToKeep(guest.Mnemonic));
         bool needsOld = readsThem || (use.Writes && !use.WritesAll && isNeeded);
+        if (needsOld && ((use.Read & _open) != 0 || (!use.WritesAll && use.Writes && _open != RflagsBits.None)))
+        {
+            SaveFlagsIfHost();
+        }
+
+        Instruction host = HostForm(index, guest);
+        bool isCramped = host.MemoryBase == Register.R10 && HasHighByte(guest);
+        if (isCramped)
+        {
+            // No prefix goes with AH to BH: RSI has the host address meanwhile.
+            _emitter.Instruction(Instruction.Create(Code.Lea_r64_m, Register.R10, new MemoryOperand(Register.R10, Register.R8)));
+            _emitter.Instruction(Instruction.Create(Code.Xchg_rm64_r64, Register.RSI, Register.R10));
+            host.MemoryBase = Register.RSI;
+            host.MemoryIndex = Register.None;
+        }
+
+        if (needsOld)
+        {
+            LoadFlagsUnlessHost();
+        }
+
+        _emitter.Instruction(host);
+        if (isCramped)
+        {
+            _emitter.Instruction(Instruction.Create(Code.Xchg_rm64_r64, Register.RSI, Register.R10));
+        }
+
+        if (!use.Writes)
+        {
+            return;
+        }
+
+        FlagsAreHosts(isNeeded, FlagUse.RecipeOf(guest), FlagUse.CorrectionOf(guest), use.Open);
+        if (isNeeded && IsProduct(guest))
+        {
+            _emitter.SaveProductFlags(ProductOf(guest));
+            _place = FlagPlace.Slot;
+            _open = RflagsBits.None;
+        }
+    }
+
+    /// <summary>The host's form of a guest's instruction. Where it has an operand in memory, emits what finds that.</summary>
+    private Instruction HostForm(int index, in Instruction guest)
+    {
         Instruction host = guest;
         host.Code = TranslatedForms.HostCode(guest.Code);
         host.HasRepPrefix = false;
         host.HasRepnePrefix = false;
         host.SegmentPrefix = Register.None;
+        host.CodeSize = CodeSize.Code64;
         int memory = -1;
         for (int i = 0; i < guest.OpCount; i++)
         {
@@ -306,15 +382,10 @@ internal sealed unsafe partial class BlockTranslator
             }
         }
 
-        if (needsOld && ((use.Read & _open) != 0 || (!use.WritesAll && use.Writes && _open != RflagsBits.None)))
-        {
-            SaveFlagsIfHost();
-        }
-
         if (memory >= 0)
         {
             EmitAddress(guest, Register.R8D);
-            CheckOperand(index, guest, WritesMemory(guest, memory));
+            CheckOperand(index, guest, memory == 0 && TranslatedForms.WritesFirst(guest));
             host.MemoryBase = Register.R10;
             host.MemoryIndex = Register.R8;
             host.MemoryIndexScale = 1;
@@ -322,29 +393,20 @@ internal sealed unsafe partial class BlockTranslator
             host.MemoryDisplSize = 0;
         }
 
-        if (needsOld && _place is FlagPlace.Slot or FlagPlace.Entry)
+        return host;
+    }
+
+    private static bool HasHighByte(in Instruction instruction)
+    {
+        for (int i = 0; i < instruction.OpCount; i++)
         {
-            _emitter.LoadFlags();
-            _place = FlagPlace.HostAndSlot;
+            if (instruction.GetOpKind(i) == OpKind.Register && HostRegisters.IsHighByte(instruction.GetOpRegister(i)))
+            {
+                return true;
+            }
         }
 
-        host.CodeSize = CodeSize.Code64;
-        _emitter.Instruction(host);
-        if (!use.Writes)
-        {
-            return;
-        }
-
-        _place = isNeeded ? FlagPlace.Host : FlagPlace.Nowhere;
-        _recipe = FlagUse.RecipeOf(guest);
-        _correction = FlagUse.CorrectionOf(guest);
-        _open = use.Open;
-        if (isNeeded && IsProduct(guest))
-        {
-            _emitter.SaveProductFlags(ProductOf(guest));
-            _place = FlagPlace.Slot;
-            _open = RflagsBits.None;
-        }
+        return false;
     }
 
     private void EmitPush(int index, in Instruction instruction)
@@ -370,10 +432,24 @@ internal sealed unsafe partial class BlockTranslator
 
     private void EmitJumpIf(int index, in Instruction instruction)
     {
-        RestoreFlags(index);
+        if ((_instructions[index].Flags.Read & _open) != 0)
+        {
+            SaveFlagsIfHost();
+        }
+
+        ConditionCode condition = instruction.ConditionCode;
+        if (_place is FlagPlace.Slot or FlagPlace.Entry && HostEmitter.IsInSlot(condition))
+        {
+            condition = _emitter.TestSlot(condition);
+        }
+        else
+        {
+            LoadFlagsUnlessHost();
+        }
+
         uint target = instruction.NearBranch32;
         int skipped = _translation.Block->InstructionCount - index - 1;
-        byte* distance = _emitter.JumpIf(instruction.ConditionCode);
+        byte* distance = _emitter.JumpIf(condition);
         _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, skipped));
     }
 
@@ -454,29 +530,18 @@ internal sealed unsafe partial class BlockTranslator
     {
         foreach (nint miss in misses)
         {
-            _stubs.Add(new Stub(index, miss, Snapshot(), IsLink: false, 0, 0));
+            AddMiss(index, (byte*)miss);
         }
     }
+
+    /// <summary>A jump, by where its distance is, to the interpreter, which executes the instruction.</summary>
+    private void AddMiss(int index, byte* distance) =>
+        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: false, 0, 0));
 
     /// <summary>From the offset in R8D, in a segment that isn't flat if it is FS or GS, to [R10 + R8], or out to the interpreter.</summary>
     private void Check(int index, int size, bool isWrite, Register segment = Register.DS, bool isAligned = false)
     {
-        if (_place == FlagPlace.Host)
-        {
-            if (_recipe.Kind != FlagRecipeKind.None && LastsForAll(index))
-            {
-                _place = FlagPlace.Recipe;
-            }
-            else
-            {
-                SaveFlagsIfHost();
-            }
-        }
-        else if (_place == FlagPlace.HostAndSlot)
-        {
-            _place = FlagPlace.Slot;
-        }
-
+        KeepFlags(index);
         if (segment is Register.FS or Register.GS)
         {
             List<nint> misses = [];
@@ -486,12 +551,24 @@ internal sealed unsafe partial class BlockTranslator
 
         if (isAligned)
         {
-            AddMisses(index, [(nint)_emitter.JumpUnlessAligned(size)]);
+            AddMiss(index, _emitter.JumpUnlessAligned(size));
         }
 
         int table = _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);
-        byte* miss = _emitter.Translate(size, table);
-        _stubs.Add(new Stub(index, (nint)miss, Snapshot(), IsLink: false, 0, 0));
+        AddMiss(index, _emitter.Translate(size, table));
+    }
+
+    /// <summary>Before what destroys the host's flags: keeps them, where anyone may see them again.</summary>
+    private void KeepFlags(int index)
+    {
+        if (_place == FlagPlace.Host && _recipe.Kind != FlagRecipeKind.None && LastsForAll(index))
+        {
+            _place = FlagPlace.Recipe;
+        }
+        else
+        {
+            SaveFlagsIfHost();
+        }
     }
 
     /// <summary>
@@ -538,19 +615,25 @@ internal sealed unsafe partial class BlockTranslator
 
         switch (form)
         {
-            case TranslatedForm.Push:
+            case TranslatedForm.Push or TranslatedForm.PushSelector or TranslatedForm.PushAll:
                 return _recipe.Uses(StateOffset.Esp, sizeof(uint));
+            case TranslatedForm.PopAll:
+                return true;
+            case TranslatedForm.Divide:
+                return _recipe.Uses(StateOffset.Eax, sizeof(uint)) || _recipe.Uses(StateOffset.Edx, sizeof(uint));
+            case TranslatedForm.Lookup:
+                return _recipe.Uses(StateOffset.Eax, sizeof(uint));
             case TranslatedForm.Pop:
                 return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || Changes(instruction.Op0Register);
             case TranslatedForm.Leave:
                 return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || _recipe.Uses(StateOffset.Ebp, sizeof(uint));
-            case TranslatedForm.Nothing:
+            case TranslatedForm.Nothing or TranslatedForm.Direction:
                 return false;
             default:
                 return instruction.Mnemonic switch
                 {
                     Mnemonic.Cdq or Mnemonic.Cwd => _recipe.Uses(StateOffset.Edx, sizeof(uint)),
-                    Mnemonic.Cbw or Mnemonic.Cwde => _recipe.Uses(StateOffset.Eax, sizeof(uint)),
+                    Mnemonic.Cbw or Mnemonic.Cwde or Mnemonic.Lahf => _recipe.Uses(StateOffset.Eax, sizeof(uint)),
                     Mnemonic.Xchg => Changes(instruction.Op0Register) || Changes(instruction.Op1Register),
                     _ => instruction.Op0Kind == OpKind.Register && Changes(instruction.Op0Register),
                 };
@@ -573,19 +656,31 @@ internal sealed unsafe partial class BlockTranslator
         }
     }
 
-    /// <summary>Sees that the flags that an instruction reads are the host's, and as they should be.</summary>
-    private void RestoreFlags(int index)
+    private void LoadFlagsUnlessHost()
     {
-        if ((_instructions[index].Flags.Read & _open) != 0)
-        {
-            SaveFlagsIfHost();
-        }
-
         if (_place is FlagPlace.Slot or FlagPlace.Entry)
         {
             _emitter.LoadFlags();
             _place = FlagPlace.HostAndSlot;
         }
+    }
+
+    /// <summary>An instruction has set the host's flags.</summary>
+    private void FlagsAreHosts(bool areNeeded, FlagRecipe recipe, FlagCorrection? correction, RflagsBits open)
+    {
+        _place = areNeeded ? FlagPlace.Host : FlagPlace.Nowhere;
+        _recipe = recipe;
+        _correction = correction;
+        _open = open;
+    }
+
+    /// <summary>They are all in their slot now, whatever the host's are.</summary>
+    private void FlagsAreInSlot()
+    {
+        _place = FlagPlace.Slot;
+        _recipe = default;
+        _correction = FlagCorrection.None;
+        _open = RflagsBits.None;
     }
 
     private FlagSnapshot Snapshot() => new(_place, _recipe, _correction, _x87Pointer);
@@ -680,10 +775,6 @@ internal sealed unsafe partial class BlockTranslator
     private void LowerAddress(Register to) => _emitter.Instruction(
         Instruction.Create(Code.Lea_r32_m, to, new MemoryOperand(Register.R12, -sizeof(uint))));
 
-    private static bool WritesMemory(in Instruction instruction, int operand) =>
-        operand == 0 && instruction.Mnemonic is not (Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul or Mnemonic.Imul)
-        && !FloatingPointForms.OnlyReadsMemory(instruction.Mnemonic);
-
     private static bool IsProduct(in Instruction instruction) => instruction.Mnemonic is Mnemonic.Mul or Mnemonic.Imul;
 
     /// <summary>The register that has a product's low half.</summary>
@@ -734,8 +825,9 @@ internal sealed unsafe partial class BlockTranslator
         /// <summary>Whether it can leave the translation before it is done: it uses memory, or goes elsewhere.</summary>
         public bool MayLeave => Form switch
         {
-            TranslatedForm.AsIs or TranslatedForm.X87 => HasMemory,
-            TranslatedForm.Address or TranslatedForm.Nothing or TranslatedForm.ResetX87 => false,
+            TranslatedForm.AsIs or TranslatedForm.X87 or TranslatedForm.Shift or TranslatedForm.BitTest or TranslatedForm.BitScan
+                or TranslatedForm.SelectorRead => HasMemory,
+            TranslatedForm.Address or TranslatedForm.Nothing or TranslatedForm.ResetX87 or TranslatedForm.Direction => false,
             _ => true,
         };
 

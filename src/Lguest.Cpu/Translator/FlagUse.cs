@@ -37,15 +37,28 @@ internal readonly struct FlagUse
     public static FlagUse Of(in Instruction instruction)
     {
         RflagsBits modified = instruction.RflagsModified;
+        switch (instruction.Mnemonic)
+        {
+            case Mnemonic.Div or Mnemonic.Idiv:
+                return default;
+            case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc:
+                return new FlagUse(RflagsBits.None, RflagsBits.CF, RflagsBits.None);
+            case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
+                return new FlagUse(RflagsBits.None, Arithmetic, RflagsBits.AF);
+            default:
+                break;
+        }
+
         if (IsShift(instruction.Mnemonic))
         {
             // A count of 0 leaves all flags; one in CL can be that.
-            if (instruction.Op1Kind == OpKind.Register)
+            int count = instruction.OpCount - 1;
+            if (instruction.GetOpKind(count) == OpKind.Register)
             {
                 return new FlagUse(Arithmetic, modified, instruction.RflagsUndefined);
             }
 
-            if ((instruction.GetImmediate(1) & 31) == 0)
+            if ((instruction.GetImmediate(count) & 31) == 0)
             {
                 return default;
             }
@@ -54,9 +67,17 @@ internal readonly struct FlagUse
         return new FlagUse(instruction.RflagsRead, modified, instruction.RflagsUndefined);
     }
 
-    /// <summary>Whether it shifts or rotates one operand.</summary>
+    /// <summary>Whether it shifts or rotates.</summary>
     public static bool IsShift(Mnemonic mnemonic) =>
-        mnemonic is Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror;
+        IsRotate(mnemonic) || mnemonic is Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Shld or Mnemonic.Shrd;
+
+    /// <summary>Whether it rotates: of the flags only CF and OF change.</summary>
+    public static bool IsRotate(Mnemonic mnemonic) =>
+        mnemonic is Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr;
+
+    /// <summary>Whether it reads flags only to leave them as they are, should the count be 0.</summary>
+    public static bool ReadsOnlyToKeep(Mnemonic mnemonic) =>
+        IsShift(mnemonic) && mnemonic is not (Mnemonic.Rcl or Mnemonic.Rcr);
 
     /// <summary>The recipe for an instruction's flags, if registers and immediates are all that they come from.</summary>
     public static FlagRecipe RecipeOf(in Instruction instruction)
@@ -94,32 +115,47 @@ internal readonly struct FlagUse
         return new FlagRecipe(kind, (byte)size, first, first, HasImmediate: true, (uint)instruction.GetImmediate(1) & mask);
     }
 
-    /// <summary>What of its flags has to be corrected; null where we can't, and the interpreter has to execute it if anyone looks.</summary>
+    /// <summary>What of its flags has to be corrected; null where that isn't enough, if anyone looks.</summary>
     public static FlagCorrection? CorrectionOf(in Instruction instruction)
     {
         switch (instruction.Mnemonic)
         {
             case Mnemonic.Add or Mnemonic.Adc or Mnemonic.Sub or Mnemonic.Sbb or Mnemonic.Cmp or Mnemonic.Neg
-                or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Xadd or Mnemonic.Cmpxchg:
+                or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Xadd or Mnemonic.Cmpxchg or Mnemonic.Cmpxchg8b
+                or Mnemonic.Clc or Mnemonic.Stc or Mnemonic.Cmc or Mnemonic.Sahf:
                 return FlagCorrection.None;
             case Mnemonic.Comiss or Mnemonic.Comisd or Mnemonic.Ucomiss or Mnemonic.Ucomisd
                 or Mnemonic.Fcomi or Mnemonic.Fcomip or Mnemonic.Fucomi or Mnemonic.Fucomip:
                 return FlagCorrection.None;
             case Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Test:
                 return FlagCorrection.Auxiliary;
-            case Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar when instruction.Op1Kind != OpKind.Register:
-                int count = (int)instruction.GetImmediate(1) & 31;
-                int bits = 8 * (instruction.Op0Kind == OpKind.Memory
-                    ? instruction.MemorySize.GetSize()
-                    : instruction.Op0Register.GetSize());
-                return count >= bits ? null
-                    : instruction.Mnemonic is Mnemonic.Shl or Mnemonic.Sal ? FlagCorrection.ShiftLeft
-                    : count == 1 ? FlagCorrection.Auxiliary
-                    : FlagCorrection.ShiftRight;
-            case Mnemonic.Rol or Mnemonic.Ror when instruction.Op1Kind != OpKind.Register:
-                return (instruction.GetImmediate(1) & 31) == 1 ? FlagCorrection.None : null;
             default:
-                return null;
+                return IsShift(instruction.Mnemonic) ? CorrectionOfShift(instruction) : null;
+        }
+    }
+
+    private static FlagCorrection? CorrectionOfShift(in Instruction instruction)
+    {
+        int operand = instruction.OpCount - 1;
+        if (instruction.GetOpKind(operand) == OpKind.Register)
+        {
+            return null;
+        }
+
+        int count = (int)instruction.GetImmediate(operand) & 31;
+        int bits = 8 * (instruction.Op0Kind == OpKind.Memory ? instruction.MemorySize.GetSize() : instruction.Op0Register.GetSize());
+        switch (instruction.Mnemonic)
+        {
+            case Mnemonic.Shl or Mnemonic.Sal:
+                return count >= bits ? null : FlagCorrection.ShiftLeft;
+            case Mnemonic.Shr or Mnemonic.Sar:
+                return count >= bits ? null : count == 1 ? FlagCorrection.Auxiliary : FlagCorrection.ShiftRight;
+            case Mnemonic.Shld:
+                return FlagCorrection.ShiftLeft;
+            case Mnemonic.Shrd:
+                return count == 1 ? FlagCorrection.Auxiliary : null;
+            default:
+                return count == 1 ? FlagCorrection.None : null;
         }
     }
 }

@@ -16,6 +16,7 @@ internal sealed unsafe partial class HostEmitter
     public const byte FlagsSlot = 112;
 
     private const byte RecipeSlot = FlagsSlot + 4;
+    private const byte SystemFlagsSlot = 48;
     private const byte CountdownSlot = 56;
     private const byte JumpKeySlot = 96;
     private const uint BaseInSegment = 4;
@@ -238,6 +239,77 @@ internal sealed unsafe partial class HostEmitter
         Bytes(0x04, 0x7F); // add al, 127: OF
         Bytes(0x9E); // sahf
         Bytes(0x44, 0x89, 0xD8); // mov eax, r11d
+    }
+
+    /// <summary>Whether what a condition asks for is in single bits of the flags' slot.</summary>
+    public static bool IsInSlot(ConditionCode condition) =>
+        condition is not (ConditionCode.None or ConditionCode.l or ConditionCode.ge or ConditionCode.le or ConditionCode.g);
+
+    /// <summary>Looks at the flags in their slot. Answers the condition to ask for instead. The host's flags are lost.</summary>
+    public ConditionCode TestSlot(ConditionCode condition)
+    {
+        (int place, uint bits) = condition switch
+        {
+            ConditionCode.o or ConditionCode.no => (0, 1u),
+            ConditionCode.b or ConditionCode.ae => (1, Eflags.Cf),
+            ConditionCode.e or ConditionCode.ne => (1, Eflags.Zf),
+            ConditionCode.be or ConditionCode.a => (1, Eflags.Cf | Eflags.Zf),
+            ConditionCode.s or ConditionCode.ns => (1, Eflags.Sf),
+            _ => (1, (uint)Eflags.Pf),
+        };
+        Bytes(0x41, 0xF6, 0x46, (byte)(FlagsSlot + place), (byte)bits); // test byte [r14 + slot + place], bits
+        bool isNegated = ((condition - ConditionCode.o) & 1) != 0;
+        return isNegated ? ConditionCode.e : ConditionCode.ne;
+    }
+
+    /// <summary>Has the flags in their slot take over CF. R9 and the other flags are lost.</summary>
+    public void MergeCarry()
+    {
+        Bytes(0x45, 0x19, 0xC9); // sbb r9d, r9d
+        Bytes(0x45, 0x33, 0x4E, FlagsSlot); // xor r9d, [r14 + slot]
+        Bytes(0x41, 0x81, 0xE1); // and r9d, CF in AH
+        UInt32(Eflags.Cf << 8);
+        Bytes(0x45, 0x31, 0x4E, FlagsSlot); // xor [r14 + slot], r9d
+    }
+
+    /// <summary>Keeps SHRD's flags in their slot. R9D is the result; it and R10 are lost.</summary>
+    public void SaveFlagsOfRightFill(bool isWord)
+    {
+        Bytes(0x41, 0x89, 0xC3); // mov r11d, eax
+        Bytes(0x9F); // lahf
+        Bytes(0x80, 0xE4, 0xEF); // and ah, ~AF
+        if (isWord)
+        {
+            Bytes(0x41, 0xC1, 0xE1, 16); // shl r9d, 16
+        }
+
+        Bytes(0x47, 0x8D, 0x14, 0x09); // lea r10d, [r9 + r9]
+        Bytes(0x45, 0x31, 0xCA); // xor r10d, r9d
+        Bytes(0x41, 0xC1, 0xEA, 31); // shr r10d, 31
+        Bytes(0x44, 0x88, 0xD0); // mov al, r10b
+        StoreFlags();
+    }
+
+    /// <summary>Jumps if a count in CL is 0. Answers where its distance is.</summary>
+    public byte* JumpUnlessCount()
+    {
+        Bytes(0xF6, 0xC1, 31); // test cl, 31
+        return JumpIf(ConditionCode.e);
+    }
+
+    /// <summary>Sets or clears EFLAGS.DF in the state; the host's is always 0. The host's other flags are lost.</summary>
+    public void SetDirection(bool backward)
+    {
+        if (backward)
+        {
+            Bytes(0x41, 0x81, 0x4E, SystemFlagsSlot); // or dword [r14 + flags], DF
+            UInt32(Eflags.Df);
+        }
+        else
+        {
+            Bytes(0x41, 0x81, 0x66, SystemFlagsSlot); // and dword [r14 + flags], ~DF
+            UInt32(~(uint)Eflags.Df);
+        }
     }
 
     /// <summary>mov dword [r14 + slot + 4], number: says how the flags can be computed again.</summary>

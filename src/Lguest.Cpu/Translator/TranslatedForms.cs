@@ -56,6 +56,36 @@ internal enum TranslatedForm
 
     /// <summary>LDMXCSR.</summary>
     LoadMxcsr,
+
+    /// <summary>A shift or rotate, as it is or, for its flags, in two steps.</summary>
+    Shift,
+
+    /// <summary>DIV or IDIV, behind a look at whether it can fault.</summary>
+    Divide,
+
+    /// <summary>BT, BTS, BTR or BTC.</summary>
+    BitTest,
+
+    /// <summary>BSF or BSR.</summary>
+    BitScan,
+
+    /// <summary>MOV from a segment register.</summary>
+    SelectorRead,
+
+    /// <summary>PUSH of a segment register.</summary>
+    PushSelector,
+
+    /// <summary>PUSHAD.</summary>
+    PushAll,
+
+    /// <summary>POPAD.</summary>
+    PopAll,
+
+    /// <summary>XLAT.</summary>
+    Lookup,
+
+    /// <summary>CLD or STD: the state's DF, not the host's.</summary>
+    Direction,
 }
 
 /// <summary>The list of what is ever translated. Nothing else is emitted.</summary>
@@ -65,8 +95,40 @@ internal static class TranslatedForms
     public static TranslatedForm Of(in Instruction instruction)
     {
         TranslatedForm form = OfMnemonic(instruction);
-        return form == TranslatedForm.None || !HasPlainOperands(instruction) ? TranslatedForm.None : form;
+        return form switch
+        {
+            TranslatedForm.None or TranslatedForm.Nothing => form,
+            _ => HasPlainOperands(instruction) ? form : TranslatedForm.None,
+        };
     }
+
+    /// <summary>Whether its first operand is written, as a rule: one in memory has to be writable then.</summary>
+    public static bool WritesFirst(in Instruction instruction) => instruction.Mnemonic is not (
+        Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul or Mnemonic.Imul or Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Bt
+        or Mnemonic.Push or Mnemonic.Jmp or Mnemonic.Call) && !FloatingPointForms.OnlyReadsMemory(instruction.Mnemonic);
+
+    /// <summary>The same shift or rotate by an immediate instead of CL.</summary>
+    public static Code ByImmediate(Code code) => code switch
+    {
+        Code.Rol_rm8_CL => Code.Rol_rm8_imm8,
+        Code.Rol_rm16_CL => Code.Rol_rm16_imm8,
+        Code.Rol_rm32_CL => Code.Rol_rm32_imm8,
+        Code.Ror_rm8_CL => Code.Ror_rm8_imm8,
+        Code.Ror_rm16_CL => Code.Ror_rm16_imm8,
+        Code.Ror_rm32_CL => Code.Ror_rm32_imm8,
+        Code.Rcl_rm32_CL => Code.Rcl_rm32_imm8,
+        Code.Rcr_rm32_CL => Code.Rcr_rm32_imm8,
+        Code.Shl_rm8_CL or Code.Sal_rm8_CL => Code.Shl_rm8_imm8,
+        Code.Shl_rm16_CL or Code.Sal_rm16_CL => Code.Shl_rm16_imm8,
+        Code.Shl_rm32_CL or Code.Sal_rm32_CL => Code.Shl_rm32_imm8,
+        Code.Shr_rm8_CL => Code.Shr_rm8_imm8,
+        Code.Shr_rm16_CL => Code.Shr_rm16_imm8,
+        Code.Shr_rm32_CL => Code.Shr_rm32_imm8,
+        Code.Sar_rm8_CL => Code.Sar_rm8_imm8,
+        Code.Sar_rm16_CL => Code.Sar_rm16_imm8,
+        Code.Sar_rm32_CL => Code.Sar_rm32_imm8,
+        _ => throw new InvalidOperationException($"{code} isn't a shift by CL."),
+    };
 
     /// <summary>The same instruction in a form that 64-bit mode has, its operands still the guest's.</summary>
     public static Code HostCode(Code code) => code switch
@@ -104,11 +166,22 @@ internal static class TranslatedForms
         {
             case Mnemonic.Add or Mnemonic.Or or Mnemonic.Adc or Mnemonic.Sbb or Mnemonic.And or Mnemonic.Sub or Mnemonic.Xor
                 or Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Neg or Mnemonic.Not
-                or Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror
-                or Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Cwde or Mnemonic.Cbw or Mnemonic.Cdq or Mnemonic.Cwd:
+                or Mnemonic.Movzx or Mnemonic.Movsx or Mnemonic.Cwde or Mnemonic.Cbw or Mnemonic.Cdq or Mnemonic.Cwd
+                or Mnemonic.Clc or Mnemonic.Stc or Mnemonic.Cmc or Mnemonic.Lahf or Mnemonic.Sahf or Mnemonic.Cmpxchg8b:
                 return TranslatedForm.AsIs;
+            case Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl
+                or Mnemonic.Rcr or Mnemonic.Shld or Mnemonic.Shrd:
+                return OfShift(instruction);
+            case Mnemonic.Div or Mnemonic.Idiv:
+                return TranslatedForm.Divide;
+            case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc:
+                return TranslatedForm.BitTest;
+            case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
+                return TranslatedForm.BitScan;
             case Mnemonic.Mov:
-                return IsGeneral(instruction) ? TranslatedForm.AsIs : TranslatedForm.None;
+                return IsGeneral(instruction) ? TranslatedForm.AsIs
+                    : instruction.Code is Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg ? TranslatedForm.SelectorRead
+                    : TranslatedForm.None;
             case Mnemonic.Imul or Mnemonic.Mul:
                 return TranslatedForm.AsIs;
             case Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg:
@@ -118,7 +191,17 @@ internal static class TranslatedForms
             case Mnemonic.Lea:
                 return TranslatedForm.Address;
             case Mnemonic.Push:
-                return instruction.StackPointerIncrement == -4 && IsGeneral(instruction) ? TranslatedForm.Push : TranslatedForm.None;
+                return instruction.StackPointerIncrement != -4 ? TranslatedForm.None
+                    : IsGeneral(instruction) ? TranslatedForm.Push
+                    : TranslatedForm.PushSelector;
+            case Mnemonic.Pushad:
+                return TranslatedForm.PushAll;
+            case Mnemonic.Popad:
+                return TranslatedForm.PopAll;
+            case Mnemonic.Xlatb:
+                return instruction.MemoryBase == Register.EBX ? TranslatedForm.Lookup : TranslatedForm.None;
+            case Mnemonic.Cld or Mnemonic.Std:
+                return TranslatedForm.Direction;
             case Mnemonic.Pop:
                 return instruction.StackPointerIncrement == 4 && instruction.Op0Kind == OpKind.Register && IsGeneral(instruction)
                     ? TranslatedForm.Pop
@@ -141,7 +224,9 @@ internal static class TranslatedForms
                     Code.Call_rm32 => TranslatedForm.CallIndirect,
                     _ => TranslatedForm.None,
                 };
-            case Mnemonic.Nop:
+            case Mnemonic.Nop or Mnemonic.Pause or Mnemonic.Lfence or Mnemonic.Mfence or Mnemonic.Sfence or Mnemonic.Prefetch
+                or Mnemonic.Prefetchw or Mnemonic.Prefetchnta or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1
+                or Mnemonic.Prefetcht2 or Mnemonic.Endbr32:
                 return TranslatedForm.Nothing;
             default:
                 return instruction.ConditionCode == ConditionCode.None
@@ -163,10 +248,26 @@ internal static class TranslatedForms
             : TranslatedForm.None;
     }
 
-    /// <summary>Only registers for data, immediates, branches, and memory, but through CS.</summary>
+    /// <summary>Those shifts of which the manual leaves more open than flags, or that CL both counts and is shifted by, aren't on the list.</summary>
+    private static TranslatedForm OfShift(in Instruction instruction)
+    {
+        int operand = instruction.OpCount - 1;
+        int bits = 8 * (instruction.Op0Kind == OpKind.Memory ? instruction.MemorySize.GetSize() : instruction.Op0Register.GetSize());
+        bool isByRegister = instruction.GetOpKind(operand) == OpKind.Register;
+        int count = isByRegister ? 0 : (int)instruction.GetImmediate(operand) & 31;
+        bool isListed = instruction.Mnemonic switch
+        {
+            Mnemonic.Shld or Mnemonic.Shrd => bits == 32 || (!isByRegister && count <= bits),
+            Mnemonic.Rcl or Mnemonic.Rcr => bits == 32 || (!isByRegister && (count == 0 || count % (bits + 1) != 0)),
+            _ => true,
+        };
+        bool isCount = isByRegister && instruction.Op0Kind == OpKind.Register && instruction.Op0Register is Register.CL or Register.CH;
+        return isListed && !isCount ? TranslatedForm.Shift : TranslatedForm.None;
+    }
+
+    /// <summary>Only registers for data, the selectors of segment registers, immediates, branches, and memory, but no store through CS.</summary>
     private static bool HasPlainOperands(in Instruction instruction)
     {
-        bool hasMemory = false;
         bool hasHighByte = false;
         bool needsRex = false;
         for (int i = 0; i < instruction.OpCount; i++)
@@ -174,11 +275,16 @@ internal static class TranslatedForms
             switch (instruction.GetOpKind(i))
             {
                 case OpKind.Memory:
-                    hasMemory = true;
+                    if (Operands.HasAddress16(instruction)
+                        || (instruction.MemorySegment == Register.CS && i == 0 && WritesFirst(instruction)))
+                    {
+                        return false;
+                    }
+
                     break;
                 case OpKind.Register:
                     Register register = instruction.GetOpRegister(i);
-                    if (!register.IsGPR() && !FloatingPointForms.IsRegister(register))
+                    if (!register.IsGPR() && !register.IsSegmentRegister() && !FloatingPointForms.IsRegister(register))
                     {
                         return false;
                     }
@@ -191,12 +297,7 @@ internal static class TranslatedForms
             }
         }
 
-        if (hasMemory && (instruction.MemorySegment == Register.CS || Operands.HasAddress16(instruction)))
-        {
-            return false;
-        }
-
-        return !(hasHighByte && (hasMemory || needsRex));
+        return !(hasHighByte && needsRex);
     }
 
     private static bool IsGeneral(in Instruction instruction)

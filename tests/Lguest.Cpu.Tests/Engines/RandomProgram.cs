@@ -13,10 +13,9 @@ internal sealed class RandomProgram
 
     private static readonly HashSet<Mnemonic> Untranslated =
     [
-        Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Cmpxchg8b, Mnemonic.Stosd, Mnemonic.Movsb,
-        Mnemonic.Lahf, Mnemonic.Sahf, Mnemonic.Pushfd, Mnemonic.Bsf, Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Stc,
-        Mnemonic.Cmc, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz, Mnemonic.Rcpps, Mnemonic.Cvtps2pi,
-        Mnemonic.Fprem, Mnemonic.Fbld, Mnemonic.Fnstenv, Mnemonic.Fsin,
+        Mnemonic.Stosd, Mnemonic.Movsb, Mnemonic.Pushfd, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
+        Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Enter, Mnemonic.Rcpps, Mnemonic.Cvtps2pi, Mnemonic.Fprem, Mnemonic.Fbld,
+        Mnemonic.Fnstenv, Mnemonic.Fsin,
     ];
 
     private readonly Random _random;
