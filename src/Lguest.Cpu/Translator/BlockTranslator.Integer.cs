@@ -377,6 +377,16 @@ internal sealed unsafe partial class BlockTranslator
         Move(Register.R12D, Register.R8D);
     }
 
+    private void EmitPushFlags(int index)
+    {
+        SaveFlagsIfHost();
+        LowerAddress(Register.R8D);
+        Check(index, sizeof(uint), isWrite: true);
+        _emitter.LoadImage();
+        _emitter.Instruction(Instruction.Create(Code.Mov_rm32_r32, HostOperand, Register.R11D));
+        Move(Register.R12D, Register.R8D);
+    }
+
     private void EmitPushAll(int index)
     {
         const int Bytes = 8 * sizeof(uint);

@@ -228,6 +228,15 @@ internal sealed unsafe partial class BlockTranslator
             case TranslatedForm.Lookup:
                 EmitLookup(index, instruction);
                 return true;
+            case TranslatedForm.String:
+                EmitString(index, instruction);
+                return true;
+            case TranslatedForm.Repeat:
+                EmitRepeat(index, instruction);
+                return true;
+            case TranslatedForm.PushFlags:
+                EmitPushFlags(index);
+                return true;
             case TranslatedForm.Direction:
                 KeepFlags(index);
                 _emitter.SetDirection(instruction.Mnemonic == Mnemonic.Std);
@@ -542,21 +551,27 @@ internal sealed unsafe partial class BlockTranslator
     private void Check(int index, int size, bool isWrite, Register segment = Register.DS, bool isAligned = false)
     {
         KeepFlags(index);
+        AddBase(index, segment);
+        if (isAligned)
+        {
+            AddMiss(index, _emitter.JumpUnlessAligned(size));
+        }
+
+        AddMiss(index, _emitter.Translate(size, TableOf(isWrite)));
+    }
+
+    /// <summary>From an offset in R8D to a linear address.</summary>
+    private void AddBase(int index, Register segment)
+    {
         if (segment is Register.FS or Register.GS)
         {
             List<nint> misses = [];
             _emitter.AddSegmentBase(HostEmitter.SegmentSlot(segment), misses);
             AddMisses(index, misses);
         }
-
-        if (isAligned)
-        {
-            AddMiss(index, _emitter.JumpUnlessAligned(size));
-        }
-
-        int table = _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);
-        AddMiss(index, _emitter.Translate(size, table));
     }
+
+    private int TableOf(bool isWrite) => _tables + (isWrite ? TranslationBuffer.Entries * sizeof(TlbEntry) : 0);
 
     /// <summary>Before what destroys the host's flags: keeps them, where anyone may see them again.</summary>
     private void KeepFlags(int index)
@@ -615,9 +630,10 @@ internal sealed unsafe partial class BlockTranslator
 
         switch (form)
         {
-            case TranslatedForm.Push or TranslatedForm.PushSelector or TranslatedForm.PushAll:
+            case TranslatedForm.Push or TranslatedForm.PushSelector or TranslatedForm.PushAll
+                or TranslatedForm.PushFlags:
                 return _recipe.Uses(StateOffset.Esp, sizeof(uint));
-            case TranslatedForm.PopAll:
+            case TranslatedForm.PopAll or TranslatedForm.String or TranslatedForm.Repeat:
                 return true;
             case TranslatedForm.Divide:
                 return _recipe.Uses(StateOffset.Eax, sizeof(uint)) || _recipe.Uses(StateOffset.Edx, sizeof(uint));

@@ -41,6 +41,8 @@ internal readonly struct FlagUse
         {
             case Mnemonic.Div or Mnemonic.Idiv:
                 return default;
+            case Mnemonic.Pushfd:
+                return new FlagUse(Arithmetic, RflagsBits.None, RflagsBits.None);
             case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc:
                 return new FlagUse(RflagsBits.None, RflagsBits.CF, RflagsBits.None);
             case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:

@@ -149,6 +149,71 @@ internal sealed unsafe partial class HostEmitter
             Bytes(0x45, 0x89, 0xC1); // mov r9d, r8d
         }
 
+        return TranslateTo(table);
+    }
+
+    /// <summary>The same for as many elements as ECX says, a page of them at most.</summary>
+    public byte* TranslateRun(int size, int table)
+    {
+        byte scale = size switch
+        {
+            1 => 0,
+            2 => 0x40,
+            _ => 0x80,
+        };
+        Bytes(0x45, 0x8D, 0x4C, (byte)(scale | 0x08), byte.MaxValue); // lea r9d, [r8 + rcx * size - 1]
+        return TranslateTo(table);
+    }
+
+    /// <summary>jmp if ECX is 0. Answers where its distance is, as the others like it do.</summary>
+    public byte* JumpIfCountIsZero()
+    {
+        Bytes(0x85, 0xC9); // test ecx, ecx
+        return JumpIf(ConditionCode.e);
+    }
+
+    /// <summary>Jumps if ECX is above a number.</summary>
+    public byte* JumpIfCountIsAbove(int most)
+    {
+        Bytes(0x81, 0xF9); // cmp ecx, most
+        UInt32((uint)most);
+        return JumpIf(ConditionCode.a);
+    }
+
+    /// <summary>Jumps if the guest's DF is set.</summary>
+    public byte* JumpIfBackward()
+    {
+        Bytes(0x41, 0xF6, 0x46, SystemFlagsSlot + 1, (byte)(Eflags.Df >> 8)); // test byte [r14 + flags + 1], DF
+        return JumpIf(ConditionCode.ne);
+    }
+
+    /// <summary>REP MOVS or REP STOS.</summary>
+    public void Repeat(bool isMove, int size)
+    {
+        if (size == sizeof(ushort))
+        {
+            Bytes(0x66);
+        }
+
+        int opcode = (isMove ? 0xA4 : 0xAA) | (size == 1 ? 0 : 1);
+        Bytes(0xF3, (byte)opcode);
+    }
+
+    /// <summary>Brings the image of EFLAGS that PUSHF pushes into R11D, from the flags' slot and the state. R9 is lost.</summary>
+    public void LoadImage()
+    {
+        Bytes(0x45, 0x0F, 0xB6, 0x5E, FlagsSlot); // movzx r11d, byte [r14 + slot]: OF
+        Bytes(0x41, 0xC1, 0xE3, 11); // shl r11d, 11
+        Bytes(0x45, 0x0F, 0xB6, 0x4E, FlagsSlot + 1); // movzx r9d, byte [r14 + slot + 1]: the others
+        Bytes(0x45, 0x09, 0xCB); // or r11d, r9d
+        Bytes(0x45, 0x8B, 0x4E, SystemFlagsSlot); // mov r9d, [r14 + flags]
+        Bytes(0x41, 0x81, 0xE1); // and r9d, ~(VM and RF)
+        UInt32(~(Eflags.Vm | Eflags.Rf));
+        Bytes(0x45, 0x09, 0xCB); // or r11d, r9d
+    }
+
+    private byte* TranslateTo(int table)
+    {
         Bytes(0x45, 0x89, 0xC2); // mov r10d, r8d
         Bytes(0x41, 0xC1, 0xEA, PhysicalMemory.PageShift - 4); // shr r10d, 8
         Bytes(0x41, 0x81, 0xE1); // and r9d, page

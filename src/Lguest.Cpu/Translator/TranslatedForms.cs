@@ -86,6 +86,37 @@ internal enum TranslatedForm
 
     /// <summary>CLD or STD: the state's DF, not the host's.</summary>
     Direction,
+
+    /// <summary>PUSHFD.</summary>
+    PushFlags,
+
+    /// <summary>MOVS, STOS, LODS, CMPS or SCAS once.</summary>
+    String,
+
+    /// <summary>REP MOVS or REP STOS.</summary>
+    Repeat,
+}
+
+/// <summary>The string instructions.</summary>
+internal enum StringKind
+{
+    /// <summary>Another instruction.</summary>
+    None,
+
+    /// <summary>MOVS.</summary>
+    Move,
+
+    /// <summary>STOS.</summary>
+    Store,
+
+    /// <summary>LODS.</summary>
+    Load,
+
+    /// <summary>CMPS.</summary>
+    Compare,
+
+    /// <summary>SCAS.</summary>
+    Scan,
 }
 
 /// <summary>The list of what is ever translated. Nothing else is emitted.</summary>
@@ -106,6 +137,20 @@ internal static class TranslatedForms
     public static bool WritesFirst(in Instruction instruction) => instruction.Mnemonic is not (
         Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Mul or Mnemonic.Imul or Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Bt
         or Mnemonic.Push or Mnemonic.Jmp or Mnemonic.Call) && !FloatingPointForms.OnlyReadsMemory(instruction.Mnemonic);
+
+    /// <summary>Which string instruction it is.</summary>
+    public static StringKind StringOf(in Instruction instruction) => instruction.Code switch
+    {
+        Code.Movsb_m8_m8 or Code.Movsw_m16_m16 or Code.Movsd_m32_m32 => StringKind.Move,
+        Code.Stosb_m8_AL or Code.Stosw_m16_AX or Code.Stosd_m32_EAX => StringKind.Store,
+        Code.Lodsb_AL_m8 or Code.Lodsw_AX_m16 or Code.Lodsd_EAX_m32 => StringKind.Load,
+        Code.Cmpsb_m8_m8 or Code.Cmpsw_m16_m16 or Code.Cmpsd_m32_m32 => StringKind.Compare,
+        Code.Scasb_AL_m8 or Code.Scasw_AX_m16 or Code.Scasd_EAX_m32 => StringKind.Scan,
+        _ => StringKind.None,
+    };
+
+    /// <summary>Bytes of a string instruction's element.</summary>
+    public static int ElementOf(in Instruction instruction) => instruction.MemorySize.GetSize();
 
     /// <summary>The same shift or rotate by an immediate instead of CL.</summary>
     public static Code ByImmediate(Code code) => code switch
@@ -228,11 +273,26 @@ internal static class TranslatedForms
                 or Mnemonic.Prefetchw or Mnemonic.Prefetchnta or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1
                 or Mnemonic.Prefetcht2 or Mnemonic.Endbr32:
                 return TranslatedForm.Nothing;
+            case Mnemonic.Pushfd:
+                return TranslatedForm.PushFlags;
             default:
-                return instruction.ConditionCode == ConditionCode.None
-                    ? FloatingPointForms.Of(instruction)
+                return StringOf(instruction) != StringKind.None ? OfString(instruction)
+                    : instruction.ConditionCode == ConditionCode.None ? FloatingPointForms.Of(instruction)
                     : OfConditional(instruction);
         }
+    }
+
+    /// <summary>Repeated loads nobody needs; repeated comparisons are the interpreter's, which looks at many elements at once.</summary>
+    private static TranslatedForm OfString(in Instruction instruction)
+    {
+        if (Operands.HasAddress16(instruction))
+        {
+            return TranslatedForm.None;
+        }
+
+        return !instruction.HasRepePrefix && !instruction.HasRepnePrefix ? TranslatedForm.String
+            : StringOf(instruction) is StringKind.Move or StringKind.Store ? TranslatedForm.Repeat
+            : TranslatedForm.None;
     }
 
     private static TranslatedForm OfConditional(in Instruction instruction)

@@ -13,7 +13,7 @@ internal sealed class RandomProgram
 
     private static readonly HashSet<Mnemonic> Untranslated =
     [
-        Mnemonic.Stosd, Mnemonic.Movsb, Mnemonic.Pushfd, Mnemonic.Daa, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
+        Mnemonic.Daa, Mnemonic.Cmpsb, Mnemonic.Cmpsd, Mnemonic.Scasb, Mnemonic.Lodsw, Mnemonic.Aad, Mnemonic.Loop, Mnemonic.Jecxz,
         Mnemonic.Shld, Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Enter, Mnemonic.Rcpps, Mnemonic.Cvtps2pi, Mnemonic.Fprem, Mnemonic.Fbld,
         Mnemonic.Fnstenv, Mnemonic.Fsin,
     ];
@@ -119,10 +119,44 @@ internal sealed class RandomProgram
             bool isWanted = isFloatingPoint ? IsFloatingPoint(instruction) : IsWanted(instruction);
             if (!instruction.IsInvalid && isWanted && IsNear(instruction))
             {
-                return bytes[..instruction.Length];
+                return [.. Preparation(instruction), .. bytes.AsSpan(0, instruction.Length)];
             }
         }
     }
+
+    /// <summary>Often, what sees to it that an instruction with a count, a bit number or a dividend has one of interest.</summary>
+    private byte[] Preparation(in Instruction instruction)
+    {
+        TranslatedForm form = TranslatedForms.Of(instruction);
+        if (_random.Next(4) == 0)
+        {
+            return [];
+        }
+
+        switch (form)
+        {
+            case TranslatedForm.Shift:
+                // mov cl, count
+                return [0xB1, (byte)_random.Next(36)];
+            case TranslatedForm.BitTest when instruction.Op1Kind == OpKind.Register && instruction.MemoryBase.GetFullRegister32() != Full(instruction)
+                && instruction.MemoryIndex.GetFullRegister32() != Full(instruction):
+                // mov register, number
+                byte[] move = [(byte)(0xB8 + (Full(instruction) - Register.EAX)), 0, 0, 0, 0];
+                BitConverter.TryWriteBytes(move.AsSpan(1), _random.Next(-2000, 2000));
+                return move;
+            case TranslatedForm.Divide:
+                // mov edx, a little; or cdq
+                return _random.Next(2) == 0 ? [0xBA, (byte)_random.Next(4), 0, 0, 0] : [0x99];
+            case TranslatedForm.Repeat:
+                // mov ecx, count; and sometimes the source a little before or after the destination: lea esi, [edi + distance]
+                byte[] count = [0xB9, (byte)_random.Next(80), (byte)(_random.Next(8) == 0 ? _random.Next(18) : 0), 0, 0];
+                return _random.Next(2) == 0 ? count : [.. count, 0x8D, 0x77, (byte)_random.Next(-20, 20)];
+            default:
+                return [];
+        }
+    }
+
+    private static Register Full(in Instruction instruction) => instruction.Op1Register.GetFullRegister32();
 
     private static bool IsWanted(in Instruction instruction)
     {

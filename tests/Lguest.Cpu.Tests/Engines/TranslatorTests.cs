@@ -20,6 +20,7 @@ public sealed unsafe class TranslatorTests
         Mnemonic.Imul, Mnemonic.Mul, Mnemonic.Xchg, Mnemonic.Xadd, Mnemonic.Cmpxchg, Mnemonic.Bswap, Mnemonic.Lea, Mnemonic.Jmp, Mnemonic.Lahf, Mnemonic.Sahf,
         Mnemonic.Rcl, Mnemonic.Rcr, Mnemonic.Shld, Mnemonic.Shrd, Mnemonic.Div, Mnemonic.Idiv, Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Btr,
         Mnemonic.Btc, Mnemonic.Bsf, Mnemonic.Bsr, Mnemonic.Clc, Mnemonic.Stc, Mnemonic.Cmc, Mnemonic.Cmpxchg8b,
+        Mnemonic.Movsb, Mnemonic.Movsw, Mnemonic.Movsd, Mnemonic.Stosb, Mnemonic.Stosw, Mnemonic.Stosd,
     ];
 
     [Fact]
@@ -103,6 +104,9 @@ public sealed unsafe class TranslatorTests
 
         // Whether RSI has a host address: so it is for a guest's AH to BH, for which there are few encodings.
         bool isSwapped = false;
+
+        // The registers that host addresses have just been brought into, for a REP MOVS or REP STOS.
+        var loaded = new HashSet<Register>();
         while (decoder.IP < (ulong)bytes.Length)
         {
             Instruction instruction = decoder.Decode();
@@ -113,6 +117,20 @@ public sealed unsafe class TranslatorTests
                 || Bases.Contains(instruction.MemoryBase) || (isSwapped && instruction.MemoryBase == Register.RSI);
             isSwapped ^= instruction is { Code: Code.Xchg_rm64_r64, Op0Register: Register.RSI, Op1Register: Register.R10 };
             isWithin &= !isSwapped || instruction.FlowControl == FlowControl.Next;
+            if (instruction.IsStringInstruction)
+            {
+                bool isMove = TranslatedForms.StringOf(instruction) == StringKind.Move;
+                isWithin &= instruction.HasRepPrefix && loaded.Contains(Register.RDI) && (!isMove || loaded.Contains(Register.RSI));
+            }
+
+            if (instruction is { Code: Code.Mov_r64_rm64, Op0Register: Register.RSI or Register.RDI, Op1Register: Register.R11 or Register.R8 })
+            {
+                loaded.Add(instruction.Op0Register);
+            }
+            else
+            {
+                loaded.Clear();
+            }
             bool isStackUntouched = instruction.UsedRegisters().All(register => register != Register.RSP);
             Assert.True(
                 isPadding || (isListed && isWithin && isStackUntouched && instruction.SegmentPrefix == Register.None),
