@@ -52,7 +52,7 @@ internal static class Program
         {
             Ending ending = Machine.Run(launch, logger, patience);
             Report(logger, ending);
-            return ending.ExitCode;
+            return Skip(logger, launch, ending.ExitCode);
         }
         catch (Exception e) when (e is BootException or BackendException or ReportException)
         {
@@ -68,6 +68,18 @@ internal static class Program
             LaunchLog.Error(logger, $"the guest could not be set up: {e.Message}");
         }
 
+        return ExitCode.CouldNotRun;
+    }
+
+    private static int Skip(ILogger logger, Launch launch, int exitCode)
+    {
+        if (!launch.Skipped.Contains(exitCode))
+        {
+            return exitCode;
+        }
+
+        string sentence = $"the exit code is {ExitCode.CouldNotRun} instead of {exitCode}, as --{Options.Skip.Name} says";
+        LaunchLog.Information(logger, sentence);
         return ExitCode.CouldNotRun;
     }
 

@@ -1,4 +1,5 @@
 using Lguest.CommandLine;
+using Lguest.Devices.Backends;
 using Lguest.Host;
 
 namespace Lguest.Tests;
@@ -174,6 +175,20 @@ public class CommandLineTests
         Assert.True(launch.Statistics);
         Assert.True(launch.Verbose);
     }
+
+    [Theory]
+    [InlineData(InputKind.Fixed, ClockKind.Virtual)]
+    [InlineData(InputKind.Fixed, ClockKind.Real, "--usernet")]
+    [InlineData(InputKind.Fixed, ClockKind.Real, "--clock=real")]
+    [InlineData(InputKind.Stream, ClockKind.Real)]
+    [InlineData(InputKind.Stream, ClockKind.Real, "--run=true", "--initrd=i")]
+    [InlineData(InputKind.Stream, ClockKind.Virtual, "--clock=virtual")]
+    [InlineData(InputKind.Device, ClockKind.Real)]
+    [InlineData(InputKind.Device, ClockKind.Virtual, "--run=true", "--initrd=i")]
+    [InlineData(InputKind.Device, ClockKind.Real, "--run=true", "--initrd=i", "--sharenet=n")]
+    [InlineData(InputKind.Fixed, ClockKind.Virtual, "--clock=virtual", "--tunnet=10.0.0.1")]
+    public void Time_is_virtual_where_nothing_outside_has_a_pace_of_its_own(InputKind input, ClockKind clock, params string[] options) =>
+        Assert.Equal(clock, Parse(["64m", "vmlinux", .. options]).ClockFor(input));
 
     [Fact]
     public void An_option_that_is_repeated_alike_counts_once()

@@ -92,7 +92,9 @@ internal static class GuestProgram
     });
 
     /// <summary>Prints a text, then prints all input as it comes, until one ends with a q, or a q and a line end: then it powers off.</summary>
-    public static byte[] Echoer(string text) => Build(guest =>
+    /// <param name="text">What it prints first.</param>
+    /// <param name="last">Another letter than the q.</param>
+    public static byte[] Echoer(string text, char last = 'q') => Build(guest =>
     {
         Assembler code = guest.Code;
         guest.Describe(InputDma, InputBuffer, InputSize);
@@ -112,7 +114,7 @@ internal static class GuestProgram
         for (uint fromEnd = 1; fromEnd <= 2; fromEnd++)
         {
             code.mov(ecx, __dword_ptr[PageOffset + InputDma]);
-            code.cmp(__byte_ptr[ecx + (PageOffset + InputBuffer - fromEnd)], (byte)'q');
+            code.cmp(__byte_ptr[ecx + (PageOffset + InputBuffer - fromEnd)], (byte)last);
             code.je(done);
         }
 

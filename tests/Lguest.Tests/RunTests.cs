@@ -75,6 +75,20 @@ public sealed class RunTests : IDisposable
         Assert.EndsWith($"\nlguest: {sentence}\n", result.Errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("</dev/null", "virtual")]
+    [InlineData("<\"$0\"", "virtual")]
+    [InlineData("<&-", "virtual")]
+    [InlineData("</dev/zero", "real")]
+    [InlineData("", "real")]
+    public void Which_clock_a_guest_has_is_a_matter_of_its_input(string input, string clock)
+    {
+        LguestResult result = LguestProcess.Shell($"\"$0\" \"$@\" {input}", "8m", Kernel(GuestProgram.Greeter("x")), "--verbose");
+
+        Assert.Equal((0, "x"), (result.ExitCode, result.Output));
+        Assert.Contains($"lguest: the guest's time is {clock}\n", result.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_limit_by_the_guests_clock_counts_its_instructions_exactly()
     {

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Lguest.Devices.Backends;
 
 /// <summary>Standard input, output and error, as the user gave them to this process, or didn't (<c>&lt;&amp;- &gt;&amp;-</c>).</summary>
@@ -21,6 +23,41 @@ public static class StandardDescriptors
     /// <summary>Standard error; likewise.</summary>
     public static int Error => Usable(2);
 
+    /// <summary>What standard input is. Where the host doesn't say, it may be anything: a stream.</summary>
+    public static InputKind InputKind
+    {
+        get
+        {
+            const uint MemoryDevices = 1;
+            const uint NullDevice = 3;
+            if (!OperatingSystem.IsLinux())
+            {
+                return InputKind.Stream;
+            }
+
+            if (Input == Closed)
+            {
+                return InputKind.Fixed;
+            }
+
+            try
+            {
+                FileStatus status = HostFile.StatusOf(new SafeFileHandle(Input, ownsHandle: false));
+                return status.Kind switch
+                {
+                    FileStatus.RegularFile => InputKind.Fixed,
+                    FileStatus.CharacterDevice when (status.OwnMajor, status.OwnMinor) == (MemoryDevices, NullDevice) => InputKind.Fixed,
+                    FileStatus.Pipe or FileStatus.Socket => InputKind.Stream,
+                    _ => InputKind.Device,
+                };
+            }
+            catch (IOException)
+            {
+                return InputKind.Stream;
+            }
+        }
+    }
+
     /// <summary>Takes the numbers of those that are closed, so that nothing else gets them.</summary>
     internal static void TakeClosed()
     {
@@ -36,4 +73,17 @@ public static class StandardDescriptors
 
     private static int Usable(int descriptor) =>
         OperatingSystem.IsLinux() && SystemCalls.Fcntl(descriptor, SystemCalls.FcntlGetDescriptorFlags, 0) != 0 ? Closed : descriptor;
+}
+
+/// <summary>What standard input is, as far as it matters for time.</summary>
+public enum InputKind
+{
+    /// <summary>A pipe or a socket: whoever writes it may wait for an answer first, and for how long nobody knows.</summary>
+    Stream,
+
+    /// <summary>A regular file, or nothing: it is all there already.</summary>
+    Fixed,
+
+    /// <summary>A terminal, or another device.</summary>
+    Device,
 }

@@ -35,6 +35,9 @@ public class StreamPort : ICharPort
     /// <summary>Whether something could not be written.</summary>
     public bool OutputIsLost { get; private set; }
 
+    /// <summary>Whether a terminal's end of file, ^D, follows the input: once at the start of a line, twice elsewhere, where the first ends the line.</summary>
+    public bool EndsWithEndOfFile { get; init; }
+
     /// <inheritdoc />
     public bool EndOfInput => _queue.IsFinished;
 
@@ -96,11 +99,14 @@ public class StreamPort : ICharPort
 
     private void ReadInput()
     {
+        const byte EndOfFile = 4;
         byte[] buffer = new byte[ReadAhead];
+        bool isLineStart = true;
         int count;
         while (!EndOfInput && (count = ReadSome(buffer)) > 0)
         {
             OnInput(buffer.AsSpan(0, count));
+            isLineStart = buffer[count - 1] == '\n';
             if (Interactive)
             {
                 _queue.AddOrDrop(buffer.AsSpan(0, count));
@@ -110,6 +116,12 @@ public class StreamPort : ICharPort
                 _queue.Add(buffer.AsSpan(0, count));
             }
 
+            InputArrived?.Invoke();
+        }
+
+        if (EndsWithEndOfFile)
+        {
+            _queue.Add(isLineStart ? [EndOfFile] : [EndOfFile, EndOfFile]);
             InputArrived?.Invoke();
         }
 

@@ -115,6 +115,15 @@ internal struct FileStatus
     /// <summary>S_IFDIR: a directory.</summary>
     public const ushort Folder = 0x4000;
 
+    /// <summary>S_IFCHR: a character device.</summary>
+    public const ushort CharacterDevice = 0x2000;
+
+    /// <summary>S_IFIFO: a pipe.</summary>
+    public const ushort Pipe = 0x1000;
+
+    /// <summary>S_IFSOCK: a socket.</summary>
+    public const ushort Socket = 0xc000;
+
     /// <summary>S_IFBLK: a block device.</summary>
     public const ushort BlockDevice = 0x6000;
 
@@ -126,6 +135,13 @@ internal struct FileStatus
 
     [FieldOffset(40)]
     public ulong Length;
+
+    /// <summary>For a device: which.</summary>
+    [FieldOffset(128)]
+    public uint OwnMajor;
+
+    [FieldOffset(132)]
+    public uint OwnMinor;
 
     [FieldOffset(136)]
     public uint DeviceMajor;

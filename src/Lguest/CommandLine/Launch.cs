@@ -1,3 +1,4 @@
+using Lguest.Devices.Backends;
 using Lguest.Host;
 using Lguest.Host.Bus;
 
@@ -39,8 +40,8 @@ internal sealed record Launch
     /// <summary>Where the networks' frames are recorded; null for nowhere.</summary>
     public string? Recording { get; init; }
 
-    /// <summary>Which clock the guest has.</summary>
-    public ClockKind Clock { get; init; } = ClockKind.Real;
+    /// <summary>Which clock the guest is to have; null for no wish.</summary>
+    public ClockKind? Clock { get; init; }
 
     /// <summary>What executes the guest's instructions.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Auto;
@@ -68,6 +69,15 @@ internal sealed record Launch
 
     /// <summary>What the user wants to be told of the guest's kernel.</summary>
     public WatchOptions Watch { get; init; } = new();
+
+    /// <summary>What the user expects of the console, and has typed there.</summary>
+    public MatchOptions Matching { get; init; } = new();
+
+    /// <summary>Whether the console gets a ^D when standard input has ended.</summary>
+    public bool EndsConsoleInput { get; init; }
+
+    /// <summary>Exit codes that the user wants to be 125, as <c>git bisect run</c> skips on it.</summary>
+    public IReadOnlyList<int> Skipped { get; init; } = [];
 
     /// <summary>Whether statistics are wanted at the end.</summary>
     public bool Statistics { get; init; }
@@ -128,6 +138,7 @@ internal sealed record Launch
                 $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {LguestBus.MostDevices - others}");
         }
 
+        var matching = MatchOptions.Parse(options);
         string[] words = [.. split.KernelWords, .. options.Values(Options.Append)];
 
         return new Request.Run(new Launch
@@ -144,7 +155,7 @@ internal sealed record Launch
             Disks = disks,
             Networks = networks,
             Recording = recording,
-            Clock = options.Value(Options.Clock) is { } clock ? OptionValues.Clock(clock) : ClockKind.Real,
+            Clock = options.Value(Options.Clock) is { } clock ? OptionValues.Clock(clock) : null,
             Engine = options.Value(Options.Engine) is { } engine ? OptionValues.Engine(engine) : EngineKind.Auto,
             Date = options.Value(Options.Date) is { } date ? OptionValues.Date(date) : null,
             Seed = options.Value(Options.Seed) is { } seed ? OptionValues.Seed(seed) : null,
@@ -154,9 +165,36 @@ internal sealed record Launch
             MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
             Watch = WatchOptions.Parse(options),
+            Matching = matching,
+            EndsConsoleInput = EndsInput(options, isRead: command is null && matching.Answers.Count == 0),
+            Skipped = options.Value(Options.Skip) is { } codes ? OptionValues.ExitCodes(codes) : [],
             Statistics = options.Has(Options.Stats),
             Verbose = options.Has(Options.Verbose),
         });
+    }
+
+    /// <summary>
+    /// Which clock it has: without a wish, time is virtual where that can't surprise anybody, as nobody sits there or talks to it from
+    /// outside, and nothing outside has a pace of its own.
+    /// </summary>
+    /// <param name="input">What standard input is.</param>
+    public ClockKind ClockFor(InputKind input)
+    {
+        bool isUnattended = input == InputKind.Fixed || (Command is not null && input != InputKind.Stream);
+        return Clock ?? (isUnattended && Networks.Count == 0 ? ClockKind.Virtual : ClockKind.Real);
+    }
+
+    private static bool EndsInput(GivenOptions options, bool isRead)
+    {
+        string? end = options.Value(Options.StandardInputEnd);
+        if (end is not (null or "nothing" or "eof"))
+        {
+            throw new CommandLineException($"--{Options.StandardInputEnd.Name}={end}: write nothing or eof");
+        }
+
+        return end is null || isRead
+            ? end == "eof"
+            : throw new CommandLineException($"--{Options.StandardInputEnd.Name} is for a console that has standard input, which it hasn't with --{Options.RunLine.Name} or --{Options.Send.Name}: leave it out");
     }
 
     private static TimeSpan? Time(GivenOptions options, Option option) =>

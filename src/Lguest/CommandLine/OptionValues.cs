@@ -44,6 +44,15 @@ internal static class OptionValues
         ? TimeSpan.FromMilliseconds(time)
         : throw new CommandLineException($"--{option.Name}={text} is not a time: write 30s, 500ms, 5m or 1h");
 
+    /// <summary>Exit codes, 1 to 255, with commas between them.</summary>
+    public static IReadOnlyList<int> ExitCodes(string text)
+    {
+        int[] codes = [.. text.Split(',').Select(code => byte.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out byte number) ? number : 0)];
+        return codes.Contains(0)
+            ? throw new CommandLineException($"--skip={text} is no list of exit codes from 1 to 255: write 124,103,4")
+            : codes;
+    }
+
     /// <summary>A clock.</summary>
     public static ClockKind Clock(string text) => text switch
     {

@@ -94,9 +94,41 @@ internal static class Options
 
     public static readonly Option Report = new("report", OptionValue.Required, "FILE", "Write a report for people at the end.", Run);
 
+    public static readonly Option Expect = new(
+        "expect", OptionValue.Required, "REGEX",
+        "A line of the console is to match this; if none does, the exit code is 102.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Forbid = new(
+        "forbid", OptionValue.Required, "REGEX",
+        "No line of the console may match this; if one does, the exit code is 102.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Send = new(
+        "send", OptionValue.Required, "REGEX=>TEXT",
+        "When a line of the console matches, also one that hasn't ended, type a text: --send='login: =>root\\n'. Repeatable: one after the other. The console has no other input then.",
+        Run)
+    {
+        Repeat = OptionRepeat.Each,
+    };
+
+    public static readonly Option StandardInputEnd = new(
+        "stdin-end", OptionValue.Required, "nothing|eof",
+        "What the console gets when standard input, which is no terminal, has ended: nothing (the default), or a ^D, which ends a shell.",
+        Run);
+
+    public static readonly Option Skip = new(
+        "skip", OptionValue.Required, "CODES", "Exit codes that are to be 125, with commas between them: `git bisect run` skips what ends with that.", Run);
+
     public static readonly Option Clock = new(
         "clock", OptionValue.Required, "real|virtual",
-        "Time: the host's (real, the default), or made of executed instructions, so that a run can be repeated exactly (virtual).",
+        "Time: the host's (real), or made of executed instructions, so that a run can be repeated exactly (virtual). Virtual is the default with --run, and where standard input is a file or /dev/null, unless there is a network, or standard input is a pipe.",
         Run);
 
     public static readonly Option Engine = new(
@@ -106,12 +138,12 @@ internal static class Options
 
     public static readonly Option Date = new(
         "date", OptionValue.Required, "DATE",
-        "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 with --clock=virtual.",
+        "The date at the start, UTC, such as 2007-10-09T20:31:38. The default is the host's date, or 2007-10-09T20:31:38 in virtual time.",
         Run);
 
     public static readonly Option Seed = new(
         "seed", OptionValue.Required, "NUMBER",
-        "What the guest's random numbers begin with. The default differs each time, but is the same each time with --clock=virtual.",
+        "What the guest's random numbers begin with. The default differs each time, but is the same each time in virtual time.",
         Run);
 
     public static readonly Option Timeout = new(
@@ -149,6 +181,7 @@ internal static class Options
         RunLine, RunArgument, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
+        Expect, Forbid, Send, StandardInputEnd, Skip,
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
     ]);
 }

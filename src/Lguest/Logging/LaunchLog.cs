@@ -20,6 +20,9 @@ internal static partial class LaunchLog
     [LoggerMessage(Level = LogLevel.Debug, Message = "the kernel is entered at {Entry}, {Milliseconds} ms after the start of the process")]
     public static partial void Started(ILogger logger, string entry, string milliseconds);
 
+    [LoggerMessage(Level = LogLevel.Debug, Message = "the guest's time is {Kind}")]
+    public static partial void Clock(ILogger logger, string kind);
+
     [LoggerMessage(Level = LogLevel.Debug, Message = "the other end of {Name} is {Interface}, an interface of this host's")]
     public static partial void NetworkOpened(ILogger logger, string name, string @interface);
 }

@@ -7,6 +7,7 @@ using Lguest.Devices.Backends;
 using Lguest.Host;
 using Lguest.Host.Bus;
 using Lguest.Logging;
+using Lguest.Results.Matching;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Running;
@@ -22,14 +23,20 @@ internal sealed class GuestStreams : IDisposable
     private readonly StreamPort _errors;
     private readonly StreamPort _port;
     private readonly UnattendedPort? _unattended;
+    private readonly AnsweredPort? _answers;
 
     private GuestStreams(Launch launch, FrontEnds frontEnds, RunEnd end, WritePatience patience, ILogger logger)
     {
         _errors = new StreamPort(Stream.Null, new DescriptorStream(StandardDescriptors.Error, patience));
-        _port = OpenPort(launch.Command is not null, end, patience, logger);
+        _port = OpenPort(launch, end, patience, logger);
         try
         {
             ICharPort console = launch.Command is null ? _port : _unattended = new UnattendedPort(KeptOfConsole);
+            if (launch.Matching.Answers.Count > 0)
+            {
+                console = _answers = new AnsweredPort(console);
+            }
+
             ConsoleOutput = new HeardPort(launch.Log is { } path ? LoggedPort.Open(console, path, logger) : console);
             Console = frontEnds.Console(ConsoleOutput);
             CommandOutput = new HeardPort(_port);
@@ -65,7 +72,8 @@ internal sealed class GuestStreams : IDisposable
     public IEnumerable<IGuestDevice> Devices => Command is null ? [Console] : [Command, Console];
 
     /// <summary>Whether somebody sits at the guest's console.</summary>
-    public static bool IsInteractive(Launch launch) => launch.Command is null && DescriptorStream.IsTerminal(StandardDescriptors.Input);
+    public static bool IsInteractive(Launch launch) =>
+        launch.Command is null && launch.Matching.Answers.Count == 0 && DescriptorStream.IsTerminal(StandardDescriptors.Input);
 
     /// <summary>Whether some of what the guest wrote to standard output could not be written.</summary>
     public bool OutputIsLost => _port.OutputIsLost;
@@ -118,18 +126,29 @@ internal sealed class GuestStreams : IDisposable
         }
     }
 
+    /// <summary>Shows somebody the console, who answers it.</summary>
+    public void Match(ConsoleMatcher matcher)
+    {
+        ConsoleOutput.Written += matcher.Write;
+        matcher.Answered += text => _answers?.Type(text.Span);
+    }
+
     /// <summary>Gives the terminal back.</summary>
     public void Dispose() => _port.Dispose();
 
-    private static StreamPort OpenPort(bool isCommands, RunEnd end, WritePatience patience, ILogger logger)
+    private static StreamPort OpenPort(Launch launch, RunEnd end, WritePatience patience, ILogger logger)
     {
         int input = StandardDescriptors.Input;
         var output = new DescriptorStream(StandardDescriptors.Output, patience);
         StreamPort port;
-        if (isCommands)
+        if (launch.Command is not null)
         {
             // As any command has it: a terminal stays as it is, and the rest of the input is for who comes next.
             port = new StreamPort(new DescriptorStream(input), output, readsOnDemand: true);
+        }
+        else if (launch.Matching.Answers.Count > 0)
+        {
+            port = new StreamPort(Stream.Null, output);
         }
         else if (DescriptorStream.IsTerminal(input))
         {
@@ -139,7 +158,7 @@ internal sealed class GuestStreams : IDisposable
         }
         else
         {
-            port = new StreamPort(new DescriptorStream(input), output);
+            port = new StreamPort(new DescriptorStream(input), output) { EndsWithEndOfFile = launch.EndsConsoleInput };
         }
 
         port.OutputLost += why => end.Request(new EndReason(ExitCode.OutputLost, $"ended because standard output cannot be written: {why}"));

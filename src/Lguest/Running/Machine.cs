@@ -13,6 +13,7 @@ using Lguest.Host;
 using Lguest.Host.Bus;
 using Lguest.Host.Traps;
 using Lguest.Logging;
+using Lguest.Results.Matching;
 using Lguest.Results.Reports;
 using Lguest.Running.Watching;
 using Microsoft.Extensions.Logging;
@@ -48,12 +49,21 @@ internal static class Machine
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
         var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
 
+        ClockKind clock = launch.ClockFor(StandardDescriptors.InputKind);
+        LaunchLog.Clock(logger, clock == ClockKind.Virtual ? "virtual" : "real");
+
         using RunWatch watch = RunWatch.Open(launch, GuestStreams.IsInteractive(launch), end, logger);
         using var streams = GuestStreams.Open(launch, frontEnds, end, patience, logger);
+        var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
+        if (launch.Matching.HasExpectations || launch.Matching.Answers.Count > 0)
+        {
+            streams.Match(matcher);
+        }
+
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
-        if (launch.Clock == ClockKind.Virtual && networks.All.Count > 0)
+        if (clock == ClockKind.Virtual && networks.All.Count > 0)
         {
             LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
         }
@@ -69,14 +79,14 @@ internal static class Machine
             MemoryBytes = launch.MemoryBytes,
             Abi = dialect.Abi,
             Devices = devices,
-            Clock = launch.Clock,
+            Clock = clock,
             Engine = launch.Engine,
             Date = launch.Date,
             GuestId = networks.GuestId,
             LoggerFactory = loggers,
         });
         KernelEntry entry = BootLoader.Load(
-            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, launch.Clock))
+            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, clock))
             {
                 OpenFile = HostFile.OpenForReading,
                 Warn = sentence => LaunchLog.Warning(logger, sentence),
@@ -129,7 +139,7 @@ internal static class Machine
         }
 
         Ending ending = watch.Finish(
-            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), streams.Console.BytesWritten == 0, elapsed);
+            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), matcher.Finish(), streams.Console.BytesWritten == 0, elapsed);
         if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
         {
             streams.ShowConsole(logger);

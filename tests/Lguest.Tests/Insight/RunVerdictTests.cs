@@ -24,8 +24,8 @@ public sealed class RunVerdictTests
     {
         var ending = new Ending(own, own > 99 ? "its own" : null, own > 99);
 
-        Assert.Equal(exitCode, RunVerdict.Of(ending, [Warning], []).Ending.ExitCode);
-        Assert.Equal(own, RunVerdict.Of(ending, [], []).Ending.ExitCode);
+        Assert.Equal(exitCode, RunVerdict.Of(ending, [Warning], [], []).Ending.ExitCode);
+        Assert.Equal(own, RunVerdict.Of(ending, [], [], []).Ending.ExitCode);
     }
 
     [Theory]
@@ -41,7 +41,7 @@ public sealed class RunVerdictTests
         tests.Line("not ok 1 a");
         tests.End(TapEnd.Finished);
 
-        RunVerdict verdict = RunVerdict.Of(new Ending(own, null, false), [], [tests]);
+        RunVerdict verdict = RunVerdict.Of(new Ending(own, null, false), [], [tests], []);
 
         Assert.Equal(exitCode, verdict.Ending.ExitCode);
         Assert.Equal(own == 0 ? RunCondition.TestsFailed : own == 100 ? RunCondition.KernelDied : RunCondition.GuestStatus, verdict.Finding.Condition);

@@ -15,7 +15,8 @@ internal sealed record RunVerdict(Ending Ending, RunFinding Finding, IReadOnlyLi
     /// <param name="ending">How it ended.</param>
     /// <param name="counting">Complaints that count.</param>
     /// <param name="tests">Test output.</param>
-    public static RunVerdict Of(Ending ending, IReadOnlyList<Complaint> counting, IReadOnlyList<TapParser> tests)
+    /// <param name="expectations">What was expected of the guest's output and failed.</param>
+    public static RunVerdict Of(Ending ending, IReadOnlyList<Complaint> counting, IReadOnlyList<TapParser> tests, IReadOnlyList<RunFinding> expectations)
     {
         string sentence = ending.Sentence ?? string.Empty;
         var own = new RunFinding(ExitCodeTable.RowOf(ending.ExitCode).Condition, ending.ExitCode, sentence);
@@ -26,6 +27,7 @@ internal sealed record RunVerdict(Ending Ending, RunFinding Finding, IReadOnlyLi
             findings.Add(ExitCodeTable.Find(RunCondition.Complaint, $"the kernel complained{more}: {counting[0].Title} ({counting[0].Fingerprint})"));
         }
 
+        findings.AddRange(expectations);
         if (tests.FirstOrDefault(parser => parser.HasFailure) is { } failed)
         {
             findings.Add(ExitCodeTable.Find(RunCondition.TestsFailed, Describe(failed)));

@@ -5,6 +5,7 @@ using Lguest.Host;
 using Lguest.Insight.Health;
 using Lguest.Insight.Log;
 using Lguest.Logging;
+using Lguest.Results.Outcomes;
 using Lguest.Results.Reports;
 using Lguest.Results.Tap;
 using Microsoft.Extensions.Logging;
@@ -33,7 +34,7 @@ internal sealed class RunWatch : IDisposable
     {
         _launch = launch;
         _logger = logger;
-        _failsByDefault = !isInteractive || launch.Watch.HasReport;
+        _failsByDefault = !isInteractive || launch.Watch.HasReport || launch.Matching.HasExpectations;
         _reports = new ReportFiles(launch.Watch);
         _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch);
         if (launch.Watch.Kmsg is { } path)
@@ -69,9 +70,10 @@ internal sealed class RunWatch : IDisposable
     /// <param name="guest">The guest, after its run.</param>
     /// <param name="ending">How it ended.</param>
     /// <param name="guestStatus">The status that the guest gave; null if it gave none.</param>
+    /// <param name="expectations">Those of the user's that failed.</param>
     /// <param name="isSilent">Whether the guest's console has never shown anything.</param>
     /// <param name="elapsed">Wall time of the run.</param>
-    public Ending Finish(Guest guest, Ending ending, int? guestStatus, bool isSilent, TimeSpan elapsed)
+    public Ending Finish(Guest guest, Ending ending, int? guestStatus, IReadOnlyList<RunFinding> expectations, bool isSilent, TimeSpan elapsed)
     {
         KernelWatch watch = _watch!;
         watch.Finish(guest);
@@ -85,7 +87,7 @@ internal sealed class RunWatch : IDisposable
         watch.Tests.End(end, ending.Sentence ?? string.Empty);
         IReadOnlyList<Complaint> counting = RunVerdict.Counting(watch.Complaints, _launch.Watch, _failsByDefault);
         TapParser[] tests = [watch.Tests];
-        RunVerdict verdict = RunVerdict.Of(ending, counting, tests);
+        RunVerdict verdict = RunVerdict.Of(ending, counting, tests, expectations);
         if (isSudden && isSilent)
         {
             ShowLastRecords(watch);
