@@ -58,6 +58,19 @@ public static class HostFile
         }
     }
 
+    /// <summary>Whether a file can be read again from its start, and has something in it: no pipe, no device, no folder.</summary>
+    /// <inheritdoc cref="OpenForReading" />
+    public static bool CanBeReadAgain(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return new FileInfo(path).Length > 0;
+        }
+
+        FileStatus status = StatusOf(path);
+        return status.Kind == FileStatus.RegularFile && status.Length > 0;
+    }
+
     /// <summary>Opens a file that is there.</summary>
     /// <inheritdoc cref="OpenForReading" />
     internal static SafeFileHandle Open(string path, FileAccess access)

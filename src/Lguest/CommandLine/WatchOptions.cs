@@ -44,10 +44,14 @@ internal sealed record WatchOptions
             JUnit = options.Value(Options.JUnit),
             Report = options.Value(Options.Report),
         };
-        string[] files = [.. new[] { watch.Kmsg, watch.Json, watch.JUnit, watch.Report }.OfType<string>().Select(Path.GetFullPath)];
-        string? twice = files.FirstOrDefault(file => files.Count(other => other == file) > 1 && !file.StartsWith("/dev/", StringComparison.Ordinal));
+        string[] files = [.. new[] { watch.Kmsg, watch.Json, watch.JUnit, watch.Report }.OfType<string>()];
+        string? twice = files.FirstOrDefault(file => files.Count(other => IsSame(other, file)) > 1 && !file.StartsWith("/dev/", StringComparison.Ordinal));
         return twice is null ? watch : throw new CommandLineException($"'{twice}' can't take two reports: give each a file of its own");
     }
+
+    // The current folder isn't asked for: its name needn't be text.
+    private static bool IsSame(string one, string other) =>
+        Path.IsPathRooted(one) == Path.IsPathRooted(other) && Path.GetFullPath(one, "/") == Path.GetFullPath(other, "/");
 
     private static ImmutableHashSet<ComplaintClass> Classes(string list)
     {
@@ -57,7 +61,7 @@ internal sealed record WatchOptions
         }
 
         var classes = ImmutableHashSet.CreateBuilder<ComplaintClass>();
-        foreach (string word in list.Split(','))
+        foreach (string word in CommaParts.Split(list))
         {
             if (!ComplaintClasses.TryParse(word, out ComplaintClass value))
             {

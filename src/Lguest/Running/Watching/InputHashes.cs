@@ -28,7 +28,7 @@ internal static class InputHashes
         try
         {
             // What can be read only once, a pipe, is for the guest: it has no hash. Nor has a device.
-            if (new FileInfo(path).Length == 0)
+            if (!HostFile.CanBeReadAgain(path))
             {
                 return new InputReport(role, path, string.Empty);
             }

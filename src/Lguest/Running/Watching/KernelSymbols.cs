@@ -34,7 +34,7 @@ internal sealed class KernelSymbols(string kernel)
         try
         {
             // What can be read only once has been: a pipe.
-            if (new FileInfo(kernel).Length == 0)
+            if (!HostFile.CanBeReadAgain(kernel))
             {
                 return null;
             }
@@ -50,12 +50,12 @@ internal sealed class KernelSymbols(string kernel)
 
     private SymbolTable? ReadMap()
     {
-        string folder = Path.GetDirectoryName(Path.GetFullPath(kernel)) ?? "/";
+        string folder = Path.GetDirectoryName(kernel) ?? "/";
         foreach (string place in MapPlaces)
         {
             try
             {
-                using StreamReader map = File.OpenText(Path.Combine(folder, place));
+                using var map = new StreamReader(HostFile.OpenForReading(Path.Combine(folder, place)));
                 return SystemMapFile.Read(map, place);
             }
             catch (Exception e) when (e is SymbolException or IOException or UnauthorizedAccessException)
