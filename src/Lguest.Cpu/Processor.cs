@@ -27,8 +27,9 @@ public sealed unsafe partial class Processor : IDisposable
     {
         Memory = memory;
         _state = (ProcessorState*)NativeMemory.AlignedAlloc(
-            (nuint)(TranslationBuffer.StateOffset + TranslationBuffer.BytesWithJumpCache), PhysicalMemory.PageSize);
+            (nuint)(ExecutionMarks.StateOffset + ExecutionMarks.Bytes), PhysicalMemory.PageSize);
         NativeMemory.Clear(_state, TranslationBuffer.StateOffset);
+        NativeMemory.Clear((byte*)_state + ExecutionMarks.StateOffset, ExecutionMarks.Bytes);
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _state->Owner = GCHandle.ToIntPtr(_self);
         Translation = new TranslationBuffer(_state);
@@ -110,6 +111,9 @@ public sealed unsafe partial class Processor : IDisposable
 
     /// <summary>The translator, when it is used.</summary>
     internal TranslationCache? Translations { get; private set; }
+
+    /// <summary>Whether translated code marks what it executes: see <see cref="ExecutionMarks"/>. Set it before <see cref="TryTranslate(int)"/>.</summary>
+    internal bool MarksTranslated { get; init; }
 
     internal ProcessorState* StatePointer => _state;
 

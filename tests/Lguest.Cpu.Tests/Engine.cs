@@ -1,5 +1,7 @@
+using Iced.Intel;
 using Lguest.Cpu.Memory;
 using Lguest.Cpu.Tests.Encodings;
+using Lguest.Cpu.Translator;
 
 namespace Lguest.Cpu.Tests;
 
@@ -15,7 +17,10 @@ internal enum Engine
     /// </summary>
     Traced,
 
-    /// <summary>The translator, from each block's first execution on.</summary>
+    /// <summary>
+    /// The translator, from each block's first execution on. The encodings that translated code executed are written to the file
+    /// that LGUEST_TEST_RECORD names.
+    /// </summary>
     Translator,
 }
 
@@ -46,12 +51,29 @@ internal static class TestEngine
     /// <summary>Makes a processor that executes with the current engine.</summary>
     public static Processor Create(PhysicalMemory memory)
     {
-        var processor = new Processor(memory) { Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null };
+        var processor = new Processor(memory)
+        {
+            Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null,
+            MarksTranslated = Current == Engine.Translator,
+        };
         if (Current == Engine.Translator && !processor.TryTranslate(threshold: 0))
         {
             throw new InvalidOperationException("This host doesn't let us execute what we write.");
         }
 
         return processor;
+    }
+
+    /// <summary>Adds what a processor has executed to the record (<see cref="ExecutionRecord"/>), at its end.</summary>
+    public static void Finish(Processor processor)
+    {
+        (processor.Tracer as ExecutionRecorder)?.Finish(processor);
+        if (processor.MarksTranslated)
+        {
+            foreach (Code code in ExecutionMarks.Read(processor))
+            {
+                ExecutionRecord.Add(new ExecutionRecord.Key(code, nameof(Engine.Translator), Retired: true), 1);
+            }
+        }
     }
 }

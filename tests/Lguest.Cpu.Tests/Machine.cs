@@ -95,7 +95,7 @@ public sealed class Machine : IExceptionHook, IDisposable
 
     public void Dispose()
     {
-        (Cpu.Tracer as ExecutionRecorder)?.Finish(Cpu);
+        TestEngine.Finish(Cpu);
         Cpu.Dispose();
         _memory.Dispose();
     }

@@ -47,6 +47,9 @@ internal sealed unsafe partial class BlockTranslator
         _decoder = Decoder.Create(32, _bytes);
     }
 
+    /// <summary>Whether emitted code marks what it executes: see <see cref="ExecutionMarks"/>.</summary>
+    public bool MarksExecuted { get; init; }
+
     /// <summary>Translates a block of flat 32-bit code that lies in one page.</summary>
     /// <param name="block">The block.</param>
     /// <param name="eip">EIP of its first instruction.</param>
@@ -125,12 +128,23 @@ internal sealed unsafe partial class BlockTranslator
                 SeeToUnits(next);
             }
 
+            GuestInstruction emitted = _instructions[next];
+            bool goesElsewhere = emitted.Instruction.FlowControl != FlowControl.Next;
+            if (MarksExecuted && goesElsewhere)
+            {
+                _emitter.Mark(emitted.Instruction.Code);
+            }
+
             if (!Emit(next))
             {
                 return;
             }
 
-            GuestInstruction emitted = _instructions[next];
+            if (MarksExecuted && !goesElsewhere)
+            {
+                _emitter.Mark(emitted.Instruction.Code);
+            }
+
             if (!emitted.Flags.Writes && _place == FlagPlace.Host && ChangesRecipe(emitted.Instruction, emitted.Form))
             {
                 _recipe = default;

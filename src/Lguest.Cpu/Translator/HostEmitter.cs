@@ -384,6 +384,14 @@ internal sealed unsafe partial class HostEmitter
         UInt32((uint)number);
     }
 
+    /// <summary>Marks an encoding as executed; no flag and no register changes.</summary>
+    public void Mark(Code code)
+    {
+        Bytes(0x41, 0xC6, 0x86); // mov byte [r14 + distance], 1
+        UInt32((uint)ExecutionMarks.OffsetOf(code));
+        Bytes(1);
+    }
+
     /// <summary>
     /// Looks for translated code at a fixed EIP in the jump cache: R11 is its address. R9 and flags are lost. Adds where the distances
     /// of the jumps are that are taken if there is none.

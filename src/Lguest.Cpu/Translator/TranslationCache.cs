@@ -49,7 +49,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _state->MissingUnits = HostUnits.All;
         _start = _emitter.Position;
         _enter = (delegate* unmanaged<ProcessorState*, byte*, int>)_emitter.ExecutableAddress(entry);
-        _translator = new BlockTranslator(_emitter, wayOut, unitLoader, _exits);
+        _translator = new BlockTranslator(_emitter, wayOut, unitLoader, _exits) { MarksExecuted = processor.MarksTranslated };
     }
 
     /// <summary>How often a block is entered before it is translated.</summary>

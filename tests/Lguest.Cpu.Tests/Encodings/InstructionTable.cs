@@ -36,8 +36,10 @@ internal sealed class InstructionTable
 
             All encodings that a decoder of 32-bit code knows of, by the feature of CPUID they belong to, and what becomes of each on the
             processor that CPUID describes here. The tests named are those that were seen to execute it (three, if there are more); where an
-            encoding executes, only tests that check what it does. A number in the last column is a row of
-            [undefined-behaviour.md](undefined-behaviour.md): what the manual leaves to the implementation, and the value it has here.
+            encoding executes, only tests that check what it does. What the translator has on its list is "translated": the tests are seen
+            to execute each of these so. All else the interpreter executes, also in the middle of translated code. A number in the last
+            column is a row of [undefined-behaviour.md](undefined-behaviour.md): what the manual leaves to the implementation, and the
+            value it has here.
 
             This table is made by a run of the processor's tests that records what they execute: run them with `LGUEST_UPDATE_DOCS=1` to
             write it anew.
@@ -90,7 +92,7 @@ internal sealed class InstructionTable
     private void AppendExecuting(StringBuilder text, IGrouping<string, EncodingSample> group)
     {
         text.Append($"\n## {group.Key}\n\n");
-        text.Append("| opcode | instruction | here | tests | left to us |\n| --- | --- | --- | --- | --- |\n");
+        text.Append("| opcode | instruction | here | when hot | tests | left to us |\n| --- | --- | --- | --- | --- | --- |\n");
         foreach (EncodingSample sample in group.OrderBy(sample => sample.Code))
         {
             OpCodeInfo opCode = sample.Code.ToOpCode();
@@ -107,8 +109,9 @@ internal sealed class InstructionTable
             string left = verdict == Verdict.Executes
                 ? string.Join(", ", UndefinedResultsTests.RowsOf(sample.Code.Mnemonic()))
                 : "";
+            string hot = TranslatedEncodings.Contains(sample.Code) ? "translated" : "";
             string tests = string.Join(", ", Covering(sample));
-            text.Append($"| {opCode.ToOpCodeString()} | {opCode.ToInstructionString()} | {here} | {tests} | {left} |\n");
+            text.Append($"| {opCode.ToOpCodeString()} | {opCode.ToInstructionString()} | {here} | {hot} | {tests} | {left} |\n");
         }
     }
 
