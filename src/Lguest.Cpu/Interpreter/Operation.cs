@@ -127,11 +127,14 @@ internal unsafe struct CodeBlock
 [StructLayout(LayoutKind.Sequential, Size = 32)]
 internal unsafe struct JumpCacheEntry
 {
-    /// <summary>Entries that the EIPs of one page share, so that they can be dropped together.</summary>
-    public const int EntriesPerPage = 64;
+    /// <summary>Entries that the EIPs of one page share, so that they can be dropped together. Most pages with code have more than 64 targets.</summary>
+    public const int EntriesPerPage = 256;
+
+    /// <summary>Pages that have entries of their own.</summary>
+    public const int Pages = 64;
 
     /// <summary>Entries in the cache.</summary>
-    public const int Entries = EntriesPerPage * EntriesPerPage;
+    public const int Entries = Pages * EntriesPerPage;
 
     /// <summary>The mode takes the key's low bits; generations count above.</summary>
     public const uint GenerationStep = 16;
@@ -157,8 +160,8 @@ internal unsafe struct JumpCacheEntry
 
     // Translated code computes the same.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint PageIndex(uint eip) => ((eip >> 12) ^ (eip >> 18)) & (EntriesPerPage - 1);
+    private static uint PageIndex(uint eip) => ((eip >> 12) ^ (eip >> 18)) & (Pages - 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint IndexInPage(uint eip) => (eip ^ (eip >> 6)) & (EntriesPerPage - 1);
+    private static uint IndexInPage(uint eip) => (eip ^ (eip >> 8)) & (EntriesPerPage - 1);
 }

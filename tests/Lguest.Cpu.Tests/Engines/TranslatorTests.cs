@@ -96,6 +96,42 @@ public sealed unsafe class TranslatorTests
         Assert.InRange(machine.Cpu.TranslatedInstructions, 4990ul, 5000ul);
     }
 
+    /// <summary>Calls of many places of one page find them all in the jump cache: none takes another's entry.</summary>
+    [Fact]
+    public void A_page_may_have_many_targets()
+    {
+        const uint Callers = 0x3000;
+        const uint Functions = 0x5000;
+        const int Count = 128;
+        const uint Distance = 16;
+        TestEngine.SkipUnlessTranslating();
+        using var machine = new Machine();
+        machine.Cpu.TryTranslate(threshold: 0);
+        var assembler = new Assembler(32);
+        Label loop = assembler.CreateLabel();
+        assembler.Label(ref loop);
+        for (uint i = 0; i < Count; i++)
+        {
+            // ret
+            machine.Memory.Write(Functions + (i * Distance), [0xC3]);
+            assembler.call(Functions + (i * Distance));
+            assembler.nop(11);
+        }
+
+        assembler.jmp(loop);
+        using var code = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(code), Callers);
+        machine.Memory.Write(Callers, code.ToArray());
+        machine.Cpu.State.Eip = Callers;
+        machine.Cpu.State.Esp = 0x9000;
+        machine.Cpu.Run(10_000);
+        ulong before = machine.Cpu.TranslatedInstructions;
+        machine.Cpu.Run(100_000);
+
+        // The last block doesn't fit into a run as a rule.
+        Assert.InRange(machine.Cpu.TranslatedInstructions - before, 99_900ul, 100_000ul);
+    }
+
     [Fact]
     public void No_memory_is_both_written_and_executed()
     {
