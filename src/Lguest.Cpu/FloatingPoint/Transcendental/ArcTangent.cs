@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>FPATAN (SDM 2A).</summary>
@@ -72,6 +74,7 @@ internal static class ArcTangent
         return xNegative;
     }
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded OfFinite(in Unpacked y, in Unpacked x)
     {
         bool steep = y.Exponent > x.Exponent || (y.Exponent == x.Exponent && y.Significand > x.Significand);
@@ -91,6 +94,7 @@ internal static class ArcTangent
     }
 
     // The arc tangent of the smaller magnitude over the larger: above 0, at most pi/4.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded OfRatio(in Unpacked smaller, in Unpacked larger)
     {
         int distance = larger.Exponent - smaller.Exponent;
@@ -122,6 +126,7 @@ internal static class ArcTangent
     }
 
     // z - z (z^2/3 - z^4/5 + ...), for z up to about 1/128.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Series(in Unrounded z)
     {
         Fraction square = WideNumber.Square(z);
@@ -143,6 +148,7 @@ internal static class ArcTangent
     private static Unrounded Magnitude(in Unpacked number) =>
         new(negative: false, number.Exponent, number.Significand, 0);
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Fraction MultiplySmall(Fraction value, int factor)
     {
         ulong carry = WideArithmetic.Multiply(value.Low, (ulong)factor, out ulong low);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>F2XM1 (SDM 2A).</summary>
@@ -44,6 +46,7 @@ internal static class Exponential
     }
 
     // 2^r - 1 for |r| at most 1/128.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Series(in Unrounded r)
     {
         Fraction magnitude = WideNumber.ToFraction(r);
@@ -52,6 +55,7 @@ internal static class Exponential
         return WideNumber.Multiply(r, WideNumber.FromFraction(negative: false, 0, factor));
     }
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded WithTable(in Unpacked x)
     {
         // The fraction of x + 1 or of x, so that the power to find is from 1 up to 2.

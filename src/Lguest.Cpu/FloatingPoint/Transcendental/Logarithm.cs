@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
 /// <summary>FYL2X and FYL2XP1 (SDM 2A).</summary>
@@ -111,6 +113,7 @@ internal static class Logarithm
     }
 
     /// <summary>The logarithm of a number above zero; exact for a power of two.</summary>
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Log2(in Unrounded value)
     {
         Fraction m = WideNumber.Significand(value);
@@ -152,6 +155,7 @@ internal static class Logarithm
     }
 
     // All in fixed point and two's complement.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Sum(int exponent, Fraction offset, Fraction change)
     {
         Fraction sum = new Fraction((ulong)exponent << (SumFractionBits - 64), 0) + offset + change;
@@ -160,6 +164,7 @@ internal static class Logarithm
     }
 
     // log2(1 + r) for |r| below 1/128.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Series(in Unrounded r)
     {
         Fraction magnitude = WideNumber.ToFraction(r);
@@ -171,6 +176,7 @@ internal static class Logarithm
         return WideNumber.MarkInexact(product);
     }
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Float80 Scale(in Unpacked y, in Unrounded logarithm, ref FloatingPointContext context)
     {
         // The product has 192 bits; the lowest 64 only say whether it is exact.

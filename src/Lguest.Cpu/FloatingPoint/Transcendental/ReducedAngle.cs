@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Lguest.Cpu.FloatingPoint.Transcendental;
 
@@ -31,6 +32,7 @@ internal readonly struct ReducedAngle
     /// Reduces an angle below 2^63 by as many quarter turns as it holds, with pi as exact as the
     /// result can show. (The 8087's pi had 66 bits; there the sine of numbers near pi isn't that of pi.)
     /// </summary>
+    [MethodImpl(WideArithmetic.AtOnce)]
     public static ReducedAngle Reduce(in Unpacked angle)
     {
         if (angle.Exponent < -1 || (angle.Exponent == -1 && angle.Significand <= QuarterPi))

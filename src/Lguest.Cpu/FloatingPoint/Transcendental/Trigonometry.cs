@@ -57,6 +57,7 @@ internal static class Trigonometry
     /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and pushes nothing.</param>
     /// <param name="context">Raises invalid, denormal, underflow and precision.</param>
     /// <returns>The sine.</returns>
+    [MethodImpl(WideArithmetic.AtOnce)]
     public static Float80 SineCosine(
         Float80 value, out Float80 cosine, out bool inRange, ref FloatingPointContext context)
     {
@@ -79,6 +80,7 @@ internal static class Trigonometry
     /// <param name="value">Any value.</param>
     /// <param name="inRange">False when the angle is 2^63 or more, which sets C2 and pushes nothing.</param>
     /// <param name="context">Raises invalid, denormal, underflow and precision.</param>
+    [MethodImpl(WideArithmetic.AtOnce)]
     public static Float80 Tangent(Float80 value, out bool inRange, ref FloatingPointContext context)
     {
         if (!TryReduce(value, out ReducedAngle angle, out inRange, out Float80 special, ref context))
@@ -142,6 +144,7 @@ internal static class Trigonometry
     /// <summary>Whether it is the denormal next to zero, on either side.</summary>
     private static bool IsSmallest(Float80 value) => value.BiasedExponent == 0 && value.Significand == 1;
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Sine(in ReducedAngle angle)
     {
         ref readonly Unrounded f = ref angle.Rest;
@@ -149,6 +152,7 @@ internal static class Trigonometry
         return WithSineSign(angle, (angle.Quadrant & 1) == 0 ? SineSeries(f, square) : CosineSeries(square));
     }
 
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded Cosine(in ReducedAngle angle)
     {
         ref readonly Unrounded f = ref angle.Rest;
@@ -167,6 +171,7 @@ internal static class Trigonometry
         new(value.Negative ^ (((angle.Quadrant + 1) & 2) != 0), value.Exponent, value.High, value.Low);
 
     // f - f (z/3! - z^2/5! + ...), with z the square of f.
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded SineSeries(in Unrounded f, Fraction square)
     {
         Fraction series = Fraction.Evaluate(
@@ -177,6 +182,7 @@ internal static class Trigonometry
     }
 
     // 1 - (z/2! - z^2/4! + ...).
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static Unrounded CosineSeries(Fraction square)
     {
         Fraction series = Fraction.Evaluate(

@@ -43,6 +43,7 @@ internal static class WideNumber
     }
 
     /// <summary>The quotient.</summary>
+    [MethodImpl(WideArithmetic.AtOnce)]
     public static Unrounded Divide(in Unrounded first, in Unrounded second)
     {
         Fraction dividend = Significand(first);
@@ -70,6 +71,7 @@ internal static class WideNumber
         new(value.Negative, value.Exponent, value.High, value.Low | 1);
 
     // 2^192 over the divisor, less 2^64 (N. Moeller, T. Granlund, "Improved division by invariant integers", algorithm 6).
+    [MethodImpl(WideArithmetic.AtOnce)]
     private static ulong Reciprocal(Fraction divisor)
     {
         ulong v = WideArithmetic.Reciprocal(divisor.High);
