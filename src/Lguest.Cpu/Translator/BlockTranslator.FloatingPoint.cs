@@ -5,10 +5,45 @@ namespace Lguest.Cpu.Translator;
 /// <content>SSE, MMX and x87, on the host's units.</content>
 internal sealed unsafe partial class BlockTranslator
 {
+    /// <summary>The fewest x87 instructions worth loading the x87 for: that takes as long as to interpret so many.</summary>
+    private const int FewestX87ToLoadFor = 8;
+
     /// <summary>The x87's pointer to its last instruction, if it isn't in the state yet.</summary>
     private uint? _x87Pointer;
 
     private readonly List<UnitLoad> _loads = [];
+
+    /// <summary>
+    /// Where a block leaves for an x87 instruction, its state goes from the host's unit to the interpreter and back. For a few
+    /// other x87 instructions around it that isn't worth while: they are the interpreter's too.
+    /// </summary>
+    private void LeaveFewX87()
+    {
+        int left = 0;
+        int translated = 0;
+        foreach (GuestInstruction one in _instructions)
+        {
+            bool isLeft = one.Form == TranslatedForm.None;
+            left += isLeft && FloatingPointForms.IsX87(one.Instruction) ? 1 : 0;
+            translated += !isLeft && UsesX87(one.Instruction) ? 1 : 0;
+        }
+
+        if (translated >= left * FewestX87ToLoadFor)
+        {
+            return;
+        }
+
+        for (int i = 0; i < _instructions.Count; i++)
+        {
+            if (UsesX87(_instructions[i].Instruction))
+            {
+                _instructions[i] = _instructions[i] with { Form = TranslatedForm.None };
+            }
+        }
+    }
+
+    private static bool UsesX87(in Instruction instruction) =>
+        (FloatingPointForms.UnitsOf(instruction) & HostUnits.X87) != 0;
 
     /// <summary>Sees that the host's units have what the instructions from one on use, as far as they are translated.</summary>
     private void SeeToUnits(int from)

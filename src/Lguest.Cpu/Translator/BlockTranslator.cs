@@ -94,6 +94,8 @@ internal sealed unsafe partial class BlockTranslator
             _instructions.Add(new GuestInstruction(instruction, form, FlagUse.Of(instruction)));
         }
 
+        LeaveFewX87();
+
         // What flags we couldn't make as they should be must be nobody's business; else the interpreter has to make them.
         for (int i = block->InstructionCount - 1; i >= 0; i--)
         {

@@ -146,6 +146,20 @@ internal static class FloatingPointForms
         _ => X87.Contains(mnemonic),
     };
 
+    /// <summary>Whether an instruction is one of the x87's, translated or not.</summary>
+    public static bool IsX87(in Instruction instruction)
+    {
+        foreach (CpuidFeature feature in instruction.CpuidFeatures)
+        {
+            if (feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private static bool NamesVector(in Instruction instruction)
     {
         for (int i = 0; i < instruction.OpCount; i++)

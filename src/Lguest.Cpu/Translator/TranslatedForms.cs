@@ -202,6 +202,7 @@ internal static class TranslatedForms
         Code.Movntpd_m128_xmm => Code.Movapd_xmmm128_xmm,
         Code.Movntdq_m128_xmm => Code.Movdqa_xmmm128_xmm,
         Code.Movntq_m64_mm => Code.Movq_mmm64_mm,
+        Code.Movnti_m32_r32 => Code.Mov_rm32_r32,
         _ => code,
     };
 
@@ -223,7 +224,7 @@ internal static class TranslatedForms
                 return TranslatedForm.BitTest;
             case Mnemonic.Bsf or Mnemonic.Bsr or Mnemonic.Tzcnt or Mnemonic.Lzcnt:
                 return TranslatedForm.BitScan;
-            case Mnemonic.Mov:
+            case Mnemonic.Mov or Mnemonic.Movnti:
                 return IsGeneral(instruction) ? TranslatedForm.AsIs
                     : instruction.Code is Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg ? TranslatedForm.SelectorRead
                     : TranslatedForm.None;
