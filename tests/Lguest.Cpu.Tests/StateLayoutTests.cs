@@ -80,6 +80,10 @@ public sealed unsafe class StateLayoutTests : IDisposable
         Assert.Equal(796, Offset(&_state->Cr4));
         Assert.Equal(952, Offset(&_state->MissingUnits));
         Assert.Equal(956, Offset(&_state->HostMxcsr));
+        Assert.Equal(960, Offset(&_state->X87Call.First));
+        Assert.Equal(976, Offset(&_state->X87Call.Second));
+        Assert.Equal(992, Offset(&_state->X87Call.Result));
+        Assert.Equal(1008, Offset(&_state->X87Call.Rest));
     }
 
     [Fact]

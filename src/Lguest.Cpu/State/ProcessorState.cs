@@ -162,6 +162,9 @@ public unsafe partial struct ProcessorState
     /// <summary>Translated code's own: the host's MXCSR while the guest's is loaded.</summary>
     internal uint HostMxcsr;
 
+    /// <summary>Translated code's own: ST(0) and ST(1) for a function that is called, its result, and what rounds that.</summary>
+    internal X87Call X87Call;
+
     /// <summary>The exception to deliver when <see cref="Exit"/> says so.</summary>
     internal ExceptionInfo Exception;
 

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Instructions.X87;
 
 namespace Lguest.Cpu.Translator;
 
@@ -84,6 +85,20 @@ internal sealed unsafe partial class BlockTranslator
             _emitter.NoteX87Pointer(pointer);
             _x87Pointer = null;
         }
+    }
+
+    /// <summary>FSIN and its like. What is out of the ordinary is the interpreter's, which finds everything as it was.</summary>
+    private void EmitX87Function(int index, in Instruction instruction)
+    {
+        X87Function function = FloatingPointForms.FunctionOf(instruction.Mnemonic);
+        int operands = X87Call.HasTwoOperands(function) ? 2 : 1;
+        KeepFlags(index);
+        AddMiss(index, _emitter.JumpIfStatus(X87Status.Sf | (X87Call.ClearsC2(function) ? X87Status.C2 : 0)));
+        _emitter.TakeOperands(operands);
+        AddMiss(index, _emitter.ReturnIfEmpty(operands));
+        AddMiss(index, _emitter.CallFunction(function, operands, _functionCaller));
+        _emitter.LoadResult();
+        _x87Pointer = instruction.IP32;
     }
 
     /// <summary>FLDCW: one that unmasks an exception is the interpreter's.</summary>

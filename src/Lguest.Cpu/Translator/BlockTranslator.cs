@@ -24,6 +24,7 @@ internal sealed unsafe partial class BlockTranslator
     private readonly HostEmitter _emitter;
     private readonly byte* _wayOut;
     private readonly byte* _unitLoader;
+    private readonly byte* _functionCaller;
     private readonly List<TranslatedExit> _exits;
     private readonly ByteWindow _bytes = new();
     private readonly Decoder _decoder;
@@ -38,11 +39,12 @@ internal sealed unsafe partial class BlockTranslator
     private FlagCorrection? _correction;
     private RflagsBits _open;
 
-    public BlockTranslator(HostEmitter emitter, byte* wayOut, byte* unitLoader, List<TranslatedExit> exits)
+    public BlockTranslator(HostEmitter emitter, byte* wayOut, byte* unitLoader, byte* functionCaller, List<TranslatedExit> exits)
     {
         _emitter = emitter;
         _wayOut = wayOut;
         _unitLoader = unitLoader;
+        _functionCaller = functionCaller;
         _exits = exits;
         _decoder = Decoder.Create(32, _bytes);
     }
@@ -284,6 +286,9 @@ internal sealed unsafe partial class BlockTranslator
             case TranslatedForm.X87:
                 EmitAsIs(index, instruction);
                 _x87Pointer = instruction.IP32;
+                return true;
+            case TranslatedForm.X87Function:
+                EmitX87Function(index, instruction);
                 return true;
             case TranslatedForm.LoadX87Control:
                 EmitLoadX87Control(index, instruction);
@@ -612,7 +617,7 @@ internal sealed unsafe partial class BlockTranslator
         {
             GuestInstruction instruction = _instructions[i];
             if (i > index && instruction.MayLeave && instruction.Form is not (TranslatedForm.AsIs or TranslatedForm.Push
-                or TranslatedForm.Pop or TranslatedForm.Leave or TranslatedForm.X87))
+                or TranslatedForm.Pop or TranslatedForm.Leave or TranslatedForm.X87 or TranslatedForm.X87Function))
             {
                 return false;
             }

@@ -6,8 +6,8 @@ namespace Lguest.Cpu.Translator;
 
 /// <summary>What of the list (<see cref="TranslatedForms"/>) is SSE, MMX or x87.</summary>
 /// <remarks>
-/// Their results are the same on every processor. What isn't, is missing here: the approximations of RCPPS and RSQRTPS, the
-/// transcendental functions, and FPREM, which may stop where it likes.
+/// Their results are the same on every processor. What isn't, is missing here: the approximations of RCPPS and RSQRTPS, and
+/// FPREM, which may stop where it likes. Of the transcendental functions only the result is loaded: we compute it.
 /// </remarks>
 internal static class FloatingPointForms
 {
@@ -97,6 +97,7 @@ internal static class FloatingPointForms
             Mnemonic.Wait => TranslatedForm.Nothing,
             Mnemonic.Stmxcsr => TranslatedForm.AsIs,
             _ when isVector || X87Control.Contains(mnemonic) => TranslatedForm.AsIs,
+            _ when FunctionOf(mnemonic) != X87Function.None => TranslatedForm.X87Function,
             _ when X87.Contains(mnemonic) && !IsAlias(instruction.Code) => TranslatedForm.X87,
             _ => TranslatedForm.None,
         };
@@ -109,7 +110,7 @@ internal static class FloatingPointForms
         switch (instruction.Mnemonic)
         {
             case Mnemonic.Fldcw or Mnemonic.Fninit or Mnemonic.Wait:
-            case var mnemonic when X87.Contains(mnemonic) || X87Control.Contains(mnemonic):
+            case var mnemonic when X87.Contains(mnemonic) || X87Control.Contains(mnemonic) || FunctionOf(mnemonic) != X87Function.None:
                 return HostUnits.X87;
             case Mnemonic.Ldmxcsr or Mnemonic.Stmxcsr:
                 return HostUnits.Mxcsr;
@@ -144,6 +145,18 @@ internal static class FloatingPointForms
         Mnemonic.Fst or Mnemonic.Fstp or Mnemonic.Fist or Mnemonic.Fistp or Mnemonic.Fisttp => false,
         Mnemonic.Fldcw or Mnemonic.Ldmxcsr => true,
         _ => X87.Contains(mnemonic),
+    };
+
+    /// <summary>What an instruction has us compute.</summary>
+    public static X87Function FunctionOf(Mnemonic mnemonic) => mnemonic switch
+    {
+        Mnemonic.Fsin => X87Function.Sine,
+        Mnemonic.Fcos => X87Function.Cosine,
+        Mnemonic.F2xm1 => X87Function.TwoToXMinusOne,
+        Mnemonic.Fyl2x => X87Function.YLog2X,
+        Mnemonic.Fyl2xp1 => X87Function.YLog2XPlus1,
+        Mnemonic.Fpatan => X87Function.InverseTangent,
+        _ => X87Function.None,
     };
 
     /// <summary>Whether an instruction is one of the x87's, translated or not.</summary>

@@ -29,6 +29,12 @@ internal sealed unsafe partial class HostEmitter
     private const int Cr4Slot = 796;
     private const int MissingUnitsSlot = 952;
     private const int HostMxcsrSlot = 956;
+    private const int FirstOperandSlot = 960;
+    private const int ResultSlot = FirstOperandSlot + (2 * RegisterBytes);
+    private const int RestSlot = ResultSlot + RegisterBytes;
+
+    /// <summary>In the frame, while the x87 is loaded and the area free: where a call goes back to.</summary>
+    private const int ReturnInFrame = 8;
     private const uint MxcsrMasks = 0x1F80;
     private const byte ControlMasks = 0x3F;
     private const uint ErrorSummary = 1 << 7;
@@ -107,6 +113,113 @@ internal sealed unsafe partial class HostEmitter
         byte* unmasks = JumpIf(ConditionCode.ne);
         OnState([0x41, 0x0F, 0xAE], 2, X87Slot + MxcsrInArea); // ldmxcsr [r14 + mxcsr]
         return unmasks;
+    }
+
+    /// <summary>Answers where the distance of the jump is that is taken if one of some bits of the x87's status is set.</summary>
+    public byte* JumpIfStatus(uint bits)
+    {
+        TestStatus(bits);
+        return JumpIf(ConditionCode.ne);
+    }
+
+    private void TestStatus(uint bits)
+    {
+        OnState([0x41, 0xDD], 7, X87Slot + StatusInArea); // fnstsw [r14 + status], which is free
+        OnState([0x45, 0x0F, 0xB7], 0, X87Slot + StatusInArea); // movzx r8d, word [r14 + status]
+        Bytes(0x41, 0xF7, 0xC0); // test r8d, bits
+        UInt32(bits);
+    }
+
+    /// <summary>Pops operands for a function.</summary>
+    public void TakeOperands(int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            OnState([0x41, 0xDB], 7, FirstOperandSlot + (i * RegisterBytes)); // fstp tword [r14 + operand]
+        }
+    }
+
+    /// <summary>
+    /// If there was nothing to pop, goes back to where the stack was. Answers where the distance of the jump is that follows.
+    /// </summary>
+    /// <remarks>The exception has been reported, as it is by the instruction; and what was there is empty now, as it is after it.</remarks>
+    public byte* ReturnIfEmpty(int operands)
+    {
+        TestStatus(X87Status.Sf);
+        byte* isFine = JumpIf(ConditionCode.e);
+        for (int i = 0; i < operands; i++)
+        {
+            Bytes(0xD9, 0xF6); // fdecstp
+        }
+
+        byte* leaves = Jump(_at);
+        SetDistance(isFine, _at);
+        return leaves;
+    }
+
+    /// <summary>
+    /// Calls a function; if the interpreter has to, loads the operands again. Answers where the distance of the jump is that follows.
+    /// </summary>
+    public byte* CallFunction(X87Function function, int operands, byte* caller)
+    {
+        Bytes(0x41, 0xB9); // mov r9d, function
+        UInt32((uint)function);
+        Bytes(0x4C, 0x8D, 0x1D); // lea r11, [rip + back]
+        UInt32(0);
+        byte* back = _at - sizeof(int);
+        Jump(caller);
+        SetDistance(back, _at);
+        Bytes(0x45, 0x85, 0xC0); // test r8d, r8d
+        byte* isFine = JumpIf(ConditionCode.ne);
+        for (int i = operands - 1; i >= 0; i--)
+        {
+            OnState([0x41, 0xDB], 5, FirstOperandSlot + (i * RegisterBytes)); // fld tword [r14 + operand]
+        }
+
+        byte* leaves = Jump(_at);
+        SetDistance(isFine, _at);
+        return leaves;
+    }
+
+    /// <summary>Loads a function's result, and has the host round it once more, to the same.</summary>
+    public void LoadResult()
+    {
+        OnState([0x41, 0xDB], 5, ResultSlot); // fld tword [r14 + result]
+        OnState([0x41, 0xDC], 0, RestSlot); // fadd qword [r14 + rest]
+    }
+
+    /// <summary>
+    /// Calls the function whose number is in R9D, and goes on at R11 with what it answers in R8D. R8 to R11 and the flags are lost. The x87
+    /// stays loaded, as managed code doesn't use it; the rest that a callee may change is kept.
+    /// </summary>
+    public void FunctionCaller()
+    {
+        OnFrame([0x4C, 0x89], 3, ReturnInFrame); // mov [rsp + return], r11
+        Bytes(0x41, 0x89, 0x06); // mov [r14], eax
+        Bytes(0x41, 0x89, 0x4E, 4); // mov [r14 + 4], ecx
+        Bytes(0x41, 0x89, 0x56, 8); // mov [r14 + 8], edx
+        Bytes(0x41, 0x89, 0x76, 24); // mov [r14 + 24], esi
+        Bytes(0x41, 0x89, 0x7E, 28); // mov [r14 + 28], edi
+        Bytes(0x44, 0x89, 0xCE); // mov esi, r9d
+        FindLoadedUnits();
+        StoreMxcsr();
+        StoreXmm();
+        OnState([0x41, 0xD9], 7, X87Slot + ControlInArea); // fnstcw [r14 + control]
+        Bytes(0x4C, 0x89, 0xF7); // mov rdi, r14
+        Bytes(0x48, 0xB8); // mov rax, function
+        UInt64((ulong)(nint)(delegate* unmanaged<ProcessorState*, X87Function, int>)&X87Call.Execute);
+        Bytes(0xFF, 0xD0); // call rax
+        Bytes(0x41, 0x89, 0xC0); // mov r8d, eax
+        FindLoadedUnits();
+        LoadMxcsr();
+        LoadXmm();
+        Bytes(0x41, 0x8B, 0x06); // mov eax, [r14]
+        Bytes(0x41, 0x8B, 0x4E, 4); // mov ecx, [r14 + 4]
+        Bytes(0x41, 0x8B, 0x56, 8); // mov edx, [r14 + 8]
+        Bytes(0x41, 0x8B, 0x76, 24); // mov esi, [r14 + 24]
+        Bytes(0x41, 0x8B, 0x7E, 28); // mov edi, [r14 + 28]
+        OnFrame([0x4C, 0x8B], 3, ReturnInFrame); // mov r11, [rsp + return]
+        Bytes(0x41, 0xFF, 0xE3); // jmp r11
     }
 
     /// <summary>
@@ -207,8 +320,7 @@ internal sealed unsafe partial class HostEmitter
     /// <summary>On the way out: gives back what was loaded, if anything was. R9 to R11 and the flags are lost.</summary>
     private void StoreUnits()
     {
-        OnState([0x45, 0x8B], 1, MissingUnitsSlot); // mov r9d, [r14 + missing]
-        Bytes(0x41, 0x83, 0xF1, (byte)HostUnits.All); // xor r9d, all: what there is
+        FindLoadedUnits();
         byte* none = JumpIf(ConditionCode.e);
         StoreX87();
         StoreMxcsr();
@@ -263,6 +375,13 @@ internal sealed unsafe partial class HostEmitter
         }
 
         SetDistance(skip, _at);
+    }
+
+    /// <summary>Brings what is loaded into R9D; ZF says that nothing is.</summary>
+    private void FindLoadedUnits()
+    {
+        OnState([0x45, 0x8B], 1, MissingUnitsSlot); // mov r9d, [r14 + missing]
+        Bytes(0x41, 0x83, 0xF1, (byte)HostUnits.All); // xor r9d, all
     }
 
     /// <summary>shr r10d, 7; and r10d, 7 * 16: from the status word to where ST(0) is among the registers in physical order.</summary>

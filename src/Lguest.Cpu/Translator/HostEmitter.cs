@@ -473,6 +473,13 @@ internal sealed unsafe partial class HostEmitter
         _at += sizeof(uint);
     }
 
+    /// <summary>Writes eight bytes.</summary>
+    private void UInt64(ulong value)
+    {
+        BinaryPrimitives.WriteUInt64LittleEndian(new Span<byte>(_at, sizeof(ulong)), value);
+        _at += sizeof(ulong);
+    }
+
     private void StoreFlags()
     {
         Bytes(0x0F, 0xB7, 0xC0); // movzx eax, ax

@@ -48,6 +48,9 @@ internal enum TranslatedForm
     /// <summary>As it is; and the x87 remembers where it was.</summary>
     X87,
 
+    /// <summary>A transcendental function, which is called.</summary>
+    X87Function,
+
     /// <summary>FLDCW.</summary>
     LoadX87Control,
 

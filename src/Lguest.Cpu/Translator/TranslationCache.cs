@@ -46,10 +46,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         _emitter.Align();
         byte* unitLoader = _emitter.Position;
         _emitter.UnitLoader();
+        _emitter.Align();
+        byte* functionCaller = _emitter.Position;
+        _emitter.FunctionCaller();
         _state->MissingUnits = HostUnits.All;
         _start = _emitter.Position;
         _enter = (delegate* unmanaged<ProcessorState*, byte*, int>)_emitter.ExecutableAddress(entry);
-        _translator = new BlockTranslator(_emitter, wayOut, unitLoader, _exits) { MarksExecuted = processor.MarksTranslated };
+        _translator = new BlockTranslator(_emitter, wayOut, unitLoader, functionCaller, _exits) { MarksExecuted = processor.MarksTranslated };
     }
 
     /// <summary>How often a block is entered before it is translated.</summary>
