@@ -59,7 +59,7 @@ internal struct TlbOrigin
 internal sealed unsafe class TranslationBuffer : IDisposable
 {
     /// <summary>Entries for each kind of access: a power of two.</summary>
-    public const int Entries = 1024;
+    public const int Entries = 4096;
 
     /// <summary>Entries for each privilege: those for reading, for writing and for executing.</summary>
     public const int EntriesPerPrivilege = 3 * Entries;
