@@ -40,7 +40,6 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     private const uint ResultDone = 1;
     private const uint ResultFailed = 2;
 
-    private const uint SectorSize = 512;
     private const uint KeyLength = 4;
 
     /// <summary>A guest has one request at a time; one that has more waits for the first after so many.</summary>
@@ -67,7 +66,7 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     {
         _disk = disk;
         _logger = logger;
-        _sectors = CountSectors(disk, logger);
+        _sectors = Sectors.Count(disk, logger);
     }
 
     /// <inheritdoc />
@@ -178,35 +177,12 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
         _disk.Dispose();
     }
 
-    private static uint CountSectors(IBlockBackend disk, ILogger logger)
-    {
-        (ulong sectors, ulong rest) = Math.DivRem(disk.Length, SectorSize);
-        if (sectors == 0)
-        {
-            throw new BackendException(
-                $"disk image '{disk.Name}' has {disk.Length} bytes, less than a sector of {SectorSize}: give it a size, for example with `truncate -s 64M`");
-        }
-
-        if (sectors > uint.MaxValue)
-        {
-            throw new BackendException(
-                $"disk image '{disk.Name}' has {disk.Length} bytes, and a guest's disk at most {(ulong)uint.MaxValue * SectorSize}, a sector less than 2 TiB: give a smaller one");
-        }
-
-        if (rest > 0)
-        {
-            DiskLog.PartOfSector(logger, disk.Name, rest);
-        }
-
-        return (uint)sectors;
-    }
-
     /// <summary>Takes a request from the guest. One that can't be done takes its turn all the same, to be refused then.</summary>
     private void Describe(BlockRequest request, DeviceSlot slot, DmaList message)
     {
         uint type = slot.ReadPage(TypeOffset);
         uint length = slot.ReadPage(BytesOffset);
-        request.Offset = (ulong)slot.ReadPage(SectorOffset) * SectorSize;
+        request.Offset = (ulong)slot.ReadPage(SectorOffset) * Sectors.Size;
         request.Operation = type switch
         {
             TypeRead when length <= DmaList.LongestTransfer && IsInside(request.Offset, length) => BlockOperation.Read,
@@ -224,7 +200,7 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     }
 
     private bool IsInside(ulong offset, uint length) =>
-        length % SectorSize == 0 && offset + length <= (ulong)_sectors * SectorSize;
+        length % Sectors.Size == 0 && offset + length <= (ulong)_sectors * Sectors.Size;
 
     /// <summary>Answers the requests whose moment in virtual time has come, waiting for the disk if it isn't that far.</summary>
     private void AnswerDue()
