@@ -4,7 +4,9 @@ using Lguest.Devices.Disks;
 using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
+using Lguest.Devices.Virtio;
 using Lguest.Host.Abi;
+using Lguest.Host.Bus;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices;
@@ -16,8 +18,12 @@ public abstract class FrontEnds
     public static FrontEnds Of(DeviceBusKind bus) => bus switch
     {
         DeviceBusKind.Lguest => new LgbusFrontEnds(),
+        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(),
         _ => throw new ArgumentOutOfRangeException(nameof(bus), bus, "There are no devices for this bus."),
     };
+
+    /// <summary>What the guest's Linux calls disks, before the letter: the first is <c>/dev/lgba</c> or <c>/dev/vda</c>.</summary>
+    public abstract string DiskPrefix { get; }
 
     /// <summary>A console.</summary>
     public abstract IConsoleDevice Console(ICharPort port);
@@ -43,4 +49,8 @@ public abstract class FrontEnds
     /// <param name="streams">Its standard input and output.</param>
     /// <param name="errors">Its standard error.</param>
     public virtual ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors) => null;
+
+    /// <summary>A source of random bytes; null for a bus that has no such devices.</summary>
+    /// <param name="seed">What they come from.</param>
+    public virtual IGuestDevice? Entropy(ReadOnlyMemory<byte> seed) => null;
 }

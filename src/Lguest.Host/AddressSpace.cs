@@ -14,6 +14,7 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     private const int Cr3 = 3;
     private const uint FrameMask = ~PhysicalMemory.PageOffsetMask;
     private const int DirectoryShift = 22;
+    private const uint DirectoryEntries = 1024;
 
     private bool _unchecked;
 
@@ -77,6 +78,28 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         else if (IsCurrent(directory))
         {
             FlushUser();
+        }
+    }
+
+    /// <summary>Maps what is mapped at address 0 and upwards a second time, up to the end of the directory.</summary>
+    /// <param name="linear">Where: a multiple of 4 MiB.</param>
+    /// <exception cref="GuestFaultException">It isn't that, or the directory isn't in memory.</exception>
+    public void RepeatAt(uint linear)
+    {
+        const string What = "the first page directory";
+        if ((linear & ((1u << DirectoryShift) - 1)) != 0)
+        {
+            throw new GuestFaultException($"the kernel's address 0x{linear:x8} is no multiple of 4 MiB");
+        }
+
+        uint first = linear >> DirectoryShift;
+        for (uint index = 0; first + index < DirectoryEntries; index++)
+        {
+            uint entry = memory.ReadUInt32(Directory + (index * sizeof(uint)), What);
+            if (entry != 0)
+            {
+                memory.WriteUInt32(Directory + ((first + index) * sizeof(uint)), entry, What);
+            }
         }
     }
 

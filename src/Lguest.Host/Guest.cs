@@ -8,6 +8,7 @@ using Lguest.Host.Hypercalls;
 using Lguest.Host.Observation;
 using Lguest.Host.Saving;
 using Lguest.Host.Traps;
+using Lguest.Host.Virtio;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Host;
@@ -29,6 +30,7 @@ public sealed class Guest : IDisposable
     private readonly DeviceEvents _events = new();
     private readonly HostSignal _signal = new();
     private readonly ObserverList _observers;
+    private readonly DeviceBus _bus;
     private readonly RunLoop _loop;
 
     /// <summary>
@@ -65,6 +67,7 @@ public sealed class Guest : IDisposable
         Interrupts = new InterruptController(data, Clock);
         Router = new DmaRouter(memory, Interrupts, logger);
 
+        _bus = MakeBus(memory, logger);
         _context = new HypercallContext
         {
             Abi = configuration.Abi,
@@ -72,10 +75,11 @@ public sealed class Guest : IDisposable
             Memory = memory,
             Data = data,
             Segments = new SegmentTable(),
-            Gates = new GateTable(),
+            Gates = new GateTable(configuration.Abi.LastGate),
             Interrupts = Interrupts,
             Clock = Clock,
             Router = Router,
+            Bus = _bus,
             AddressSpace = new AddressSpace(Processor, memory),
             Ending = ending,
             GuestId = configuration.GuestId,
@@ -97,9 +101,8 @@ public sealed class Guest : IDisposable
         Processor.Ports = new LguestPorts(ending, Processor);
         Processor.TimeStampClock = Clock;
 
-        DeviceBus bus = MakeBus(memory, logger);
         _observers = new ObserverList(this);
-        _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, bus, _signal, _observers, ending);
+        _loop = new RunLoop(Processor, _hypercalls, _traps, Interrupts, Clock, _events, _bus, _signal, _observers, ending);
         if (saved is not null)
         {
             Restore(saved);
@@ -161,6 +164,7 @@ public sealed class Guest : IDisposable
             Interrupts = Interrupts.State,
             Clock = Clock.State,
             Bindings = Router.State,
+            Queues = _bus.State,
             Events = _events.State,
             SliceEnd = _loop.SliceEnd,
             AddressSpace = _context.AddressSpace.State,
@@ -176,6 +180,7 @@ public sealed class Guest : IDisposable
             Interrupts.State = value.Interrupts;
             Clock.State = value.Clock;
             Router.State = value.Bindings;
+            _bus.State = value.Queues;
             _events.State = value.Events;
             _loop.SliceEnd = value.SliceEnd;
             _context.AddressSpace.State = value.AddressSpace;
@@ -249,7 +254,7 @@ public sealed class Guest : IDisposable
     }
 
     /// <summary>Adds memory and devices, as the kernel expects to find them.</summary>
-    private LguestBus MakeBus(GuestMemory memory, ILogger logger)
+    private DeviceBus MakeBus(GuestMemory memory, ILogger logger)
     {
         switch (_configuration.Abi.Bus)
         {
@@ -259,6 +264,20 @@ public sealed class Guest : IDisposable
                 var bus = new LguestBus(devices, memory, Router, Clock, _events, _signal);
                 bus.Attach(Layout, logger);
                 return bus;
+            case DeviceBusKind.LguestVirtio:
+                IVirtioDevice[] virtio = [.. DevicesOf<IVirtioDevice>()];
+                LguestVirtioBus.PlaceMemory(PhysicalMemory, Layout, virtio);
+                return new LguestVirtioBus(
+                    virtio,
+                    _configuration.Abi.Notices,
+                    _configuration.GuestId,
+                    Layout,
+                    memory,
+                    Interrupts,
+                    Clock,
+                    _events,
+                    _signal,
+                    logger);
             default:
                 throw new InvalidOperationException($"There is no bus {_configuration.Abi.Bus}.");
         }

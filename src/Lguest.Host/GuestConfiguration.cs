@@ -39,7 +39,7 @@ public sealed record GuestConfiguration
     public GuestAbi Abi { get; init; } = KnownAbis.Linux2623;
 
     /// <summary>
-    /// Its devices in the guest's order, the console last; at most 16, and made for the bus that the ABI names. The guest owns
+    /// Its devices in the guest's order, the console last; no more than its bus has room for, and made for the bus that the ABI names. The guest owns
     /// and disposes them.
     /// </summary>
     public IReadOnlyList<IGuestDevice> Devices { get; init; } = [];

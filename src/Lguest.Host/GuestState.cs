@@ -1,5 +1,6 @@
 using Lguest.Host.Dma;
 using Lguest.Host.Traps;
+using Lguest.Host.Virtio;
 
 namespace Lguest.Host;
 
@@ -26,6 +27,9 @@ public sealed record GuestState
 
     /// <summary>DMA bindings, oldest first.</summary>
     public required IReadOnlyList<DmaBindingState> Bindings { get; init; }
+
+    /// <summary>Virtqueues, in the order of the devices.</summary>
+    public required IReadOnlyList<SplitRingState> Queues { get; init; }
 
     /// <summary>What is going to happen to devices.</summary>
     public required IReadOnlyList<QueuedEvent> Events { get; init; }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Lguest.Cpu;
 using Lguest.Cpu.State;
 using Lguest.Host.Abi;
+using Lguest.Host.Traps;
 
 namespace Lguest.Host;
 
@@ -64,9 +65,19 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
         }
 
         memory.Check(address, size, What);
+        if (layout.SystemCallVector is { } place && memory.ReadUInt32(address + (uint)place, What) is var vector and not GateTable.SystemCallVector)
+        {
+            throw new GuestFaultException($"{What} has the system call vector 0x{vector:x}, not 0x{GateTable.SystemCallVector:x}: the kernel speaks "
+                + "another dialect, which --abi can name");
+        }
+
         uint range = address + (uint)layout.NoInterruptRange;
         State = new LguestDataState(
-            address, memory.ReadUInt32(range, What), memory.ReadUInt32(range + sizeof(uint), What), ReadDescription(address, size));
+            address,
+            memory.ReadUInt32(range, What),
+            memory.ReadUInt32(range + sizeof(uint), What),
+            layout.KernelAddress is { } offset ? memory.ReadUInt32(address + (uint)offset, What) : null,
+            ReadDescription(address, size));
     }
 
     /// <summary>Tells the guest what it must know from the start.</summary>
@@ -76,10 +87,23 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
     public void WriteIdentity(uint reservedBytes, ushort guestId, uint tscKilohertz)
     {
         memory.WriteUInt32(At(layout.ReservedMemory), reservedBytes, What);
-        Span<byte> id = stackalloc byte[sizeof(ushort)];
-        BinaryPrimitives.WriteUInt16LittleEndian(id, guestId);
-        memory.Write(At(layout.GuestId), id, What);
+        if (layout.GuestId is { } place)
+        {
+            Span<byte> id = stackalloc byte[sizeof(ushort)];
+            BinaryPrimitives.WriteUInt16LittleEndian(id, guestId);
+            memory.Write(At(place), id, What);
+        }
+
         memory.WriteUInt32(At(layout.TscKilohertz), tscKilohertz, What);
+    }
+
+    /// <summary>Tells the guest where the page directory is that it was started on, if its kind asks that.</summary>
+    public void WritePageDirectory(uint directory)
+    {
+        if (layout.PageDirectory is { } place)
+        {
+            memory.WriteUInt32(At(place), directory, What);
+        }
     }
 
     /// <summary>Where a page fault was.</summary>
@@ -127,5 +151,7 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
 /// <param name="Address">Its physical address.</param>
 /// <param name="NoInterruptStart">EIP where the code begins in which no interrupt may be delivered.</param>
 /// <param name="NoInterruptEnd">EIP where it has ended.</param>
+/// <param name="KernelAddress">Linear address at which the kernel sees physical 0; null of kernels that don't say.</param>
 /// <param name="Kernel">What the kernel says of itself; null if it says nothing.</param>
-public sealed record LguestDataState(uint Address, uint NoInterruptStart, uint NoInterruptEnd, KernelDescription? Kernel);
+public sealed record LguestDataState(
+    uint Address, uint NoInterruptStart, uint NoInterruptEnd, uint? KernelAddress, KernelDescription? Kernel);

@@ -11,6 +11,9 @@ namespace Lguest.Devices.Lgbus;
 internal sealed class LgbusFrontEnds : FrontEnds
 {
     /// <inheritdoc />
+    public override string DiskPrefix => "lgb";
+
+    /// <inheritdoc />
     public override IConsoleDevice Console(ICharPort port) => new ConsoleDevice(port);
 
     /// <inheritdoc />

@@ -12,6 +12,12 @@ public enum BootMethod
     /// </summary>
     LguestSignature,
 
+    /// <summary>
+    /// By the subarchitecture in the boot parameters: at the kernel's physical entry, deprivileged, with paging on and all memory mapped
+    /// where it is.
+    /// </summary>
+    Subarchitecture,
+
     /// <summary>By Linux's 32-bit boot protocol: at CPL 0, flat segments, paging off, ESI at the boot parameters.</summary>
     Boot32,
 }
@@ -21,6 +27,19 @@ public enum DeviceBusKind
 {
     /// <summary>One page of 16 descriptors at the end of RAM, DMA by hypercalls.</summary>
     Lguest,
+
+    /// <summary>One page of descriptors of virtio devices at the end of RAM, virtqueues, and a hypercall to tell of them.</summary>
+    LguestVirtio,
+}
+
+/// <summary>What it means when a guest tells of a virtio device's descriptor.</summary>
+public enum DescriptorNotice
+{
+    /// <summary>Its status has changed; 0 asks for a reset.</summary>
+    StatusChanged,
+
+    /// <summary>A reset is asked for, whatever the status says.</summary>
+    AlwaysReset,
 }
 
 /// <summary>
@@ -31,6 +50,9 @@ public sealed record GuestAbi
 {
     /// <summary>For messages.</summary>
     public required string Name { get; init; }
+
+    /// <summary>What the user calls it: no spaces, no capitals.</summary>
+    public required string Id { get; init; }
 
     /// <summary>The vector of the INT that makes a hypercall.</summary>
     public required int HypercallVector { get; init; }
@@ -55,6 +77,15 @@ public sealed record GuestAbi
 
     /// <summary>Makes the object that knows how traps and interrupts reach this kernel.</summary>
     public required Func<TrapContext, TrapPolicy> MakeTraps { get; init; }
+
+    /// <summary>The last vector that the kernel can give a handler, but for the system call's.</summary>
+    public int LastGate { get; init; } = GateTable.LastInterruptVector;
+
+    /// <summary>Whether the host maps memory at the kernel's address, once that is known, or leaves that to the kernel.</summary>
+    public bool MapsLinearly { get; init; }
+
+    /// <summary>What it means when it tells of a descriptor, if it has such a bus.</summary>
+    public DescriptorNotice Notices { get; init; }
 
     /// <summary>What CPUID tells it.</summary>
     public required CpuidModel Cpuid { get; init; }

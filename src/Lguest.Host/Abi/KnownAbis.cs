@@ -18,40 +18,54 @@ public static class KnownAbis
     private const int HighestStatus = 255;
     private const uint FourMebibytes = 4 << 20;
     private const int HypercallVector = 0x1f;
+    private const int LastVector = 255;
 
     /// <summary>Calls that every kernel of either kind makes.</summary>
     private static readonly HypercallDefinition[] CommonCalls =
     [
         new(0, "FLUSH_ASYNC", LifecycleCalls.FlushAsync),
         new(1, "LGUEST_INIT", LifecycleCalls.Init),
-        new(2, "CRASH", LifecycleCalls.Crash),
         new(9, "SET_CLOCKEVENT", TimeCalls.SetClockEvent),
+    ];
+
+    /// <summary>Calls of kernels on the lguest bus of 2.6.23.</summary>
+    private static readonly HypercallDefinition[] DmaBusCalls =
+    [
+        .. CommonCalls,
+        new(2, "CRASH", LifecycleCalls.Crash),
         new(12, "BIND_DMA", DmaCalls.Bind),
         new(13, "SEND_DMA", DmaCalls.Send),
     ];
 
-    /// <summary>All of them. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, RingZero];
+    /// <summary>Calls of all kernels at CPL 1.</summary>
+    private static readonly HypercallDefinition[] RingOneCalls =
+    [
+        new(10, "HALT", TimeCalls.Halt),
+        new(4, "NEW_PGTABLE", PageTableCalls.NewPageTable),
+        new(5, "FLUSH_TLB", PageTableCalls.FlushTlb),
+        new(6, "LOAD_IDT_ENTRY", TrapCalls.LoadIdtEntry),
+        new(7, "SET_STACK", TrapCalls.SetStack),
+        new(8, "TS", TrapCalls.SetTaskSwitched),
+        new(14, "SET_PTE", PageTableCalls.SetPte),
+        new(15, "SET_PMD", PageTableCalls.SetPmd),
+        new(16, "LOAD_TLS", SegmentCalls.LoadTls),
+    ];
+
+    /// <summary>All of them, oldest first. Their names are different.</summary>
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, RingZero];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
     {
         Name = "Linux 2.6.23",
+        Id = "2.6.23",
         HypercallVector = HypercallVector,
         Registers = HypercallRegisters.Linux2623,
         Hypercalls =
         [
-            .. CommonCalls,
-            new(10, "HALT", TimeCalls.Halt),
+            .. DmaBusCalls,
+            .. RingOneCalls,
             new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
-            new(4, "NEW_PGTABLE", PageTableCalls.NewPageTable),
-            new(5, "FLUSH_TLB", PageTableCalls.FlushTlb),
-            new(6, "LOAD_IDT_ENTRY", TrapCalls.LoadIdtEntry),
-            new(7, "SET_STACK", TrapCalls.SetStack),
-            new(8, "TS", TrapCalls.SetTaskSwitched),
-            new(14, "SET_PTE", PageTableCalls.SetPte),
-            new(15, "SET_PMD", PageTableCalls.SetPmd),
-            new(16, "LOAD_TLS", SegmentCalls.LoadTls),
         ],
         FirstHypercall = 1,
         Data = LguestDataLayout.Linux2623,
@@ -63,6 +77,42 @@ public static class KnownAbis
         Bus = DeviceBusKind.Lguest,
     };
 
+    /// <summary>Linux 2.6.25: virtio devices, and an entry by the subarchitecture.</summary>
+    public static GuestAbi Linux2625 { get; } = Linux2623 with
+    {
+        Name = "Linux 2.6.25",
+        Id = "2.6.25",
+        Hypercalls =
+        [
+            .. CommonCalls,
+            .. RingOneCalls,
+            new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
+            new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
+            new(17, "NOTIFY", NotifyCalls.Notify),
+        ],
+        Data = LguestDataLayout.Linux2624,
+        LastGate = LastVector,
+        Boot = BootMethod.Subarchitecture,
+        Bus = DeviceBusKind.LguestVirtio,
+        Notices = DescriptorNotice.AlwaysReset,
+    };
+
+    /// <summary>Linux 2.6.26 to 2.6.28: each change of a device's status is told.</summary>
+    public static GuestAbi Linux2626 { get; } = Linux2625 with
+    {
+        Name = "Linux 2.6.26 to 2.6.28",
+        Id = "2.6.26",
+        Notices = DescriptorNotice.StatusChanged,
+    };
+
+    /// <summary>Linux 2.6.29: the host maps memory at the kernel's address.</summary>
+    public static GuestAbi Linux2629 { get; } = Linux2626 with
+    {
+        Name = "Linux 2.6.29",
+        Id = "2.6.29",
+        MapsLinearly = true,
+    };
+
     /// <summary>
     /// A kernel at CPL 0 with page tables, descriptors and an IDT of its own, which uses hypercalls for what a machine would
     /// have devices for. irq_enabled and the range without interrupts in lguest_data mean nothing to it.
@@ -70,8 +120,9 @@ public static class KnownAbis
     public static GuestAbi RingZero { get; } = Linux2623 with
     {
         Name = "ring 0",
+        Id = "ring0",
         Data = LguestDataLayout.RingZero,
-        Hypercalls = [.. CommonCalls, new(10, "HALT", RingZeroCalls.Halt)],
+        Hypercalls = [.. DmaBusCalls, new(10, "HALT", RingZeroCalls.Halt)],
         ReservedMemory = 0,
         ReadCrash = ReadRingZeroCrash,
         MakeTraps = context => new RingZeroTraps(context),

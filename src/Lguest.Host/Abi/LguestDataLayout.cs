@@ -36,14 +36,23 @@ public sealed record LguestDataLayout
     /// <summary>u32: bytes at the top of the linear space that the host keeps.</summary>
     public required int ReservedMemory { get; init; }
 
-    /// <summary>u16: the guest's number among those it shares anything with.</summary>
-    public required int GuestId { get; init; }
+    /// <summary>u16: the guest's number among those it shares anything with; null in kernels whose network cards say their address.</summary>
+    public int? GuestId { get; init; }
 
     /// <summary>u32: rate of RDTSC in kHz.</summary>
     public required int TscKilohertz { get; init; }
 
     /// <summary>u32 start and u32 end of the code where no interrupt may be delivered.</summary>
     public required int NoInterruptRange { get; init; }
+
+    /// <summary>u32: physical address of the page directory that the kernel is started on; null in kernels that aren't told.</summary>
+    public int? PageDirectory { get; init; }
+
+    /// <summary>u32: linear address at which the kernel sees physical 0; null in kernels that don't say.</summary>
+    public int? KernelAddress { get; init; }
+
+    /// <summary>u32: vector of the system call, by which the structure is recognized; null in kernels that don't say.</summary>
+    public int? SystemCallVector { get; init; }
 
     /// <summary>
     /// A <see cref="KernelDescription"/>, behind <see cref="Size"/> bytes, in kernels that say at LGUEST_INIT that their structure
@@ -68,6 +77,18 @@ public sealed record LguestDataLayout
         GuestId = 1112,
         TscKilohertz = 1116,
         NoInterruptRange = 1120,
+    };
+
+    /// <summary>Linux 2.6.24's to 2.6.29's. The arguments of a call in the ring are in the order ECX, EBX, EDX of the instruction's.</summary>
+    public static LguestDataLayout Linux2624 { get; } = Linux2623 with
+    {
+        Size = 1136,
+        RingCallFields = [0, 12, 4, 8],
+        GuestId = null,
+        TscKilohertz = 1112,
+        PageDirectory = 1116,
+        KernelAddress = 1128,
+        SystemCallVector = 1132,
     };
 
     /// <summary>That of kernels in ring 0.</summary>

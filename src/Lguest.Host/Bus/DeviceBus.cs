@@ -1,3 +1,5 @@
+using Lguest.Host.Virtio;
+
 namespace Lguest.Host.Bus;
 
 /// <summary>How a guest reaches its devices, as the run loop sees it: it lets each device have its turn.</summary>
@@ -21,6 +23,19 @@ public abstract class DeviceBus
 
     /// <summary>Whether time may jump to the next thing that happens while the guest waits.</summary>
     public bool SkipsIdleTime { get; }
+
+    /// <summary>How far the virtqueues are, in the order of the devices; none where there are none.</summary>
+    public virtual IReadOnlyList<SplitRingState> State
+    {
+        get => [];
+        set
+        {
+        }
+    }
+
+    /// <summary>The guest tells of something at a physical address, by NOTIFY.</summary>
+    /// <exception cref="GuestFaultException">There is nothing, or the guest is over.</exception>
+    public virtual void Notify(uint address) => throw new GuestFaultException($"nothing is at 0x{address:x8} to be notified");
 
     /// <summary>Lets every device look for work.</summary>
     /// <exception cref="GuestFaultException">The guest is over.</exception>

@@ -1,5 +1,6 @@
 using Lguest.Cpu;
 using Lguest.Host.Abi;
+using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Traps;
 
@@ -34,6 +35,9 @@ public sealed class HypercallContext
 
     /// <summary>DMA.</summary>
     public required DmaRouter Router { get; init; }
+
+    /// <summary>The bus of its devices.</summary>
+    public required DeviceBus Bus { get; init; }
 
     /// <summary>The address space.</summary>
     public required AddressSpace AddressSpace { get; init; }

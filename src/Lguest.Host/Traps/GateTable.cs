@@ -4,15 +4,18 @@ namespace Lguest.Host.Traps;
 /// The guest's trap handlers, as it gave them by LOAD_IDT_ENTRY, and the stack on which they start when a
 /// user program is interrupted.
 /// </summary>
-public sealed class GateTable
+/// <param name="lastGate">The last vector that can have a gate, but for the system call's: 63 to 255.</param>
+public sealed class GateTable(int lastGate = GateTable.LastInterruptVector)
 {
     /// <summary>Vector of IRQ 0.</summary>
     public const int FirstInterruptVector = 32;
 
-    /// <summary>The one vector above <see cref="LastLowVector"/> that can have a gate: Linux's system call.</summary>
+    /// <summary>Linux's system call, whose vector can always have a gate.</summary>
     public const int SystemCallVector = 0x80;
 
-    private const int LastLowVector = 63;
+    /// <summary>Vector of the last IRQ.</summary>
+    public const int LastInterruptVector = 63;
+
     private const int Vectors = 256;
 
     // Never the guest's: NMI, the double fault, the spurious interrupt and the hypercall itself.
@@ -54,7 +57,7 @@ public sealed class GateTable
     /// <exception cref="GuestFaultException">It is present, and neither an interrupt nor a trap gate.</exception>
     public void Load(uint vector, uint low, uint high)
     {
-        if (vector is Nmi or DoubleFault or Spurious or Hypercall or (> LastLowVector and not SystemCallVector))
+        if (vector is Nmi or DoubleFault or Spurious or Hypercall || (vector > lastGate && vector != SystemCallVector))
         {
             return;
         }
@@ -65,7 +68,7 @@ public sealed class GateTable
     private void Store(int vector, Gate gate)
     {
         _gates[vector] = gate;
-        if (vector is >= FirstInterruptVector and <= LastLowVector)
+        if (vector is >= FirstInterruptVector and <= LastInterruptVector)
         {
             uint bit = 1u << (vector - FirstInterruptVector);
             InterruptGates = gate.IsPresent ? InterruptGates | bit : InterruptGates & ~bit;

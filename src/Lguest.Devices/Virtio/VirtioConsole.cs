@@ -1,0 +1,148 @@
+using Lguest.Devices.Backends;
+using Lguest.Host.Virtio;
+
+namespace Lguest.Devices.Virtio;
+
+/// <summary>A console as a virtio device: virtqueue 0 takes input to the guest, 1 what it prints.</summary>
+/// <remarks>The driver spins until what it prints has been used, often with interrupts off: that is done before it goes on.</remarks>
+public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
+{
+    private const int InputQueue = 0;
+    private const int OutputQueue = 1;
+    private const int PieceSize = 4096;
+
+    private readonly ICharPort _port;
+    private readonly byte[] _piece = new byte[PieceSize];
+    private VirtioSlot? _slot;
+    private VirtioChain? _chain;
+    private volatile bool _inputArrived = true;
+
+    /// <summary>Makes a console.</summary>
+    /// <param name="port">Its far end, which the device owns from now on.</param>
+    public VirtioConsole(ICharPort port)
+    {
+        _port = port;
+        _port.InputArrived += OnInputArrived;
+    }
+
+    /// <inheritdoc />
+    public VirtioIdentity Identity => new(VirtioType.Console, Queues: 2, Features: 0);
+
+    /// <inheritdoc />
+    public ReadOnlyMemory<byte> Configuration => default;
+
+    /// <inheritdoc />
+    public string Kind => "a virtio console";
+
+    /// <inheritdoc />
+    public ulong BytesWritten { get; private set; }
+
+    /// <inheritdoc />
+    public ulong BytesRead { get; private set; }
+
+    /// <inheritdoc />
+    public bool HasDriver => _slot?.Queue(InputQueue).IsInUse == true;
+
+    /// <inheritdoc />
+    public void Attach(VirtioSlot slot)
+    {
+        _slot = slot;
+        _chain = slot.MakeChain();
+    }
+
+    /// <inheritdoc />
+    public void OnEarlyText(ReadOnlySpan<byte> text) => Show(text);
+
+    /// <inheritdoc />
+    public void OnNotify(int queue)
+    {
+        if (queue != OutputQueue)
+        {
+            Service();
+            return;
+        }
+
+        (Virtqueue output, VirtioChain chain) = Place(OutputQueue);
+        for (int i = 0; i < output.Size && output.TryPeek(chain); i++)
+        {
+            for (int offset = 0, length; (length = chain.Read(offset, _piece)) > 0; offset += length)
+            {
+                Show(_piece.AsSpan(0, length));
+            }
+
+            output.Take();
+            output.Return(chain.Head, 0);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Service()
+    {
+        if (_slot is null || _port.EndOfInput)
+        {
+            return;
+        }
+
+        // A person's typing can't be repeated, whatever the clock. Anything else is read when the guest has room for it,
+        // waiting if need be, so that what it gets when doesn't depend on the host.
+        bool waits = _slot.IsRepeatable && !_port.Interactive;
+        (Virtqueue input, VirtioChain chain) = Place(InputQueue);
+        if ((waits || _inputArrived) && input.TryPeek(chain))
+        {
+            Receive(input, chain, waits);
+        }
+    }
+
+    /// <inheritdoc />
+    public void OnDue()
+    {
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _port.InputArrived -= OnInputArrived;
+        _port.Dispose();
+    }
+
+    private void Receive(Virtqueue input, VirtioChain chain, bool waits)
+    {
+        Span<byte> room = _piece.AsSpan(0, Math.Min(chain.WritableLength, PieceSize));
+        if (room.IsEmpty)
+        {
+            input.Take();
+            input.Return(chain.Head, 0);
+            return;
+        }
+
+        // Cleared before the port is asked: what arrives meanwhile sets it again. One answer may not be all there is.
+        _inputArrived = false;
+        int length = waits ? _port.ReadBlocking(room) : _port.Read(room);
+        if (length == 0)
+        {
+            return;
+        }
+
+        _inputArrived = true;
+        chain.Write(0, room[..length]);
+        input.Take();
+        input.Return(chain.Head, length);
+        BytesRead += (ulong)length;
+    }
+
+    private void Show(ReadOnlySpan<byte> text)
+    {
+        _port.Write(text);
+        BytesWritten += (ulong)text.Length;
+    }
+
+    private (Virtqueue Queue, VirtioChain Chain) Place(int queue) => _slot is { } slot && _chain is { } chain
+        ? (slot.Queue(queue), chain)
+        : throw new InvalidOperationException("The device isn't attached to a bus.");
+
+    private void OnInputArrived()
+    {
+        _inputArrived = true;
+        _slot?.Attention();
+    }
+}

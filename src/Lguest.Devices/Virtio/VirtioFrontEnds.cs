@@ -1,0 +1,33 @@
+using System.Runtime.Versioning;
+using Lguest.Devices.Backends;
+using Lguest.Devices.Disks;
+using Lguest.Devices.Networks;
+using Lguest.Devices.Networks.Peers;
+using Lguest.Host.Bus;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Devices.Virtio;
+
+/// <summary>Front ends that are virtio devices.</summary>
+internal sealed class VirtioFrontEnds : FrontEnds
+{
+    /// <inheritdoc />
+    public override string DiskPrefix => "vd";
+
+    /// <inheritdoc />
+    public override IConsoleDevice Console(ICharPort port) => new VirtioConsole(port);
+
+    /// <inheritdoc />
+    public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger);
+
+    /// <inheritdoc />
+    public override INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder) => new VirtioNetwork(port, recorder);
+
+    /// <inheritdoc />
+    [SupportedOSPlatform("linux")]
+    public override INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder) => throw new BackendException(
+        $"{network.Name} is a network of guests on the lguest bus, and this guest has virtio devices: give it --tunnet or --usernet");
+
+    /// <inheritdoc />
+    public override IGuestDevice Entropy(ReadOnlyMemory<byte> seed) => new VirtioEntropy(seed);
+}

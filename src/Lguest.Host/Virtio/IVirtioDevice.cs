@@ -1,0 +1,54 @@
+using Lguest.Host.Bus;
+
+namespace Lguest.Host.Virtio;
+
+/// <summary>Types of virtio devices (virtio 1.0, 5).</summary>
+public enum VirtioType
+{
+    /// <summary>A network card.</summary>
+    Network = 1,
+
+    /// <summary>A disk.</summary>
+    Block = 2,
+
+    /// <summary>A console.</summary>
+    Console = 3,
+
+    /// <summary>A source of random bytes.</summary>
+    Entropy = 4,
+}
+
+/// <summary>What the guest is told of a device before it drives it.</summary>
+/// <param name="Type">What it is.</param>
+/// <param name="Queues">Its virtqueues, at least one.</param>
+/// <param name="Features">What it offers: bit n is feature n.</param>
+public readonly record struct VirtioIdentity(VirtioType Type, int Queues, uint Features);
+
+/// <summary>A virtio device, whatever transport leads to it.</summary>
+public interface IVirtioDevice : IGuestDevice
+{
+    /// <summary>What it is. It never changes.</summary>
+    VirtioIdentity Identity { get; }
+
+    /// <summary>Its configuration, little-endian, with the fields of all features that it offers. It is read once the device is attached.</summary>
+    ReadOnlyMemory<byte> Configuration { get; }
+
+    /// <summary>Tells the device its place, once, before the guest starts.</summary>
+    void Attach(VirtioSlot slot);
+
+    /// <summary>The guest has made chains available.</summary>
+    /// <param name="queue">In which virtqueue.</param>
+    /// <exception cref="GuestFaultException">The guest is over.</exception>
+    void OnNotify(int queue);
+
+    /// <summary>The guest's driver begins anew: what the device has in hand is nobody's any more. The rings are empty by then.</summary>
+    void OnReset()
+    {
+    }
+
+    /// <summary>The kernel prints before it has a driver. A console shows that.</summary>
+    /// <param name="text">What it prints.</param>
+    void OnEarlyText(ReadOnlySpan<byte> text)
+    {
+    }
+}

@@ -1,0 +1,246 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using Lguest.Cpu.Memory;
+using Lguest.Host.Abi;
+using Lguest.Host.Bus;
+using Lguest.Host.Traps;
+using Microsoft.Extensions.Logging;
+
+namespace Lguest.Host.Virtio;
+
+/// <summary>
+/// The lguest bus of Linux 2.6.25 to 3.19: a page of descriptors at the end of RAM, then the pages of each device's virtqueues.
+/// The guest tells of both by NOTIFY with a physical address.
+/// </summary>
+/// <remarks>
+/// A descriptor is {u8 type, u8 queues, u8 bytes of features, u8 bytes of configuration, u8 status}, then for each queue {u16 size,
+/// u16 irq, u32 page frame}, the features offered, those that the guest acknowledges, and the configuration, without padding. The guest may
+/// write all of that: nothing is ever read there but the status.
+/// </remarks>
+public sealed class LguestVirtioBus : DeviceBus
+{
+    /// <summary>Devices on a bus: their descriptors fit on the page, and their rings behind it.</summary>
+    public const int MostDevices = 32;
+
+    /// <summary>Descriptors of each virtqueue.</summary>
+    public const int QueueSize = 256;
+
+    /// <summary>A kernel without an IO-APIC has sixteen lines, the first of them the timer's. What is over is shared.</summary>
+    private const int DeviceLines = 15;
+
+    private const int HeaderSize = 5;
+    private const int StatusOffset = 4;
+    private const int QueueFieldSize = 8;
+    private const int FeatureBytes = sizeof(uint);
+    private const int DescriptorTableSize = QueueSize * 16;
+    private const int AvailableSize = 4 + (QueueSize * 2);
+    private const int UsedSize = 4 + (QueueSize * 8);
+    private const uint AvailableOffset = DescriptorTableSize;
+    private const uint UsedOffset = (DescriptorTableSize + AvailableSize + PhysicalMemory.PageSize - 1) / PhysicalMemory.PageSize * PhysicalMemory.PageSize;
+    private const uint RingPages = (UsedOffset + UsedSize + PhysicalMemory.PageSize - 1) / PhysicalMemory.PageSize;
+    private const uint RingBytes = RingPages * PhysicalMemory.PageSize;
+    private const int PageShift = 12;
+    private const int LongestEarlyText = 256;
+    private const string What = "the descriptor page";
+    private const string Rings = "a virtqueue's pages";
+
+    private readonly GuestMemory _memory;
+    private readonly bool _noticeMeansReset;
+    private readonly uint _descriptorPage;
+    private readonly List<Place> _places = [];
+
+    /// <summary>Makes a bus with all devices in their places.</summary>
+    /// <param name="devices">In the guest's order, at most <see cref="MostDevices"/>; see <see cref="PlaceMemory"/>.</param>
+    /// <param name="notices">What a NOTIFY about a descriptor means.</param>
+    /// <param name="guestId">The guest's number among others.</param>
+    /// <param name="layout">Where RAM is.</param>
+    /// <param name="memory">Guest memory, with the bus's pages.</param>
+    /// <param name="interrupts">The guest's interrupts.</param>
+    /// <param name="clock">The guest's clock.</param>
+    /// <param name="events">What happens at moments of virtual time.</param>
+    /// <param name="signal">Wakes the processor's thread.</param>
+    /// <param name="logger">Hears where devices are.</param>
+    public LguestVirtioBus(
+        IReadOnlyList<IVirtioDevice> devices,
+        DescriptorNotice notices,
+        ushort guestId,
+        MemoryLayout layout,
+        GuestMemory memory,
+        InterruptController interrupts,
+        GuestClock clock,
+        DeviceEvents events,
+        HostSignal signal,
+        ILogger logger)
+        : base(devices, clock, events)
+    {
+        _memory = memory;
+        _noticeMeansReset = notices == DescriptorNotice.AlwaysReset;
+        _descriptorPage = (uint)layout.Devices;
+        uint ring = _descriptorPage + PhysicalMemory.PageSize;
+        uint descriptor = _descriptorPage;
+        int line = 0;
+        for (int i = 0; i < devices.Count; i++)
+        {
+            VirtioIdentity identity = devices[i].Identity;
+            var queues = new QueuePlace[identity.Queues];
+            for (int q = 0; q < queues.Length; q++)
+            {
+                int irq = 1 + (line++ % DeviceLines);
+                queues[q] = new QueuePlace(ring, irq, new Virtqueue(new SplitRing(memory, QueueSize), interrupts, irq));
+                ring += RingBytes;
+            }
+
+            var place = new Place(devices[i], descriptor, queues);
+            _places.Add(place);
+            Empty(place);
+            devices[i].Attach(new VirtioSlot(i, guestId, memory, [.. queues.Select(queue => queue.Queue)], clock, events, signal));
+            HostLog.VirtioDevicePlaced(logger, i, identity.Type, queues[0].Address, queues[0].Irq);
+            descriptor += WriteDescriptor(place);
+        }
+    }
+
+    /// <inheritdoc />
+    public override IReadOnlyList<SplitRingState> State
+    {
+        get => [.. _places.SelectMany(place => place.Queues).Select(queue => queue.Queue.Ring.State)];
+        set
+        {
+            int i = 0;
+            foreach (QueuePlace queue in _places.SelectMany(place => place.Queues))
+            {
+                queue.Queue.Ring.State = value[i++];
+            }
+        }
+    }
+
+    /// <summary>Adds RAM, the descriptor page and the pages of all virtqueues to physical memory.</summary>
+    /// <param name="memory">Empty.</param>
+    /// <param name="layout">Where RAM is.</param>
+    /// <param name="devices">At most <see cref="MostDevices"/>.</param>
+    /// <exception cref="ArgumentException">There are too many.</exception>
+    public static void PlaceMemory(PhysicalMemory memory, MemoryLayout layout, IReadOnlyList<IVirtioDevice> devices)
+    {
+        if (devices.Count > MostDevices)
+        {
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{devices.Count} devices are too many: the bus has room for {MostDevices}."),
+                nameof(devices));
+        }
+
+        uint rings = (uint)devices.Sum(device => device.Identity.Queues) * RingBytes;
+        memory.AddRam(0, checked((uint)layout.Devices + PhysicalMemory.PageSize + rings));
+        foreach (MemoryRange range in layout.HighRam)
+        {
+            memory.AddRam(range.Start, range.Length);
+        }
+    }
+
+    /// <summary>What the guest tells by an address: of a virtqueue, that there are chains; of a descriptor, that its status has changed; in RAM, an early text.</summary>
+    /// <exception cref="GuestFaultException">It is none of these, or the guest is over.</exception>
+    public override void Notify(uint address)
+    {
+        if (address < _descriptorPage)
+        {
+            ShowEarly(address);
+            return;
+        }
+
+        foreach (Place place in _places)
+        {
+            if (address == place.Descriptor)
+            {
+                OnStatus(place);
+                return;
+            }
+
+            for (int q = 0; q < place.Queues.Length; q++)
+            {
+                if (address == place.Queues[q].Address)
+                {
+                    place.Device.OnNotify(q);
+                    return;
+                }
+            }
+        }
+
+        throw new GuestFaultException($"nothing is at 0x{address:x8} to be notified");
+    }
+
+    private void OnStatus(Place place)
+    {
+        if (!_noticeMeansReset && _memory.ReadByte(place.Descriptor + StatusOffset, What) != 0)
+        {
+            return;
+        }
+
+        Empty(place);
+        _memory.Write(place.Descriptor + StatusOffset, [0], What);
+        _memory.WriteUInt32(place.Descriptor + HeaderSize + (uint)(place.Queues.Length * QueueFieldSize) + FeatureBytes, 0, What);
+        place.Device.OnReset();
+    }
+
+    /// <summary>The guest's ring code takes zeros for granted, and never writes them.</summary>
+    private void Empty(Place place)
+    {
+        Span<byte> page = stackalloc byte[(int)PhysicalMemory.PageSize];
+        page.Clear();
+        foreach (QueuePlace queue in place.Queues)
+        {
+            for (uint at = 0; at < RingBytes; at += PhysicalMemory.PageSize)
+            {
+                _memory.Write(queue.Address + at, page, Rings);
+            }
+
+            queue.Queue.Ring.Place(queue.Address, queue.Address + AvailableOffset, queue.Address + UsedOffset);
+        }
+    }
+
+    private uint WriteDescriptor(Place place)
+    {
+        VirtioIdentity identity = place.Device.Identity;
+        ReadOnlySpan<byte> configuration = place.Device.Configuration.Span;
+        int features = HeaderSize + (place.Queues.Length * QueueFieldSize);
+        byte[] bytes = new byte[features + FeatureBytes + FeatureBytes + configuration.Length];
+        bytes[0] = (byte)identity.Type;
+        bytes[1] = (byte)place.Queues.Length;
+        bytes[2] = FeatureBytes;
+        bytes[3] = (byte)configuration.Length;
+        for (int q = 0; q < place.Queues.Length; q++)
+        {
+            Span<byte> field = bytes.AsSpan(HeaderSize + (q * QueueFieldSize));
+            BinaryPrimitives.WriteUInt16LittleEndian(field, QueueSize);
+            BinaryPrimitives.WriteUInt16LittleEndian(field[2..], (ushort)place.Queues[q].Irq);
+            BinaryPrimitives.WriteUInt32LittleEndian(field[4..], place.Queues[q].Address >> PageShift);
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(features), identity.Features);
+        configuration.CopyTo(bytes.AsSpan(features + FeatureBytes + FeatureBytes));
+        _memory.Write(place.Descriptor, bytes, What);
+        return (uint)bytes.Length;
+    }
+
+    private void ShowEarly(uint address)
+    {
+        Span<byte> text = stackalloc byte[LongestEarlyText];
+        int length = 0;
+        for (; length < LongestEarlyText; length++)
+        {
+            text[length] = _memory.ReadByte(address + (uint)length, "an early text");
+            if (text[length] == 0)
+            {
+                break;
+            }
+        }
+
+        foreach (Place place in _places)
+        {
+            place.Device.OnEarlyText(text[..length]);
+        }
+    }
+
+    /// <summary>A device in its place.</summary>
+    private sealed record Place(IVirtioDevice Device, uint Descriptor, QueuePlace[] Queues);
+
+    /// <summary>A virtqueue in its place.</summary>
+    private sealed record QueuePlace(uint Address, int Irq, Virtqueue Queue);
+}

@@ -1,0 +1,88 @@
+using Lguest.Host.Bus;
+using Lguest.Host.Traps;
+
+namespace Lguest.Host.Virtio;
+
+/// <summary>A virtqueue as its device sees it.</summary>
+/// <param name="ring">The ring.</param>
+/// <param name="interrupts">Tells the guest of chains that have come back.</param>
+/// <param name="irq">By this line.</param>
+public sealed class Virtqueue(SplitRing ring, InterruptController interrupts, int irq)
+{
+    /// <summary>The ring.</summary>
+    internal SplitRing Ring => ring;
+
+    /// <summary>Descriptors: a chain has no more pieces.</summary>
+    public int Size => ring.Size;
+
+    /// <summary>Whether a driver has ever given the device anything here.</summary>
+    public bool IsInUse => ring.IsInUse;
+
+    /// <summary>Loads the next chain, and leaves it there: see <see cref="SplitRing.TryPeek"/>.</summary>
+    /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
+    public bool TryPeek(VirtioChain chain) => ring.TryPeek(chain);
+
+    /// <summary>Takes the chain that was shown.</summary>
+    public void Take() => ring.Take();
+
+    /// <summary>Loads a chain that was taken, once more.</summary>
+    /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
+    public void Load(ushort head, VirtioChain chain) => ring.Load(head, chain);
+
+    /// <summary>Gives a chain back, and interrupts the guest if it wants that.</summary>
+    /// <param name="head">Its head.</param>
+    /// <param name="length">Bytes written into it.</param>
+    public void Return(ushort head, int length)
+    {
+        ring.Return(head, (uint)length);
+        if (ring.WantsInterrupts)
+        {
+            interrupts.Raise(irq);
+        }
+    }
+}
+
+/// <summary>A virtio device's place, and all that it may do to the guest.</summary>
+public sealed class VirtioSlot
+{
+    private readonly Virtqueue[] _queues;
+    private readonly GuestClock _clock;
+    private readonly DeviceEvents _events;
+    private readonly HostSignal _signal;
+
+    internal VirtioSlot(
+        int index, ushort guestId, GuestMemory memory, Virtqueue[] queues, GuestClock clock, DeviceEvents events, HostSignal signal)
+    {
+        Index = index;
+        GuestId = guestId;
+        Memory = memory;
+        _queues = queues;
+        _clock = clock;
+        _events = events;
+        _signal = signal;
+    }
+
+    /// <summary>The device's place: 0 for the first.</summary>
+    public int Index { get; }
+
+    /// <summary>The guest's number among those that it shares networks with.</summary>
+    public ushort GuestId { get; }
+
+    /// <summary>Whether the run must be repeatable: what the guest sees may then not depend on how fast the host is.</summary>
+    public bool IsRepeatable => _clock.IsVirtual;
+
+    internal GuestMemory Memory { get; }
+
+    /// <summary>One of the device's virtqueues.</summary>
+    public Virtqueue Queue(int number) => _queues[number];
+
+    /// <summary>Makes an empty chain, for the device's own use.</summary>
+    public VirtioChain MakeChain() => new(Memory);
+
+    /// <summary>Asks for <see cref="IGuestDevice.OnDue"/> at a moment of virtual time, to the instruction.</summary>
+    /// <param name="delay">Nanoseconds from now.</param>
+    public void After(ulong delay) => _events.Post(_clock.Now + delay, Index);
+
+    /// <summary>Asks for <see cref="IGuestDevice.Service"/> soon: wakes the processor's thread if it sleeps. Any thread may call.</summary>
+    public void Attention() => _signal.Set();
+}

@@ -1,0 +1,485 @@
+using System.Text;
+using Lguest.Devices.Tests.FrontEnds;
+using Lguest.Devices.Virtio;
+using Lguest.Host.Abi;
+using Microsoft.Extensions.Logging.Abstractions;
+using static Iced.Intel.AssemblerRegisters;
+using static Lguest.Host.Tests.Virtio.VirtioGuest;
+
+namespace Lguest.Host.Tests.Virtio;
+
+/// <summary>Kernels of the dialects from 2.6.25 to 2.6.29, as far as their host can tell.</summary>
+public sealed class VirtioGuestTests
+{
+    private const uint LaterInMemory = Buffers + 0x1000;
+
+    [Fact]
+    public void The_first_call_tells_the_kernel_its_page_directory_and_the_clocks_rate()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal((PageDirectory, 4u << 20, 1_000_000u), (guest.Read(DirectoryField), guest.Read(ReservedMemory), guest.Read(TscKilohertz)));
+    }
+
+    [Fact]
+    public void A_structure_with_another_system_call_vector_ends_the_guest()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Write(SystemCallVector, 0x81);
+        guest.Kernel(a => Hypercall(a, 1, Data));
+
+        Assert.Contains("system call vector 0x81, not 0x80", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void From_2_6_29_on_the_host_maps_memory_at_the_kernels_address_too()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2629);
+        guest.Write(Scratch, 0x1234_5678);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            a.mov(ecx, __dword_ptr[KernelAddress + Scratch]);
+            a.mov(__dword_ptr[Scratch + 4], ecx);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(0x1234_5678u, guest.Read(Scratch + 4));
+    }
+
+    [Fact]
+    public void Before_that_it_is_for_the_kernel_to_do()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            a.mov(ecx, __dword_ptr[KernelAddress + Scratch]);
+        });
+
+        Assert.Contains("trap 14", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_call_in_the_ring_has_its_arguments_in_the_order_of_that_kernel()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.WriteText(Strings + 64, "Oops");
+        guest.Write(RingCalls, Shutdown);
+        guest.Write(RingCalls + 4, Restart);
+        guest.Write(RingCalls + 12, Strings + 64);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            a.mov(__byte_ptr[RingStatus], 0);
+            Hypercall(a, 0);
+        });
+
+        Assert.IsType<GuestOutcome.Restart>(guest.Run());
+    }
+
+    [Theory]
+    [InlineData(Strings)]
+    [InlineData(0x4000_0000u)]
+    public void A_restart_is_one_whatever_its_text_is(uint text)
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Shutdown, text, Restart);
+        });
+
+        Assert.IsType<GuestOutcome.Restart>(guest.Run());
+    }
+
+    [Fact]
+    public void A_text_other_than_that_of_a_power_off_is_a_panic()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2625);
+        guest.WriteText(Strings + 64, "Attempted to kill init!");
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Shutdown, Strings + 64, PowerOff);
+        });
+
+        Assert.Equal(new GuestOutcome.Panic("Attempted to kill init!"), guest.Run());
+    }
+
+    [Theory]
+    [InlineData(3u, 12u)]
+    [InlineData(2u, 13u)]
+    [InlineData(2u, 18u)]
+    public void Calls_of_other_dialects_are_none(uint first, uint call)
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, call, first);
+        });
+
+        Assert.Contains($"there is no hypercall {call}", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Descriptors + 1)]
+    [InlineData(Rings + 4)]
+    [InlineData(0xffff_f000u)]
+    public void To_notify_nothing_ends_the_guest(uint address)
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioConsole(new FakePort()));
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, address);
+        });
+
+        Assert.Contains($"nothing is at 0x{address:x8}", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_page_after_ram_describes_the_devices()
+    {
+        var disk = new MemoryDisk(1024);
+        using var guest = new VirtioGuest(
+            KnownAbis.Linux2626, ClockKind.Virtual, new VirtioDisk(disk, NullLogger.Instance), new VirtioConsole(new FakePort()));
+
+        byte[] expected =
+        [
+            // A disk: one virtqueue of 256 with IRQ 1 at page 0x101, features 2 and 9, none acknowledged, two sectors, 254 segments.
+            2, 1, 4, 16, 0, 0, 1, 1, 0, 1, 1, 0, 0, 4, 2, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 254, 0, 0, 0,
+
+            // A console: two of them, at pages 0x104 and 0x107, with IRQs 2 and 3.
+            3, 2, 4, 0, 0, 0, 1, 2, 0, 4, 1, 0, 0, 0, 1, 3, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+
+            // The end.
+            0,
+        ];
+        Assert.Equal(expected, guest.Bytes(Descriptors, expected.Length));
+    }
+
+    [Fact]
+    public void A_kernel_prints_before_it_has_looked_for_devices()
+    {
+        var port = new FakePort();
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioConsole(port));
+        guest.WriteText(Strings + 64, "hello");
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Strings + 64);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(["hello"], port.Writes);
+    }
+
+    [Fact]
+    public void What_a_console_is_given_has_been_used_when_the_kernel_goes_on()
+    {
+        var port = new FakePort();
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioConsole(port));
+        guest.WriteText(Buffers, "hello, world");
+        ushort head = guest.MakeAvailable(1, (Buffers, 5, false), (Buffers + 5, 7, false));
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Queue(1));
+            a.movzx(ecx, __word_ptr[Queue(1) + 0x2002]);
+            a.mov(__dword_ptr[Scratch], ecx);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal("hello, world", string.Concat(port.Writes));
+        Assert.Equal(1u, guest.Read(Scratch));
+        Assert.Equal([(head, 0u)], guest.Used(1));
+    }
+
+    [Theory]
+    [InlineData(ClockKind.Real)]
+    [InlineData(ClockKind.Virtual)]
+    public void A_kernel_sleeps_until_somebody_types(ClockKind clock)
+    {
+        var port = new FakePort();
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, clock, new VirtioConsole(port));
+        guest.MakeAvailable(0, (Buffers, 4096, true));
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));
+        using var timer = new Timer(_ => port.Type("date\n"), null, 20, Timeout.Infinite);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal("date\n", Encoding.ASCII.GetString(guest.Bytes(Buffers, 5)));
+        Assert.Equal([(0u, 5u)], guest.Used(0));
+    }
+
+    [Theory]
+    [InlineData(ClockKind.Real)]
+    [InlineData(ClockKind.Virtual)]
+    public void A_disk_is_read_and_written_however_the_guest_cuts_its_requests(ClockKind clock)
+    {
+        var disk = new MemoryDisk(8192);
+        new Random(1).NextBytes(disk.Contents);
+        byte[] sectors = disk.Contents[512..1536];
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, clock, new VirtioDisk(disk, NullLogger.Instance));
+        byte[] written = new byte[1024];
+        new Random(2).NextBytes(written);
+        guest.Write(LaterInMemory, written);
+        WriteHeader(guest, Buffers, type: 1, sector: 4);
+        WriteHeader(guest, Buffers + 16, type: 0, sector: 1);
+        guest.Write(Buffers + 32, [0xee, 0xee]);
+        ushort write = guest.MakeAvailable(0, (Buffers, 16, false), (LaterInMemory, 700, false), (LaterInMemory + 700, 324, false), (Buffers + 32, 1, true));
+        ushort read = guest.MakeAvailable(
+            0, (Buffers + 16, 3, false), (Buffers + 19, 13, false), (Buffers + 0x2000, 1000, true), (Buffers + 0x2000 + 1000, 25, true));
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)), used: 2);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([(write, 1u), (read, 1025u)], guest.Used(0));
+        Assert.Equal(written, disk.Contents[2048..3072]);
+        Assert.Equal(sectors, guest.Bytes(Buffers + 0x2000, 1024));
+        Assert.Equal([0, 0xee], guest.Bytes(Buffers + 32, 2));
+        Assert.Equal(0, guest.Bytes(Buffers + 0x2000 + 1024, 1)[0]);
+    }
+
+    [Theory]
+    [InlineData(0u, 16u, 1u)]
+    [InlineData(0u, 15u, 1u)]
+    [InlineData(1u, 3u, 1u)]
+    [InlineData(2u, 0u, 2u)]
+    [InlineData(99u, 0u, 2u)]
+    public void What_a_disk_cannot_do_is_an_error_in_the_guest(uint type, uint sector, uint status)
+    {
+        using var guest = new VirtioGuest(
+            KnownAbis.Linux2626, ClockKind.Virtual, new VirtioDisk(new MemoryDisk(8192) { IsReadOnly = true }, NullLogger.Instance));
+        WriteHeader(guest, Buffers, type, sector);
+        guest.Write(Buffers + 0x2000, [0xee]);
+        guest.MakeAvailable(
+            0,
+            type == 1
+                ? [(Buffers, 16, false), (LaterInMemory, 512, false), (Buffers + 0x2000, 1, true)]
+                : [(Buffers, 16, false), (LaterInMemory, 1024, true), (Buffers + 0x2000, 1, true)]);
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([(0u, 1u)], guest.Used(0));
+        Assert.Equal(status, guest.Bytes(Buffers + 0x2000, 1)[0]);
+    }
+
+    [Fact]
+    public void A_driver_that_wants_no_interrupt_gets_none()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.MakeAvailable(0, (Buffers, 64, true));
+        guest.Suppress(0);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Queue(0));
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([(0u, 64u)], guest.Used(0));
+        Assert.Equal(0u, guest.Guest.Interrupts.Pending);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Random_bytes_are_the_seeds(byte seed)
+    {
+        byte[] Run()
+        {
+            using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioEntropy(new byte[] { seed }));
+            guest.MakeAvailable(0, (Buffers, 64, true));
+            guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));
+            guest.RunUntilPowerOff();
+            return guest.Bytes(Buffers, 64);
+        }
+
+        byte[] first = Run();
+
+        Assert.Equal(first, Run());
+
+        // ChaCha20 of a key of zeros: RFC 8439, A.1, test vector 1.
+        Assert.Equal(seed == 0, Convert.ToHexString(first).StartsWith("76B8E0ADA0F13D90405D6AE55386BD28", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("2.6.25", 4, true)]
+    [InlineData("2.6.26", 4, false)]
+    [InlineData("2.6.26", 0, true)]
+    public void A_reset_empties_the_rings(string abi, byte status, bool isReset)
+    {
+        using var guest = new VirtioGuest(KnownAbis.All.Single(each => each.Id == abi), ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.MakeAvailable(0, (Buffers, 64, true));
+        guest.Write(Descriptors + 4, [status]);
+        guest.Write(Descriptors + 5 + 8 + 4, 0xffff_ffff);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Queue(0));
+            Hypercall(a, Notify, Descriptors);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(isReset ? [] : [(0u, 64u)], guest.Used(0));
+        Assert.Equal(isReset ? 0 : status, guest.Bytes(Descriptors + 4, 1)[0]);
+        Assert.Equal(isReset ? 0u : 0xffff_ffffu, guest.Read(Descriptors + 5 + 8 + 4));
+    }
+
+    [Fact]
+    public void A_reset_drops_what_a_disk_has_in_hand_and_the_next_driver_gets_its_own()
+    {
+        using var guest = new VirtioGuest(
+            KnownAbis.Linux2626, ClockKind.Virtual, new VirtioDisk(new MemoryDisk(8192), NullLogger.Instance));
+        WriteHeader(guest, Buffers, type: 0, sector: 0);
+        guest.MakeAvailable(0, (Buffers, 16, false), (LaterInMemory, 512, true), (Buffers + 0x2000, 1, true));
+        guest.KernelThatSleepsAfter(a =>
+        {
+            Hypercall(a, Notify, Queue(0));
+            Hypercall(a, Notify, Descriptors);
+
+            // The next driver makes the same chain available.
+            a.mov(__dword_ptr[Queue(0)], Buffers);
+            a.mov(__dword_ptr[Queue(0) + 8], 16);
+            a.mov(__dword_ptr[Queue(0) + 12], 0x0001_0001);
+            a.mov(__dword_ptr[Queue(0) + 16], Buffers + 0x2000);
+            a.mov(__dword_ptr[Queue(0) + 24], 1);
+            a.mov(__dword_ptr[Queue(0) + 28], 2);
+            a.mov(__dword_ptr[Queue(0) + 0x1000], 0x0001_0000);
+            Hypercall(a, Notify, Queue(0));
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([(0u, 1u)], guest.Used(0));
+    }
+
+    [Fact]
+    public void A_saved_guest_goes_on_with_its_requests()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            var disk = new MemoryDisk(8192);
+            new Random(3).NextBytes(disk.Contents);
+            using (var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioDisk(disk, NullLogger.Instance)))
+            {
+                WriteHeader(guest, Buffers, type: 0, sector: 2);
+                guest.MakeAvailable(0, (Buffers, 16, false), (LaterInMemory, 512, true), (Buffers + 0x2000, 1, true));
+                guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));
+
+                // As far as its sleep.
+                Assert.IsType<GuestOutcome.InstructionLimit>(guest.Guest.Run(new RunLimits(22), TestContext.Current.CancellationToken));
+                Assert.Empty(guest.Used(0));
+                using FileStream output = File.Create(path);
+                guest.Guest.Save(output);
+            }
+
+            using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path);
+            var saved = Saving.SavedState.Read(file, path);
+            using var other = new VirtioDisk(new MemoryDisk(8192), NullLogger.Instance);
+            using var next = new Guest(saved.Configuration([other]));
+
+            Assert.Equal(new GuestOutcome.PowerOff(0), next.Run(new RunLimits(1_000_000), TestContext.Current.CancellationToken));
+            Assert.Equal(disk.Contents[1024..1536], next.PhysicalMemory.Span(LaterInMemory, 512).ToArray());
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void A_network_card_has_the_guests_address_and_carries_frames_both_ways()
+    {
+        byte[] sent = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
+        byte[] received = [.. Enumerable.Range(0, 60).Select(i => (byte)(i * 3))];
+        var cable = new FakeCable();
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioNetwork(cable));
+        cable.Arrive(received);
+        guest.Write(Buffers, new byte[10]);
+        guest.Write(Buffers + 10, sent);
+        guest.MakeAvailable(0, (LaterInMemory, 10, true), (LaterInMemory + 10, 1514, true));
+        guest.MakeAvailable(1, (Buffers, 10, false), (Buffers + 10, 100, false));
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(1)));
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([2, 0, 0x34, 0x12, 0, 0], guest.Bytes(Descriptors + 5 + (2 * 8) + 8, 6));
+        Assert.Equal(sent, Assert.Single(cable.Sent));
+        Assert.Equal(0, Assert.Single(cable.SentLargest));
+        Assert.Equal([(0u, 70u)], guest.Used(0));
+        Assert.Equal([(0u, 0u)], guest.Used(1));
+        Assert.Equal([.. new byte[10], .. received], guest.Bytes(LaterInMemory, 70));
+    }
+
+    [Fact]
+    public void Frames_wait_for_buffers_and_what_does_not_fit_is_lost_alone()
+    {
+        var cable = new FakeCable();
+        using var card = new VirtioNetwork(cable);
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, card);
+        cable.Arrive(new byte[61], new byte[62], new byte[63]);
+        guest.MakeAvailable(0, (LaterInMemory, 70, true));
+        guest.MakeAvailable(0, (LaterInMemory, 100, true));
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)), used: 2);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal([(0u, 0u), (1u, 72u)], guest.Used(0));
+        Assert.Equal(1, cable.Waiting);
+        Assert.Equal((1ul, 1ul), (card.Statistics.ReceivingDropped, card.Statistics.FramesReceived));
+    }
+
+    [Theory]
+    [InlineData(13u)]
+    [InlineData(1515u)]
+    public void What_is_no_frame_is_not_sent(uint length)
+    {
+        var cable = new FakeCable();
+        using var card = new VirtioNetwork(cable);
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, card);
+        guest.MakeAvailable(1, (Buffers, 10 + length, false));
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Queue(1));
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Empty(cable.Sent);
+        Assert.Equal([(0u, 0u)], guest.Used(1));
+        Assert.Equal(1ul, card.Statistics.SendingDropped);
+    }
+
+    private static void WriteHeader(VirtioGuest guest, uint address, uint type, uint sector)
+    {
+        guest.Write(address, type);
+        guest.Write(address + 4, 0);
+        guest.Write(address + 8, sector);
+        guest.Write(address + 12, 0);
+    }
+}
