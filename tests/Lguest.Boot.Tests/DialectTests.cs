@@ -43,7 +43,6 @@ public sealed class DialectTests : IDisposable
 
     [Theory]
     [InlineData("2.6.24", "2.6.24 and later")]
-    [InlineData("2.6.28.10", "2.6.26 and later")]
     [InlineData("2.6.33.3", "2.6.31 and later")]
     [InlineData("3.0.1", "2.6.34 and later")]
     [InlineData("3.19.8", "3.1.0 and later")]
@@ -58,6 +57,26 @@ public sealed class DialectTests : IDisposable
         AssertRefused(
             $"a guest of the lguest of {releases} (it has the symbol lguest_entry)",
             TestImages.WithSymbols(Elf($"Linux version {release} (x)\n"), ("lguest_entry", 1)));
+    }
+
+    [Theory]
+    [InlineData("2.6.25", "2.6.25")]
+    [InlineData("2.6.26", "2.6.26")]
+    [InlineData("2.6.28.10", "2.6.26")]
+    [InlineData("2.6.29", "2.6.29")]
+    public void A_guest_of_a_dialect_that_is_known_is_one_by_its_release_and_its_claim(string release, string id)
+    {
+        GuestAbi abi = KnownAbis.All.Single(each => each.Id == id);
+        string known = string.Join('.', release.Split('.').Take(3));
+        byte[] elf = Elf($"Linux version {release} (x)\n");
+
+        AssertDetected(
+            abi,
+            $"it is Linux {known}, and its configuration has CONFIG_LGUEST_GUEST=y",
+            Elf($"Linux version {release} (x)\n", "CONFIG_LGUEST_GUEST=y\n"));
+        AssertDetected(abi, $"it is Linux {known}, and it has the symbol lguest_entry", TestImages.WithSymbols(elf, ("lguest_entry", 1)));
+        AssertDetected(abi, $"it is Linux {known}, and it has the name lguest in it", Elf($"Linux version {release} (x)\n\0lguest\0"));
+        AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", elf);
     }
 
     [Theory]

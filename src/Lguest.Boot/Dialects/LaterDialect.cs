@@ -1,4 +1,5 @@
 using Lguest.Boot.Images;
+using Lguest.Host.Abi;
 
 namespace Lguest.Boot.Dialects;
 
@@ -6,7 +7,8 @@ namespace Lguest.Boot.Dialects;
 /// <param name="Name">A short name: B1 to F, in the order of the releases.</param>
 /// <param name="First">The first release.</param>
 /// <param name="Next">The first release that has another interface.</param>
-internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next)
+/// <param name="Abi">What such a kernel expects of its host; null while nobody has written that down here.</param>
+internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next, GuestAbi? Abi = null)
 {
     private const string Configured = "LGUEST_GUEST";
     private const string EntrySymbol = "lguest_entry";
@@ -15,9 +17,9 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     public static IReadOnlyList<LaterDialect> All { get; } =
     [
         new("B1", new(2, 6, 24), new(2, 6, 25)),
-        new("B2", new(2, 6, 25), new(2, 6, 26)),
-        new("B3", new(2, 6, 26), new(2, 6, 29)),
-        new("B4", new(2, 6, 29), new(2, 6, 30)),
+        new("B2", new(2, 6, 25), new(2, 6, 26), KnownAbis.Linux2625),
+        new("B3", new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
+        new("B4", new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),
         new("C1", new(2, 6, 30), new(2, 6, 31)),
         new("C2", new(2, 6, 31), new(2, 6, 34)),
         new("D1", new(2, 6, 34), new(3, 1, 0)),
@@ -48,5 +50,6 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     public static string? Claim(KernelImage kernel) =>
         kernel.Configuration?.Has(Configured) == true ? $"its configuration has CONFIG_{Configured}=y"
         : kernel.Symbols?.TryFind(EntrySymbol, out _) == true ? $"it has the symbol {EntrySymbol}"
+        : kernel.Configuration is null && kernel.NamesLguest ? "it has the name lguest in it"
         : null;
 }

@@ -126,6 +126,9 @@ public sealed class KernelImage : IDisposable
     /// <summary>Where the notes are in the contents, each with its size.</summary>
     internal IReadOnlyList<KernelSegment> NoteSegments { get; init; } = [];
 
+    /// <summary>Whether it has the name <c>lguest</c> in it.</summary>
+    internal bool NamesLguest => _texts.Value.NamesLguest;
+
     /// <summary>Where its configuration begins in the contents; null when it has none.</summary>
     internal long? ConfigurationOffset => _texts.Value.ConfigurationOffset;
 

@@ -6,13 +6,16 @@ namespace Lguest.Boot.Images;
 /// <summary>Texts in a kernel that say what it is, from one pass over what goes into memory.</summary>
 /// <param name="Entries">The places after each <c>GenuineLguest</c>.</param>
 /// <param name="Banner">The first <c>Linux version N...</c>, to the end of the line.</param>
+/// <param name="NamesLguest">Whether there is the name <c>lguest</c>, by which kernels from 2.6.24 to 4.13 call what they run on.</param>
 /// <param name="ConfigurationOffset">Where the packed configuration begins in the kernel's contents.</param>
-internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? Banner, long? ConfigurationOffset)
+internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? Banner, bool NamesLguest, long? ConfigurationOffset)
 {
     private const int PieceSize = 64 * 1024;
     private const int LongestBanner = 512;
 
     private static ReadOnlySpan<byte> Signature => "GenuineLguest"u8;
+
+    private static ReadOnlySpan<byte> Name => "\0lguest\0"u8;
 
     private static ReadOnlySpan<byte> BannerStart => "Linux version "u8;
 
@@ -24,6 +27,7 @@ internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? B
     {
         var entries = new List<SignedEntry>();
         long? banner = null;
+        bool namesLguest = false;
         long? configuration = null;
         int overlap = Math.Max(Signature.Length, BannerStart.Length + 1) - 1;
         byte[] buffer = ArrayPool<byte>.Shared.Rent(PieceSize);
@@ -46,6 +50,7 @@ internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? B
                     }
                 }
 
+                namesLguest = namesLguest || piece.IndexOf(Name) >= 0;
                 banner ??= FirstBanner(piece) is { } line ? segment.Offset + at + line : null;
                 configuration ??= piece.IndexOf(ConfigurationStart) is >= 0 and int start
                     ? segment.Offset + at + start + ConfigurationStart.Length - 1
@@ -55,7 +60,7 @@ internal sealed record KernelTexts(IReadOnlyList<SignedEntry> Entries, string? B
         }
 
         ArrayPool<byte>.Shared.Return(buffer);
-        return new KernelTexts(entries, banner is { } place ? ReadLine(image, place) : null, configuration);
+        return new KernelTexts(entries, banner is { } place ? ReadLine(image, place) : null, namesLguest, configuration);
     }
 
     private static List<int> All(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> pattern)

@@ -64,7 +64,7 @@ public static class BootLoader
         }
 
         BootParameters.Write(memory, commandLine, initrd, plan.MemoryMap(memory), plan.SetupHeader);
-        if (!plan.SetupHeader.IsEmpty && !request.RandomSeed.IsEmpty)
+        if (plan.TakesRandomSeed && !request.RandomSeed.IsEmpty)
         {
             BootParameters.WriteRandomSeed(memory, request.RandomSeed.Span);
         }
@@ -75,6 +75,7 @@ public static class BootLoader
     private static IBootMethod MethodOf(BootMethod method) => method switch
     {
         BootMethod.LguestSignature => new LguestBoot(),
+        BootMethod.Subarchitecture => new SubarchitectureBoot(),
         BootMethod.Boot32 => new LinuxBoot(),
         _ => throw new ArgumentOutOfRangeException(nameof(method), method, "No kernel is entered so."),
     };

@@ -35,8 +35,10 @@ internal static class BootParameters
     private const uint RamdiskImage = 0x218;
     private const uint RamdiskSize = 0x21c;
     private const uint CommandLinePointer = 0x228;
+    private const uint KernelAlignment = 0x230;
     private const uint HardwareSubarch = 0x23c;
     private const uint SetupData = 0x250;
+    private const uint InitSize = 0x260;
     private const uint E820Map = 0x2d0;
 
     private const int E820EntrySize = 20;
@@ -45,6 +47,9 @@ internal static class BootParameters
     private const uint SetupDataRngSeed = 9;
     private const int SetupDataHeaderSize = 16;
     private const byte LoadedHigh = 1;
+    private const byte KeepSegments = 0x40;
+    private const ushort VersionOfSubarch = 0x207;
+    private const int GuestHeaderSize = (int)(InitSize + sizeof(uint) - SetupHeader);
     private const ushort BootFlagValue = 0xaa55;
     private const ushort RootIsReadOnly = 1;
     private const ushort NewestVersion = 0x20f;
@@ -63,6 +68,22 @@ internal static class BootParameters
         "HdrS"u8.CopyTo(header.AsSpan((int)(Magic - SetupHeader)));
         BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan((int)(Version - SetupHeader)), NewestVersion);
         header[LoadFlags - SetupHeader] = LoadedHigh;
+        return header;
+    }
+
+    /// <summary>
+    /// A setup header for a kernel that knows of subarchitectures: all zero as the original's was, but for the version, without which it
+    /// wouldn't look for one, the flag that forbids it to load segments, which its ring may not, and what it needs of its image's own.
+    /// </summary>
+    /// <param name="image">The image's header; null when it has none.</param>
+    public static byte[] MakeGuestHeader(Formats.SetupHeader? image)
+    {
+        byte[] header = new byte[GuestHeaderSize];
+        ushort version = (ushort)Math.Max(image?.Version ?? 0, VersionOfSubarch);
+        BinaryPrimitives.WriteUInt16LittleEndian(header.AsSpan((int)(Version - SetupHeader)), version);
+        header[LoadFlags - SetupHeader] = KeepSegments;
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan((int)(KernelAlignment - SetupHeader)), image?.Alignment ?? 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan((int)(InitSize - SetupHeader)), image?.InitializationSize ?? 0);
         return header;
     }
 

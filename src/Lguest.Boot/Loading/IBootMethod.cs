@@ -16,7 +16,7 @@ internal interface IBootMethod
 /// <param name="kernel">The kernel.</param>
 public abstract class BootPlan(KernelImage kernel)
 {
-    /// <summary>The address of its first instruction as it is linked: virtual if it starts with paging on, else physical.</summary>
+    /// <summary>The address of its first instruction as it is linked: virtual if it starts with memory mapped there, else physical.</summary>
     public abstract uint EntryPoint { get; }
 
     /// <summary>Virtual minus physical address of a kernel that starts with paging on; null for any other.</summary>
@@ -43,6 +43,9 @@ public abstract class BootPlan(KernelImage kernel)
 
     /// <summary>What is to be in the boot parameters, in the place of the setup header; empty for kernels that look at none of it.</summary>
     internal abstract ReadOnlySpan<byte> SetupHeader { get; }
+
+    /// <summary>Whether a kernel may look for random bytes in its boot parameters.</summary>
+    internal virtual bool TakesRandomSeed => false;
 
     /// <summary>What the kernel is told of its RAM.</summary>
     internal abstract IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory);

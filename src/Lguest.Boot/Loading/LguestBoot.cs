@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using Lguest.Boot.Images;
-using Lguest.Host;
-using Lguest.Host.Traps;
 
 namespace Lguest.Boot.Loading;
 
@@ -81,17 +79,8 @@ internal static class LguestEntryCode
 /// <param name="kernel">The kernel.</param>
 /// <param name="entryPoint">Virtual address of its entry.</param>
 /// <param name="pageOffset">Virtual minus physical address.</param>
-internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint pageOffset) : BootPlan(kernel)
+internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint pageOffset) : PagedBootPlan(kernel)
 {
-    // Linux keeps this much of its address space for vmalloc and ioremap (VMALLOC_RESERVE)...
-    private const ulong ReservedForVmalloc = 128 * 1024 * 1024;
-
-    // ... and the host the top of it, which is where a guest without HIGHMEM looks for devices it cannot map.
-    private const ulong ReservedForHost = 4 * 1024 * 1024;
-
-    private const ulong Reserved = ReservedForVmalloc + ReservedForHost;
-    private const ulong AddressSpace = 1UL << 32;
-
     /// <inheritdoc />
     public override uint EntryPoint => entryPoint;
 
@@ -99,31 +88,8 @@ internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint p
     public override uint? PageOffset => pageOffset;
 
     /// <inheritdoc />
-    public override ulong? MostMemory => pageOffset + Reserved < AddressSpace ? AddressSpace - Reserved - pageOffset : 0;
-
-    /// <inheritdoc />
     internal override ReadOnlySpan<byte> SetupHeader => default;
 
-    /// <summary>One range: it looks at no other.</summary>
-    internal override IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory) => [new MemoryRange(0, memory.Size)];
-
     /// <inheritdoc />
-    internal override uint RoomBeside(ulong memory) => InitialPageTables.Size((uint)memory, pageOffset);
-
-    /// <inheritdoc />
-    internal override KernelEntry Prepare(IBootMemory memory, LoadedKernel loaded, uint end)
-    {
-        uint size = InitialPageTables.Size(memory.Size, pageOffset);
-        ulong kernelEnd = MemorySize.RoundUpToPage(loaded.End);
-        if (kernelEnd + size > end)
-        {
-            ulong enough = MemorySize.RoundUpToMebibyte(kernelEnd + size + (memory.Size - end) + MemorySize.RoomForKernel);
-            throw new BootException(
-                $"{Kernel.Description} and its first page tables do not fit into the guest's {MemorySize.Format(memory.Size)} of memory: "
-                + $"give it at least {MemorySize.Format(enough)}");
-        }
-
-        uint pageDirectory = InitialPageTables.Build(memory, pageOffset, end);
-        return new KernelEntry(entryPoint - loaded.Shift, pageDirectory, pageOffset, BootParameters.Address);
-    }
+    protected override uint MapsAt => pageOffset;
 }

@@ -45,6 +45,9 @@ internal sealed class LinuxBootPlan(KernelImage kernel, uint entryPoint) : BootP
     /// <inheritdoc />
     internal override ReadOnlySpan<byte> SetupHeader => _setupHeader;
 
+    /// <inheritdoc />
+    internal override bool TakesRandomSeed => true;
+
     /// <summary>More than one range: Linux takes a map of one for a broken BIOS's, and what a PC has below 1 MiB it leaves alone anyway.</summary>
     internal override IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory) =>
         [new MemoryRange(0, EndOfLowMemory), new MemoryRange(StartOfHighMemory, memory.Size), .. memory.HighRam];

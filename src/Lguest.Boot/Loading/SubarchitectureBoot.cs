@@ -1,0 +1,47 @@
+using Lguest.Boot.Images;
+
+namespace Lguest.Boot.Loading;
+
+/// <summary>
+/// The way of lguest from Linux 2.6.24 on: at ring 1, with paging on and memory mapped where it is, at the kernel's own 32-bit entry. By
+/// the subarchitecture in its boot parameters the kernel finds out what it runs on.
+/// </summary>
+internal sealed class SubarchitectureBoot : IBootMethod
+{
+    /// <inheritdoc />
+    public BootPlan Plan(KernelImage kernel)
+    {
+        // A bzImage without an ELF file in it starts with its first byte.
+        uint entry = kernel.Entry ?? kernel.Start;
+        foreach (KernelSegment segment in kernel.Segments)
+        {
+            if (entry >= segment.PhysicalAddress && entry - segment.PhysicalAddress < (uint)segment.FileSize)
+            {
+                return new SubarchitectureBootPlan(kernel, entry);
+            }
+        }
+
+        throw new BootException(
+            $"{kernel.Description} has no 32-bit entry (its ELF entry, 0x{entry:x}, isn't in the image): give a vmlinux or bzImage of Linux for i386");
+    }
+}
+
+/// <summary>A kernel that is entered so.</summary>
+/// <param name="kernel">The kernel.</param>
+/// <param name="entryPoint">Physical address of its first instruction.</param>
+internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint) : PagedBootPlan(kernel)
+{
+    private readonly byte[] _setupHeader = BootParameters.MakeGuestHeader(kernel.Header);
+
+    /// <inheritdoc />
+    public override uint EntryPoint => entryPoint;
+
+    /// <inheritdoc />
+    public override uint? PageOffset => Kernel.PageOffset;
+
+    /// <inheritdoc />
+    internal override ReadOnlySpan<byte> SetupHeader => _setupHeader;
+
+    /// <inheritdoc />
+    protected override uint MapsAt => 0;
+}
