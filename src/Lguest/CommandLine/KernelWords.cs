@@ -8,7 +8,10 @@ internal static class KernelWords
     private const string Command = "run=";
     private const string Console = "console=";
     private const string LguestConsole = "hvc";
+    private const string RootDevice = "root=/dev/";
     private const char Quote = '"';
+
+    private static readonly string[] DiskPrefixes = ["lgb", "vd", "hd", "sd", "xvd"];
 
     /// <summary>The kernel's command line: the words as they are, but for <c>run=</c>, whose value is one however many blanks are in it.</summary>
     /// <exception cref="CommandLineException">The kernel can't be given such a value.</exception>
@@ -23,6 +26,19 @@ internal static class KernelWords
         return name is "" or "null" || name.StartsWith(LguestConsole, StringComparison.Ordinal)
             ? null
             : $"{last} makes /dev/console a device that no guest of lguest's has, and what programs print there is lost: leave it out, the console is {LguestConsole}0";
+    }
+
+    /// <summary>What the user should know of the disk that the kernel is to mount; null when there is nothing.</summary>
+    /// <param name="commandLine">The kernel's command line.</param>
+    /// <param name="prefix">What the guest calls disks, before the letter.</param>
+    public static string? RootWarning(string commandLine, string prefix)
+    {
+        string? root = commandLine.Split(' ').LastOrDefault(word => word.StartsWith(RootDevice, StringComparison.Ordinal));
+        return root is not null
+            && !root[RootDevice.Length..].StartsWith(prefix, StringComparison.Ordinal)
+            && DiskPrefixes.Any(other => root[RootDevice.Length..].StartsWith(other, StringComparison.Ordinal))
+            ? $"{root} is no disk of this guest's: the first is /dev/{prefix}a, so write root=/dev/{prefix}a"
+            : null;
     }
 
     private static string Quoted(string word)

@@ -1,5 +1,6 @@
 using Lguest.Devices.Backends;
 using Lguest.Host;
+using Lguest.Host.Abi;
 using Lguest.Host.Bus;
 
 namespace Lguest.CommandLine;
@@ -24,6 +25,9 @@ internal sealed record Launch
 
     /// <summary>An initial RAM disk, if any.</summary>
     public string? Initrd { get; init; }
+
+    /// <summary>What kind of guest it is; null to find that out.</summary>
+    public GuestAbi? Abi { get; init; }
 
     /// <summary>The command that the guest is to run, and its arguments; null for none.</summary>
     public IReadOnlyList<string>? Command { get; init; }
@@ -150,6 +154,7 @@ internal sealed record Launch
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
             KernelCommandLine = KernelWords.Join(words),
             Initrd = initrd,
+            Abi = options.Value(Options.Abi) is { } abi ? OptionValues.Abi(abi) : null,
             Command = command,
             Log = options.Value(Options.Log),
             Disks = disks,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lguest.Host;
+using Lguest.Host.Abi;
 
 namespace Lguest.CommandLine;
 
@@ -60,6 +61,10 @@ internal static class OptionValues
         "virtual" => ClockKind.Virtual,
         _ => throw new CommandLineException($"--clock={text} is no clock: write real or virtual"),
     };
+
+    /// <summary>A kind of guest.</summary>
+    public static GuestAbi Abi(string text) => KnownAbis.All.FirstOrDefault(abi => abi.Id == text)
+        ?? throw new CommandLineException($"--abi={text} is no kind of guest: write one of {string.Join(", ", KnownAbis.All.Select(abi => abi.Id))}");
 
     /// <summary>An engine.</summary>
     public static EngineKind Engine(string text) => text switch

@@ -39,7 +39,7 @@ internal static class Options
 
     public static readonly Option Block = new(
         "block", OptionValue.Required, "FILE[,ro|,snapshot]",
-        "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ... With ,ro it can't be written; with ,snapshot what is written is gone at the end.",
+        "A disk: a file or a block device. Repeatable: /dev/lgba, /dev/lgbb, ..., or /dev/vda, ... in kernels from 2.6.24 to 4.13. With ,ro it can't be written; with ,snapshot what is written is gone at the end.",
         Run)
     {
         Repeat = OptionRepeat.Each,
@@ -72,6 +72,11 @@ internal static class Options
     public static readonly Option Pcap = new("pcap", OptionValue.Required, "FILE", "Record the networks' frames for Wireshark.", Run);
 
     public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE", "An initial RAM disk.", Run);
+
+    public static readonly Option Abi = new(
+        "abi", OptionValue.Required, "NAME",
+        "What kind of lguest guest the kernel is, where its image doesn't say it or misleads: 2.6.23, 2.6.25, 2.6.26, 2.6.29, ring0.",
+        Run);
 
     public static readonly Option FailOn = new(
         "fail-on", OptionValue.Required, "LIST|all|none",
@@ -179,7 +184,7 @@ internal static class Options
     public static readonly OptionTable Table = new(
     [
         RunLine, RunArgument, Append, Log,
-        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd,
+        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Expect, Forbid, Send, StandardInputEnd, Skip,
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,

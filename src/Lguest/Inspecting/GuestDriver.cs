@@ -8,12 +8,12 @@ namespace Lguest.Inspecting;
 /// <param name="Functions">Functions in it that only it has.</param>
 internal sealed record GuestDriver(string Devices, string[] Options, string[] Functions)
 {
-    /// <summary>All of them: those of the patch in images/linux, and of 2.6.23.</summary>
+    /// <summary>All of them: those of the patch in images/linux, of 2.6.23, and of later lguests.</summary>
     public static IReadOnlyList<GuestDriver> All { get; } =
     [
-        new("console", ["LGUEST_CONSOLE", "HVC_DRIVER"], ["lguest_console_probe", "lguestcons_probe"]),
-        new("disks", ["LGUEST_BLOCK"], ["lguest_block_probe", "lguestblk_probe"]),
-        new("networks", ["LGUEST_NET"], ["lguest_net_probe", "lguestnet_probe"]),
+        new("console", ["LGUEST_CONSOLE", "HVC_DRIVER", "VIRTIO_CONSOLE"], ["lguest_console_probe", "lguestcons_probe", "virtcons_probe"]),
+        new("disks", ["LGUEST_BLOCK", "VIRTIO_BLK"], ["lguest_block_probe", "lguestblk_probe", "virtblk_probe"]),
+        new("networks", ["LGUEST_NET", "VIRTIO_NET"], ["lguest_net_probe", "lguestnet_probe", "virtnet_probe"]),
     ];
 
     /// <summary>Whether a kernel has it: <c>yes</c>, <c>module</c> or <c>no</c>; null when the kernel doesn't tell.</summary>

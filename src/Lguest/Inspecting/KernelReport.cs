@@ -1,7 +1,9 @@
+using System.Text.Json.Serialization;
 using Lguest.Boot;
 using Lguest.Boot.Dialects;
 using Lguest.Boot.Images;
 using Lguest.Boot.Loading;
+using Lguest.Host.Abi;
 
 namespace Lguest.Inspecting;
 
@@ -44,11 +46,15 @@ internal sealed record KernelReport
     /// <summary>What in the image says so.</summary>
     public string? Evidence { get; init; }
 
-    /// <summary>The address of its first instruction: virtual if there is a page offset, else physical.</summary>
+    /// <summary>The address of its first instruction: virtual of a kernel that starts where it is linked, else physical.</summary>
     public uint? Entry { get; init; }
 
     /// <summary>Virtual minus physical address of a kernel that starts with paging on.</summary>
     public uint? PageOffset { get; init; }
+
+    /// <summary>How it is entered.</summary>
+    [JsonIgnore]
+    public BootMethod? EnteredBy { get; init; }
 
     /// <summary>First physical address that it is linked for.</summary>
     public required uint Start { get; init; }
@@ -112,6 +118,7 @@ internal sealed record KernelReport
                 Evidence = dialect.Evidence,
                 Entry = plan.EntryPoint,
                 PageOffset = plan.PageOffset,
+                EnteredBy = dialect.Abi.Boot,
                 LeastMemory = plan.LeastMemory,
                 MostMemory = plan.MostMemory,
             };

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lguest.Boot.Images;
 using Lguest.Boot.Loading;
+using Lguest.Host.Abi;
 
 namespace Lguest.Inspecting;
 
@@ -63,9 +64,12 @@ internal static class KernelReportWriter
     }
 
     private static string? Entered(KernelReport report) => report.Entry is { } entry
-        ? report.PageOffset is { } pageOffset
-            ? Invariant($"at 0x{entry:x8} with paging on, physical memory at 0x{pageOffset:x8}")
-            : Invariant($"at physical address 0x{entry:x8} by Linux's 32-bit boot protocol")
+        ? report.EnteredBy switch
+        {
+            BootMethod.LguestSignature => Invariant($"at 0x{entry:x8} with paging on, physical memory at 0x{report.PageOffset:x8}"),
+            BootMethod.Subarchitecture => Invariant($"at 0x{entry:x8} with paging on, physical memory where it is"),
+            _ => Invariant($"at physical address 0x{entry:x8} by Linux's 32-bit boot protocol"),
+        }
         : null;
 
     private static string? Memory(KernelReport report) => report.LeastMemory is { } least

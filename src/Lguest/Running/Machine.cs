@@ -45,9 +45,13 @@ internal static class Machine
 
         using var end = new RunEnd(launch.Timeout, patience, logger);
         using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
-        var dialect = Dialect.Detect(kernel);
+        Dialect dialect = launch.Abi is { } named ? new Dialect(named, "--abi says so") : Dialect.Detect(kernel);
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
         var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
+        if (KernelWords.RootWarning(launch.KernelCommandLine, frontEnds.DiskPrefix) is { } warning)
+        {
+            LaunchLog.Warning(logger, warning);
+        }
 
         ClockKind clock = launch.ClockFor(StandardDescriptors.InputKind);
         LaunchLog.Clock(logger, clock == ClockKind.Virtual ? "virtual" : "real");
@@ -68,9 +72,13 @@ internal static class Machine
             LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
         }
 
+        byte[] seed = RandomSeed.Bytes(launch.Seed, clock);
         IGuestDevice[] devices =
         [
-            .. disks.Select(disk => disk.Device), .. networks.All.Select(network => network.Device), .. streams.Devices,
+            .. disks.Select(disk => disk.Device),
+            .. networks.All.Select(network => network.Device),
+            .. frontEnds.Entropy(seed) is { } entropy ? [entropy] : Array.Empty<IGuestDevice>(),
+            .. streams.Devices,
         ];
 
         HostLimits.CheckMemory(launch.MemoryBytes);
@@ -86,7 +94,7 @@ internal static class Machine
             LoggerFactory = loggers,
         });
         KernelEntry entry = BootLoader.Load(
-            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, RandomSeed.Bytes(launch.Seed, clock))
+            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, seed)
             {
                 OpenFile = HostFile.OpenForReading,
                 Warn = sentence => LaunchLog.Warning(logger, sentence),
