@@ -31,9 +31,9 @@ int work(void)
 {
     u32 state = fibonacci(34);
     int right = state == 5702887;
-    for (u32 i = 0; i < 30000000; i++)
+    for (u32 i = 0; i < 60000000; i++)
         state = operations[(state >> 3) & 3](state, i);
-    for (u32 i = 0; i < 30000000; i++)
+    for (u32 i = 0; i < 60000000; i++)
         state = step(state, (state ^ i) & 7);
     return right & (state != 1);
 }

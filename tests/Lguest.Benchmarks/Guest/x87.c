@@ -1,7 +1,7 @@
 /* The x87: a product of matrices, square roots, sines. */
 #include "guest.h"
 
-enum { SIZE = 96, ROUNDS = 12, VALUES = 400000 };
+enum { SIZE = 96, ROUNDS = 100, VALUES = 4000000 };
 
 static double a[SIZE][SIZE], b[SIZE][SIZE], c[SIZE][SIZE];
 
