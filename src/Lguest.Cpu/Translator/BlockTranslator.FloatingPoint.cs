@@ -50,15 +50,18 @@ internal sealed unsafe partial class BlockTranslator
     private void SeeToUnits(int from)
     {
         var units = HostUnits.None;
+        Mnemonic user = Mnemonic.INVALID;
         for (int i = from; i < _instructions.Count && _instructions[i].Form != TranslatedForm.None; i++)
         {
-            units |= FloatingPointForms.UnitsOf(_instructions[i].Instruction);
+            Instruction instruction = _instructions[i].Instruction;
+            units |= FloatingPointForms.UnitsOf(instruction);
+            user = units != HostUnits.None && user == Mnemonic.INVALID ? instruction.Mnemonic : user;
         }
 
         if (units != HostUnits.None)
         {
             byte* missing = _emitter.JumpIfMissing(units);
-            _loads.Add(new UnitLoad(from, units, (nint)missing, (nint)_emitter.Position));
+            _loads.Add(new UnitLoad(from, units, user, (nint)missing, (nint)_emitter.Position));
         }
     }
 
@@ -70,7 +73,7 @@ internal sealed unsafe partial class BlockTranslator
             HostEmitter.SetDistance((byte*)load.Missing, _emitter.Position);
             byte* unavailable = _emitter.LoadUnits(load.Units, (byte*)load.Loaded, _unitLoader);
             HostEmitter.SetDistance(unavailable, _emitter.Position);
-            LeaveFor(new TranslatedExit(_translation, load.Index) { Source = FlagSource.Entry });
+            LeaveFor(new TranslatedExit(_translation, load.Index) { Source = FlagSource.Entry, Reason = load.User });
         }
     }
 
@@ -117,6 +120,6 @@ internal sealed unsafe partial class BlockTranslator
         AddMiss(index, _emitter.LoadMxcsrOfGuest());
     }
 
-    /// <summary>A place where units are looked at: before which instruction, which ones, and where the jump's distance is and where it goes on.</summary>
-    private readonly record struct UnitLoad(int Index, HostUnits Units, nint Missing, nint Loaded);
+    /// <summary>A place where units are looked at: before which instruction, which ones, who is the first to use one, and where the jump's distance is and where it goes on.</summary>
+    private readonly record struct UnitLoad(int Index, HostUnits Units, Mnemonic User, nint Missing, nint Loaded);
 }

@@ -101,7 +101,7 @@ internal static class FloatingPointForms
             _ when X87.Contains(mnemonic) && !IsAlias(instruction.Code) => TranslatedForm.X87,
             _ => TranslatedForm.None,
         };
-        return form == TranslatedForm.None || !IsTheHosts(instruction) ? TranslatedForm.None : form;
+        return form == TranslatedForm.None || !IsInBoth(instruction) ? TranslatedForm.None : form;
     }
 
     /// <summary>What has to be loaded for it.</summary>
@@ -192,12 +192,23 @@ internal static class FloatingPointForms
         is Code.Fcom_st0_sti_DCD0 or Code.Fcomp_st0_sti_DCD8 or Code.Fcomp_st0_sti_DED0
         or Code.Fxch_st0_sti_DDC8 or Code.Fxch_st0_sti_DFC8 or Code.Fstp_sti_DFD0 or Code.Fstp_sti_DFD8;
 
-    /// <summary>A host of 64 bits has SSE2; for what came later we ask.</summary>
-    private static bool IsTheHosts(in Instruction instruction)
+    /// <summary>
+    /// Whether host and guest both have an instruction. A host of 64 bits has SSE2, and we ask it for what came next. Later ones, under names of old,
+    /// our processor doesn't know.
+    /// </summary>
+    private static bool IsInBoth(in Instruction instruction)
     {
         foreach (CpuidFeature feature in instruction.CpuidFeatures)
         {
-            if ((feature == CpuidFeature.SSE3 && !Sse3.IsSupported) || (feature == CpuidFeature.SSSE3 && !Ssse3.IsSupported))
+            bool isIn = feature switch
+            {
+                CpuidFeature.SSE3 => Sse3.IsSupported,
+                CpuidFeature.SSSE3 => Ssse3.IsSupported,
+                CpuidFeature.INTEL8086 or CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387 or CpuidFeature.CMOV
+                    or CpuidFeature.MMX or CpuidFeature.SSE or CpuidFeature.SSE2 => true,
+                _ => false,
+            };
+            if (!isIn)
             {
                 return false;
             }

@@ -103,6 +103,63 @@ public sealed unsafe partial class HostControlWordsTests
         Assert.Equal(GuestMxcsr, mxcsr & ~StatusOfMxcsr);
     }
 
+    /// <summary>Translated code calls ours for FSIN, with the guest's numbers in the host's registers.</summary>
+    [Fact]
+    public void A_garbage_collection_changes_nothing()
+    {
+        const ulong instructions = 2_000_000;
+        TestEngine.SkipUnlessTranslating();
+        using Machine interpreter = MakeSines();
+        using Machine translator = MakeSines();
+        translator.Cpu.TryTranslate(threshold: 0);
+        bool isOver = false;
+        int collections = 0;
+        var collector = new Thread(() =>
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                GC.Collect();
+                collections++;
+            }
+        });
+        collector.Start();
+
+        translator.Cpu.Run(instructions);
+        Volatile.Write(ref isOver, true);
+        collector.Join();
+        interpreter.Cpu.Run(instructions);
+
+        Assert.True(collections > 3, $"There were only {collections} collections.");
+        Assert.True(translator.Cpu.TranslatedInstructions > instructions / 2);
+        Assert.Equal(interpreter.Cpu.Save(), translator.Cpu.Save());
+    }
+
+    private static Machine MakeSines()
+    {
+        var machine = new Machine();
+        machine.Cpu.WriteControlRegister(4, Cr4.Osfxsr);
+        machine.WriteUInt32(Machine.DataBase, GuestMxcsr);
+        machine.Memory.Write(Machine.DataBase + 8, BitConverter.GetBytes(BitConverter.DoubleToUInt64Bits(0.7)));
+        machine.Assemble(a =>
+        {
+            Label again = a.CreateLabel();
+            a.mov(ebx, Machine.DataBase);
+            a.ldmxcsr(__dword_ptr[ebx]);
+            a.fninit();
+            a.fld1();
+            a.Label(ref again);
+            a.fsin();
+            a.fadd(__qword_ptr[ebx + 8]);
+            a.divsd(xmm0, __qword_ptr[ebx + 8]);
+            a.addsd(xmm0, __qword_ptr[ebx + 8]);
+            a.add(eax, ecx);
+            a.inc(ecx);
+            a.lea(esi, __[eax + ecx * 2]);
+            a.jmp(again);
+        });
+        return machine;
+    }
+
     /// <summary>A guest in an endless loop of SSE and x87 instructions, with control words that no host has.</summary>
     private static Machine MakeGuest()
     {
