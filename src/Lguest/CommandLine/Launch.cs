@@ -74,6 +74,9 @@ internal sealed record Launch
     /// <summary>What the user wants to be told of the guest's kernel.</summary>
     public WatchOptions Watch { get; init; } = new();
 
+    /// <summary>What the user wants of test output.</summary>
+    public TestWish Tests { get; init; }
+
     /// <summary>What the user expects of the console, and has typed there.</summary>
     public MatchOptions Matching { get; init; } = new();
 
@@ -170,6 +173,7 @@ internal sealed record Launch
             MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
             Watch = WatchOptions.Parse(options),
+            Tests = options.Value(Options.Ktap) is { } tests ? OptionValues.Tests(tests) : TestWish.Auto,
             Matching = matching,
             EndsConsoleInput = EndsInput(options, isRead: command is null && matching.Answers.Count == 0),
             Skipped = options.Value(Options.Skip) is { } codes ? OptionValues.ExitCodes(codes) : [],
@@ -204,6 +208,19 @@ internal sealed record Launch
 
     private static TimeSpan? Time(GivenOptions options, Option option) =>
         options.Value(option) is { } time ? OptionValues.Time(option, time) : null;
+}
+
+/// <summary>What a user wants of test output.</summary>
+internal enum TestWish
+{
+    /// <summary>If there is any, it counts.</summary>
+    Auto,
+
+    /// <summary>There is to be some.</summary>
+    Required,
+
+    /// <summary>What looks like it is none.</summary>
+    None,
 }
 
 /// <summary>What a command line asks for.</summary>

@@ -54,6 +54,15 @@ internal static class OptionValues
             : codes;
     }
 
+    /// <summary>What is wanted of test output.</summary>
+    public static TestWish Tests(string text) => text switch
+    {
+        "auto" => TestWish.Auto,
+        "required" => TestWish.Required,
+        "none" => TestWish.None,
+        _ => throw new CommandLineException($"--ktap={text}: write auto, required or none"),
+    };
+
     /// <summary>A clock.</summary>
     public static ClockKind Clock(string text) => text switch
     {

@@ -99,6 +99,11 @@ internal static class Options
 
     public static readonly Option Report = new("report", OptionValue.Required, "FILE", "Write a report for people at the end.", Run);
 
+    public static readonly Option Ktap = new(
+        "ktap", OptionValue.Required, "auto|required|none",
+        "Test output (KTAP, TAP) of the kernel and of a command: a failure in it makes exit code 1 (auto, the default); and if there is none, it is 102 (required); or it isn't looked at (none).",
+        Run);
+
     public static readonly Option Expect = new(
         "expect", OptionValue.Required, "REGEX",
         "A line of the console is to match this; if none does, the exit code is 102.",
@@ -186,7 +191,7 @@ internal static class Options
         RunLine, RunArgument, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
-        Expect, Forbid, Send, StandardInputEnd, Skip,
+        Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
     ]);
 }

@@ -102,7 +102,7 @@ internal static class Machine
             new GuestRam(guest.PhysicalMemory, guest.Layout));
         kernel.Dispose();
         guest.Start(entry);
-        watch.Attach(guest, entry.PageOffset);
+        watch.Attach(guest, entry.PageOffset, streams);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? MakeTracer(start, end, patience) : null;
         if (tracer is not null)

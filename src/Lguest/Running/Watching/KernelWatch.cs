@@ -7,7 +7,6 @@ using Lguest.Insight.Stacks;
 using Lguest.Insight.Symbols;
 using Lguest.Insight.Tasks;
 using Lguest.Results.Reports;
-using Lguest.Results.Tap;
 
 namespace Lguest.Running.Watching;
 
@@ -18,7 +17,8 @@ namespace Lguest.Running.Watching;
 /// <param name="symbols">The kernel's.</param>
 /// <param name="pageOffset">Where the kernel maps physical address 0.</param>
 /// <param name="file">Where the log goes; or null.</param>
-internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, KernelLogFile? file) : IGuestObserver
+/// <param name="tests">Hears what the kernel says of tests.</param>
+internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, KernelLogFile? file, TestOutput tests) : IGuestObserver
 {
     private const int KeptRecords = 60;
 
@@ -44,8 +44,8 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     /// <summary>What the kernel complained of; with what its taint says besides, once the run is over.</summary>
     public IReadOnlyList<Complaint> Complaints => [.. _health?.Complaints ?? [], .. _taint is null ? [] : (Complaint[])[_taint]];
 
-    /// <summary>The test output in the log.</summary>
-    public TapParser Tests { get; } = new(TapSource.Kernel);
+    /// <summary>Whether there is a log that can be read.</summary>
+    public bool HasLog => _log is not null;
 
     /// <summary>The test that ran at the end; null if none is known to have.</summary>
     public string? LastTest { get; private set; }
@@ -79,7 +79,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
             _taint = TaintCheck.Unexplained(mask, Complaints);
         }
 
-        LastTest = string.Join('.', Tests.Running);
+        LastTest = tests.Running;
     }
 
     /// <summary>Where the processor is and how it came there; nothing without symbols.</summary>
@@ -130,7 +130,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
             SymbolTable? table = symbols.Table;
             _log = table is null ? null : KernelLogs.Find(table);
             _health = new HealthMonitor(() => symbols.Table);
-            _health.Complained += complaint => _running[complaint] = string.Join('.', Tests.Running);
+            _health.Complained += complaint => _running[complaint] = tests.Running;
         }
 
         if (_log is null)
@@ -184,7 +184,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         {
             foreach (string line in record.Text.Split('\n'))
             {
-                Tests.Line(line);
+                tests.Kernel.Line(line);
             }
         }
     }

@@ -50,7 +50,12 @@ internal sealed record RunVerdict(Ending Ending, RunFinding Finding, IReadOnlyLi
 
     private static string Describe(TapParser parser)
     {
-        string source = parser.Source == TapSource.Kernel ? "the kernel's test output" : "the test output";
+        string source = parser.Source switch
+        {
+            TapSource.Kernel => "the kernel's test output",
+            TapSource.Command => "the command's test output",
+            _ => "the console's test output",
+        };
         if (parser.Tests.FirstOrDefault(test => test.Status.IsFailure()) is not { } test)
         {
             return $"{source} can't be right: {parser.Errors[0]}";

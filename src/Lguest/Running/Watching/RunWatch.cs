@@ -26,6 +26,7 @@ internal sealed class RunWatch : IDisposable
     private readonly ILogger _logger;
     private readonly KernelLogFile? _file;
     private readonly ReportFiles _reports;
+    private readonly TestOutput _tests;
     private readonly IReadOnlyList<InputReport> _inputs;
     private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
     private KernelWatch? _watch;
@@ -36,6 +37,7 @@ internal sealed class RunWatch : IDisposable
         _logger = logger;
         _failsByDefault = !isInteractive || launch.Watch.HasReport || launch.Matching.HasExpectations;
         _reports = new ReportFiles(launch.Watch);
+        _tests = new TestOutput(launch);
         _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch);
         if (launch.Watch.Kmsg is { } path)
         {
@@ -57,9 +59,11 @@ internal sealed class RunWatch : IDisposable
     /// <summary>Begins to watch.</summary>
     /// <param name="guest">The guest, before its run.</param>
     /// <param name="pageOffset">Where its kernel maps physical address 0; 0 if that isn't known.</param>
-    public void Attach(Guest guest, uint pageOffset)
+    /// <param name="streams">What leads out of it.</param>
+    public void Attach(Guest guest, uint pageOffset, GuestStreams streams)
     {
-        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), pageOffset == 0 ? UsualPageOffset : pageOffset, _file);
+        _tests.Listen(streams);
+        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), pageOffset == 0 ? UsualPageOffset : pageOffset, _file, _tests);
         guest.Observe(_watch);
     }
 
@@ -84,10 +88,10 @@ internal sealed class RunWatch : IDisposable
             ExitCode.Hangup or ExitCode.Interrupted or ExitCode.OutputLost or ExitCode.Terminated => (TapEnd.LimitReached, false),
             _ => (TapEnd.Finished, false),
         };
-        watch.Tests.End(end, ending.Sentence ?? string.Empty);
+        IReadOnlyList<TapParser> tests = _tests.End(end, ending.Sentence ?? string.Empty, watch.HasLog);
         IReadOnlyList<Complaint> counting = RunVerdict.Counting(watch.Complaints, _launch.Watch, _failsByDefault);
-        TapParser[] tests = [watch.Tests];
-        RunVerdict verdict = RunVerdict.Of(ending, counting, tests, expectations);
+        RunFinding[] failed = [.. expectations, .. new[] { _tests.Missing(tests) }.OfType<RunFinding>()];
+        RunVerdict verdict = RunVerdict.Of(ending, counting, tests, failed);
         if (isSudden && isSilent)
         {
             ShowLastRecords(watch);
