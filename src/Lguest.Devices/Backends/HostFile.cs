@@ -117,6 +117,24 @@ public static class HostFile
         }
     }
 
+    /// <summary>Whether something is a regular file, which can be opened without waiting for anybody.</summary>
+    public static bool IsRegular(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return File.Exists(path);
+        }
+
+        try
+        {
+            return StatusOf(path).Kind == FileStatus.RegularFile;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>What the host says of an open file. Linux only.</summary>
     /// <exception cref="IOException">It says nothing.</exception>
     internal static unsafe FileStatus StatusOf(SafeFileHandle file)

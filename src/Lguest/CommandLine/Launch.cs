@@ -23,11 +23,17 @@ internal sealed record Launch
     /// <summary>The kernel's command line.</summary>
     public required string KernelCommandLine { get; init; }
 
-    /// <summary>An initial RAM disk, if any.</summary>
+    /// <summary>An initial RAM disk, if any: a file, or a folder that is packed.</summary>
     public string? Initrd { get; init; }
 
     /// <summary>What kind of guest it is; null to find that out.</summary>
     public GuestAbi? Abi { get; init; }
+
+    /// <summary>Folders whose contents the guest has in its initrd besides.</summary>
+    public IReadOnlyList<ShareOption> Shares { get; init; } = [];
+
+    /// <summary>A folder into which a kernel's modules were installed, which the guest has there, too; null for none.</summary>
+    public string? Modules { get; init; }
 
     /// <summary>The command that the guest is to run, and its arguments; null for none.</summary>
     public IReadOnlyList<string>? Command { get; init; }
@@ -117,6 +123,7 @@ internal sealed record Launch
 
         IReadOnlyList<string>? command = CommandOption.Parse(options);
         string? initrd = options.Value(Options.Initrd);
+        bool packs = options.Has(Options.Share) || options.Has(Options.Modules);
         string? announcement = null;
         if (split.Memory is not null)
         {
@@ -124,10 +131,17 @@ internal sealed record Launch
         }
         else
         {
-            arguments = [.. ShippedGuest.Arguments(ShippedGuest.Places()), .. arguments];
+            arguments = [.. packs && initrd is null ? ShippedGuest.ArgumentsWithInitrd(ShippedGuest.Places()) : ShippedGuest.Arguments(ShippedGuest.Places()), .. arguments];
             split = SplitArguments.Split(arguments);
             options = Options.Table.Read(Options.Run, split.Options);
+            initrd = options.Value(Options.Initrd);
             announcement = command is null ? $"no guest is given: this is `lguest {string.Join(' ', arguments)}`" : null;
+        }
+
+        if (packs && initrd is null)
+        {
+            throw new CommandLineException(
+                $"--{Options.Share.Name} and --{Options.Modules.Name} put files into the guest's initrd, and it has none: give it one with --{Options.Initrd.Name}, or a command with --{Options.RunLine.Name}");
         }
 
         NetworkOption[] networks = [.. options.All.Select(NetworkOption.Parse).OfType<NetworkOption>()];
@@ -158,6 +172,8 @@ internal sealed record Launch
             KernelCommandLine = KernelWords.Join(words),
             Initrd = initrd,
             Abi = options.Value(Options.Abi) is { } abi ? OptionValues.Abi(abi) : null,
+            Shares = [.. options.Values(Options.Share).Select(ShareOption.Parse)],
+            Modules = options.Value(Options.Modules),
             Command = command,
             Log = options.Value(Options.Log),
             Disks = disks,

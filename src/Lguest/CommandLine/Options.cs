@@ -71,7 +71,20 @@ internal static class Options
 
     public static readonly Option Pcap = new("pcap", OptionValue.Required, "FILE", "Record the networks' frames for Wireshark.", Run);
 
-    public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE", "An initial RAM disk.", Run);
+    public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE|DIR", "An initial RAM disk: a file, or a folder, which is packed.", Run);
+
+    public static readonly Option Share = new(
+        "share", OptionValue.Required, "DIR[:MOUNT]",
+        "The guest gets what is in a folder, at /share or where MOUNT says, as a copy in its initrd. Repeatable.",
+        Run)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option Modules = new(
+        "modules", OptionValue.Required, "DIR",
+        "The guest gets a kernel's modules, from where `make modules_install INSTALL_MOD_PATH=DIR` has put them.",
+        Run);
 
     public static readonly Option Abi = new(
         "abi", OptionValue.Required, "NAME",
@@ -189,7 +202,7 @@ internal static class Options
     public static readonly OptionTable Table = new(
     [
         RunLine, RunArgument, Append, Log,
-        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Abi,
+        Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,

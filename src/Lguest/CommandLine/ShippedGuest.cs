@@ -15,19 +15,16 @@ internal static class ShippedGuest
     /// <exception cref="CommandLineException">It hasn't been built.</exception>
     public static string[] Arguments(IEnumerable<string> places)
     {
-        foreach (string place in places)
-        {
-            string kernel = Path.Combine(place, Folder, Kernel);
-            string disk = Path.Combine(place, Folder, Disk);
-            if (HostFile.Exists(kernel) && HostFile.Exists(disk))
-            {
-                return ["64m", kernel, $"--block={CommaParts.Escape(disk)},snapshot", "root=/dev/lgba"];
-            }
-        }
+        (string kernel, string disk) = Find(places, Disk);
+        return ["64m", kernel, $"--block={CommaParts.Escape(disk)},snapshot", "root=/dev/lgba"];
+    }
 
-        throw new CommandLineException(
-            "no guest is given, and the one that ships isn't built: run `images/build` in lguest's folder, "
-            + "or write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`");
+    /// <summary>The same with its initrd as its root file system, to which more can be added.</summary>
+    /// <inheritdoc cref="Arguments" />
+    public static string[] ArgumentsWithInitrd(IEnumerable<string> places)
+    {
+        (string kernel, string initrd) = Find(places, InitialDisk);
+        return ["64m", kernel, $"--initrd={initrd}"];
     }
 
     /// <summary>Its initrd, in which any kernel can run a command.</summary>
@@ -40,4 +37,21 @@ internal static class ShippedGuest
 
     /// <summary>Where to look: here, and in the folder from which lguest was published.</summary>
     public static IEnumerable<string> Places() => [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."))];
+
+    private static (string Kernel, string Root) Find(IEnumerable<string> places, string root)
+    {
+        foreach (string place in places)
+        {
+            string kernel = Path.Combine(place, Folder, Kernel);
+            string path = Path.Combine(place, Folder, root);
+            if (HostFile.Exists(kernel) && HostFile.Exists(path))
+            {
+                return (kernel, path);
+            }
+        }
+
+        throw new CommandLineException(
+            "no guest is given, and the one that ships isn't built: run `images/build` in lguest's folder, "
+            + "or write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`");
+    }
 }

@@ -13,6 +13,7 @@ using Lguest.Host;
 using Lguest.Host.Bus;
 using Lguest.Host.Traps;
 using Lguest.Logging;
+using Lguest.Packing;
 using Lguest.Results.Matching;
 using Lguest.Results.Reports;
 using Lguest.Running.Watching;
@@ -96,7 +97,7 @@ internal static class Machine
         KernelEntry entry = BootLoader.Load(
             new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, seed)
             {
-                OpenFile = HostFile.OpenForReading,
+                OpenFile = path => InitrdContents.Open(launch, path),
                 Warn = sentence => LaunchLog.Warning(logger, sentence),
             },
             new GuestRam(guest.PhysicalMemory, guest.Layout));

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
+using Lguest.Packing;
 using Lguest.Results.Reports;
 
 namespace Lguest.Running.Watching;
@@ -13,27 +14,27 @@ internal static class InputHashes
     /// <exception cref="BootException">One can't be read.</exception>
     public static IReadOnlyList<InputReport> Of(Launch launch)
     {
-        var inputs = new List<InputReport> { Hash("kernel", launch.Kernel) };
+        var inputs = new List<InputReport> { Hash("kernel", launch.Kernel, HostFile.OpenForReading) };
         if (launch.Initrd is { } initrd)
         {
-            inputs.Add(Hash("initrd", initrd));
+            inputs.Add(Hash("initrd", initrd, path => InitrdContents.Open(launch, path)));
         }
 
-        inputs.AddRange(launch.Disks.Select(disk => Hash("disk", disk.Path)));
+        inputs.AddRange(launch.Disks.Select(disk => Hash("disk", disk.Path, HostFile.OpenForReading)));
         return inputs;
     }
 
-    private static InputReport Hash(string role, string path)
+    private static InputReport Hash(string role, string path, Func<string, Stream> open)
     {
         try
         {
             // What can be read only once, a pipe, is for the guest: it has no hash. Nor has a device.
-            if (!HostFile.CanBeReadAgain(path))
+            if (!Directory.Exists(path) && !HostFile.CanBeReadAgain(path))
             {
                 return new InputReport(role, path, string.Empty);
             }
 
-            using Stream file = HostFile.OpenForReading(path);
+            using Stream file = open(path);
             return new InputReport(role, path, Convert.ToHexStringLower(SHA256.HashData(file)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -1,0 +1,82 @@
+using Lguest.Boot;
+using Lguest.Boot.Archives;
+using Lguest.CommandLine;
+using Lguest.Devices.Backends;
+
+namespace Lguest.Packing;
+
+/// <summary>
+/// What a guest gets as its initrd: a file, or a folder as an archive, and behind it archives of what it is to have besides. Linux unpacks
+/// one after the other, and the later ones into the same place.
+/// </summary>
+internal static class InitrdContents
+{
+    private const string ModulesFolder = "lib/modules";
+    private const int Alignment = 4;
+
+    // Where make modules_install has left links to where the kernel was built.
+    private static readonly string[] LinksToSource = ["build", "source"];
+
+    /// <summary>Opens it. What there is only one file of isn't read before somebody reads it.</summary>
+    /// <param name="launch">What the user wants; it has an initrd.</param>
+    /// <param name="path">The initrd, as the user named it.</param>
+    /// <exception cref="BootException">Something that is to go into it can't be read.</exception>
+    /// <exception cref="IOException">The file itself can't.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not read it.</exception>
+    public static Stream Open(Launch launch, string path)
+    {
+        bool isFolder = Directory.Exists(path);
+        if (!isFolder && launch.Shares.Count == 0 && launch.Modules is null)
+        {
+            return HostFile.OpenForReading(path);
+        }
+
+        var contents = new MemoryStream();
+        if (isFolder)
+        {
+            Append(contents, writer => FolderArchive.Add(writer, path, string.Empty));
+        }
+        else
+        {
+            using Stream file = HostFile.OpenForReading(path);
+            file.CopyTo(contents);
+        }
+
+        foreach (ShareOption share in launch.Shares)
+        {
+            Append(contents, writer => FolderArchive.Add(writer, Existing(share.Folder, "--share"), share.Mount));
+        }
+
+        if (launch.Modules is { } modules)
+        {
+            string folder = Existing(Path.Combine(modules, ModulesFolder), "--modules");
+            Append(contents, writer => FolderArchive.Add(writer, folder, ModulesFolder, IsLinkToSource));
+        }
+
+        contents.Position = 0;
+        return contents;
+    }
+
+    private static void Append(MemoryStream contents, Action<CpioWriter> add)
+    {
+        while (contents.Length % Alignment != 0)
+        {
+            contents.WriteByte(0);
+        }
+
+        var writer = new CpioWriter(contents);
+        add(writer);
+        writer.Finish();
+    }
+
+    private static string Existing(string folder, string option) => Directory.Exists(folder)
+        ? folder
+        : throw new BootException($"{option}: there is no folder '{folder}'");
+
+    /// <summary>Of <c>lib/modules/6.1.0/build</c> and the like.</summary>
+    private static bool IsLinkToSource(string name)
+    {
+        const int Depth = 4;
+        return name.Split('/') is { Length: Depth } parts && LinksToSource.Contains(parts[^1]);
+    }
+}
