@@ -56,10 +56,16 @@ internal sealed unsafe partial class BlockTranslator
     /// <param name="block">The block.</param>
     /// <param name="eip">EIP of its first instruction.</param>
     /// <param name="code">Host address of its code.</param>
+    /// <param name="isGrouped">Whether accesses that are near each other may be looked up together.</param>
     /// <returns>The translation, or null if too little of the block is on the list.</returns>
-    public Translation? Translate(CodeBlock* block, uint eip, byte* code)
+    public Translation? Translate(CodeBlock* block, uint eip, byte* code, bool isGrouped)
     {
         Decode(block, eip, code);
+        if (isGrouped)
+        {
+            FindGroups();
+        }
+
         if (_instructions[0].Form == TranslatedForm.None && NextToComeBackFor(1) == block->InstructionCount)
         {
             return null;
@@ -571,7 +577,20 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>From the offset in R8D, in a segment that isn't flat if it is FS or GS, to [R10 + R8], or out to the interpreter.</summary>
     private void Check(int index, int size, bool isWrite, Register segment = Register.DS, bool isAligned = false)
     {
+        GuestInstruction one = _instructions[index];
+        if (one.IsCovered)
+        {
+            _emitter.Instruction(Instruction.Create(Code.Mov_r64_rm64, Register.R10, Register.R15));
+            return;
+        }
+
         KeepFlags(index);
+        if (one.Group is { } group && group.First == index)
+        {
+            CheckGroup(index, group);
+            return;
+        }
+
         AddBase(index, segment);
         if (isAligned)
         {
@@ -767,6 +786,7 @@ internal sealed unsafe partial class BlockTranslator
                 Skipped = stub.Skipped,
                 FlagsInHost = isInHost,
                 Correction = stub.Flags.Correction ?? FlagCorrection.None,
+                Group = stub.Group is { } group ? AddressOf(group) : null,
             });
         }
     }
@@ -855,20 +875,33 @@ internal sealed unsafe partial class BlockTranslator
 
     private readonly record struct FlagSnapshot(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction, uint? X87Pointer);
 
-    private readonly record struct Stub(int Index, nint Distance, FlagSnapshot Flags, bool IsLink, uint Target, int Skipped);
+    private readonly record struct Stub(int Index, nint Distance, FlagSnapshot Flags, bool IsLink, uint Target, int Skipped)
+    {
+        /// <summary>The group, if it is a look at the TLB for one.</summary>
+        public AccessGroup? Group { get; init; }
+    }
 
     private readonly record struct GuestInstruction(Instruction Instruction, TranslatedForm Form, FlagUse Flags)
     {
+        /// <summary>The group of accesses that is in R15 here.</summary>
+        public AccessGroup? Group { get; init; }
+
+        /// <summary>Whether the group's first member has looked its operand up.</summary>
+        public bool IsCovered { get; init; }
+
         /// <summary>Whether it can leave the translation before it is done: it uses memory, or goes elsewhere.</summary>
         public bool MayLeave => Form switch
         {
             TranslatedForm.AsIs or TranslatedForm.X87 or TranslatedForm.Shift or TranslatedForm.BitTest or TranslatedForm.BitScan
-                or TranslatedForm.SelectorRead => HasMemory,
+                or TranslatedForm.SelectorRead => HasMemory && !IsCovered,
+            TranslatedForm.Push or TranslatedForm.PushSelector or TranslatedForm.PushFlags or TranslatedForm.Pop
+                or TranslatedForm.Leave => !IsCovered,
             TranslatedForm.Address or TranslatedForm.Nothing or TranslatedForm.ResetX87 or TranslatedForm.Direction => false,
             _ => true,
         };
 
-        private bool HasMemory
+        /// <summary>Whether an operand is in memory.</summary>
+        public bool HasMemory
         {
             get
             {

@@ -21,6 +21,9 @@ internal sealed unsafe class Translation(CodeBlock* block, uint eip, byte* entry
     /// <summary>The jumps that lead here.</summary>
     public List<TranslatedExit> Incoming { get; } = [];
 
+    /// <summary>How often a group of accesses was left for a reason that comes again: it isn't on one page, or that can't be written.</summary>
+    public int SplitGroups { get; set; }
+
     /// <summary>Where the interpreter comes back within the block, in the order of instructions.</summary>
     public List<TranslatedReturn> Returns { get; } = [];
 
@@ -114,6 +117,9 @@ internal sealed unsafe class TranslatedExit(Translation from, int index)
 
     /// <summary>What has to be corrected in them.</summary>
     public FlagCorrection Correction { get; init; }
+
+    /// <summary>What wasn't found, if it was a group of accesses.</summary>
+    public GroupAddress? Group { get; init; }
 
     /// <summary>How often it was left here.</summary>
     public ulong Count { get; set; }

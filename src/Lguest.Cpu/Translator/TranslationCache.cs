@@ -17,6 +17,9 @@ internal sealed unsafe class TranslationCache : IDisposable
 {
     private const int CodeBytes = 64 << 20;
 
+    /// <summary>How often groups of accesses may be split before their block is translated without groups.</summary>
+    private const int MostSplitGroups = 32;
+
     /// <summary>In the slot for a recipe's number: the flags are in the state, as the interpreter has them.</summary>
     private const uint FlagsInState = uint.MaxValue;
 
@@ -110,6 +113,11 @@ internal sealed unsafe class TranslationCache : IDisposable
         Translation translation = _translations[block->Translation]!;
         _translations[block->Translation] = null;
         block->Translation = 0;
+        foreach (TranslatedReturn place in translation.Returns)
+        {
+            CodeBlock.Operations(block)[place.Index].Handler = place.Handler;
+        }
+
         foreach (TranslatedExit link in translation.Incoming)
         {
             HostEmitter.SetDistance(link.Distance, link.Unlinked);
@@ -167,7 +175,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
 
         byte* code = _processor.Memory.HostPage(block->Page) + block->Offset;
-        if (_translator.Translate(block, s->BlockEip, code) is not { } translation)
+        if (_translator.Translate(block, s->BlockEip, code, isGrouped: head->Immediate == 0) is not { } translation)
         {
             Operation* first = CodeBlock.Operations(block);
             block->Entry = first;
@@ -238,6 +246,12 @@ internal sealed unsafe class TranslationCache : IDisposable
             }
 
             Executed += (ulong)(before - s->Countdown - (from.Block->InstructionCount - exit.Index));
+            if (exit.Group is { } group && IsSplit(group) && ++from.SplitGroups == MostSplitGroups
+                && _translations[from.Block->Translation] == from)
+            {
+                Ungroup(from.Block);
+            }
+
             Operation* next = CodeBlock.Operations(from.Block) + exit.Index;
             if (exit.Distance == null || LinkedTarget(next, exit) is not { } target)
             {
@@ -251,6 +265,26 @@ internal sealed unsafe class TranslationCache : IDisposable
             entry = target.Entry;
             before = s->Countdown;
         }
+    }
+
+    /// <summary>Whether a group of accesses will be missed again even when all of it is in the TLB.</summary>
+    private bool IsSplit(GroupAddress group)
+    {
+        ProcessorState* s = _state;
+        uint first = *(uint*)((byte*)s + group.Register) + (uint)group.Offset;
+        uint page = first & ~PhysicalMemory.PageOffsetMask;
+        return ((first + (uint)group.Length - 1) & ~PhysicalMemory.PageOffsetMask) != page
+            || (group.Writes && TranslationBuffer.ReadEntry(s->Tlb, first)->Tag == page);
+    }
+
+    /// <summary>Has a block be translated anew, without groups.</summary>
+    private void Ungroup(CodeBlock* block)
+    {
+        Drop(block);
+        Operation* head = block->Entry;
+        head->Handler = &Count;
+        head->Displacement = 0;
+        head->Immediate = 1;
     }
 
     /// <summary>The translation that a jump within its page leads to, if the interpreter knows its block and it is translated.</summary>

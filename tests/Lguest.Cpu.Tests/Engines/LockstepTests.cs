@@ -148,7 +148,7 @@ public sealed unsafe class LockstepTests
         uint top = Data + 0x4000;
         for (uint i = 0; i < 64; i++)
         {
-            side.Machine.WriteUInt32(top + (4 * i), program.Starts[random.Next(program.Starts.Count)]);
+            side.Machine.WriteUInt32(side.StackPage + (4 * i), program.Starts[random.Next(program.Starts.Count)]);
         }
 
         side.Cpu.State.Esp = top + ((uint)random.Next(32) * 4);
@@ -189,6 +189,9 @@ public sealed unsafe class LockstepTests
 
         public required Machine Machine { get; init; }
 
+        /// <summary>Physical address of the page that the stack begins in.</summary>
+        public uint StackPage => _paged is null ? Data + 0x4000 : Data + 0x3000;
+
         public Processor Cpu => Machine.Cpu;
 
         public ReadOnlySpan<byte> Memory => Machine.Memory.Span(0, Machine.MemorySize);
@@ -205,6 +208,10 @@ public sealed unsafe class LockstepTests
             // Among the data: a page that is missing, and one that can only be read.
             machine.Unmap(Data + 0x2000);
             machine.MapReadOnly(Data + 0x5000);
+
+            // The stack begins at the end of a page that isn't next to it in memory: what crosses the border must notice.
+            machine.Map(Data + 0x3000, Data + 0x4000);
+            machine.Map(Data + 0x4000, Data + 0x3000);
             machine.EnterUserMode();
             return new Side { Machine = machine.Machine, _paged = machine };
         }

@@ -132,6 +132,59 @@ public sealed unsafe class TranslatorTests
         Assert.InRange(machine.Cpu.TranslatedInstructions - before, 99_900ul, 100_000ul);
     }
 
+    /// <summary>What is known to change of the registers is all that changes: else a group would go on with another address.</summary>
+    [Fact]
+    public void No_register_changes_unnoticed()
+    {
+        var factory = new InstructionInfoFactory();
+        int seen = 0;
+        foreach (EncodingSample sample in Enum.GetValues<Code>()
+            .Where(code => code.ToOpCode() is { IsInstruction: true, Mode32: true }).SelectMany(EncodingSample.Of))
+        {
+            Instruction instruction = EncodingSample.Decode(sample.Bytes, DecoderOptions.None);
+            TranslatedForm form = instruction.IsInvalid ? TranslatedForm.None : TranslatedForms.Of(instruction);
+            int known = RegisterChanges.Of(instruction, form);
+            foreach (UsedRegister used in factory.GetInfo(instruction).GetUsedRegisters())
+            {
+                bool isWritten = used.Access is OpAccess.Write or OpAccess.ReadWrite or OpAccess.CondWrite or OpAccess.ReadCondWrite;
+                if (form != TranslatedForm.None && isWritten && used.Register.IsGPR())
+                {
+                    Assert.True((known & RegisterChanges.Bit(used.Register)) != 0, $"{sample} changes {used.Register}");
+                    seen++;
+                }
+            }
+        }
+
+        Assert.True(seen > 500, $"Only {seen} changes were seen.");
+    }
+
+    [Theory]
+    [InlineData(0x9010, 0)]
+    [InlineData(0x9FFC, 1)]
+    public void A_group_across_two_pages_is_given_up(uint address, int dropped)
+    {
+        TestEngine.SkipUnlessTranslating();
+        using var machine = new Machine();
+        machine.Cpu.TryTranslate(threshold: 0);
+        var assembler = new Assembler(32);
+        Label loop = assembler.CreateLabel();
+        assembler.Label(ref loop);
+        assembler.inc(AssemblerRegisters.__dword_ptr[AssemblerRegisters.ebx]);
+        assembler.inc(AssemblerRegisters.__dword_ptr[AssemblerRegisters.ebx + 4]);
+        assembler.jmp(loop);
+        using var code = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(code), 0x3000);
+        machine.Memory.Write(0x3000, code.ToArray());
+        machine.Cpu.State.Eip = 0x3000;
+        machine.Cpu.State.Ebx = address;
+        machine.Cpu.Run(3000);
+
+        Assert.Equal(1000u, machine.ReadUInt32(address));
+        Assert.Equal(1000u, machine.ReadUInt32(address + 4));
+        Assert.Equal(1ul + (ulong)dropped, machine.Cpu.TranslatedBlocks);
+        Assert.InRange(machine.Cpu.TranslatedInstructions, 2850ul, 3000ul);
+    }
+
     [Fact]
     public void No_memory_is_both_written_and_executed()
     {
