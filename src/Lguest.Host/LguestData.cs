@@ -106,6 +106,15 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
         }
     }
 
+    /// <summary>Tells the guest whether an interrupt waits that it doesn't take now, if its kind asks that.</summary>
+    public void WriteInterruptPending(bool isWaiting)
+    {
+        if (IsPresent && layout.InterruptPending is { } place)
+        {
+            memory.WriteUInt32(At(place), isWaiting ? Eflags.If : 0, What);
+        }
+    }
+
     /// <summary>Where a page fault was.</summary>
     public void WriteFaultAddress(uint address) => memory.WriteUInt32(At(layout.FaultAddress), address, What);
 

@@ -43,8 +43,6 @@ public sealed class DialectTests : IDisposable
 
     [Theory]
     [InlineData("2.6.24", "2.6.24 and later")]
-    [InlineData("2.6.33.3", "2.6.31 and later")]
-    [InlineData("3.0.1", "2.6.34 and later")]
     [InlineData("3.19.8", "3.1.0 and later")]
     [InlineData("4.0.5", "4.0.0 and later")]
     [InlineData("4.9", "4.1.0 and later")]
@@ -64,6 +62,11 @@ public sealed class DialectTests : IDisposable
     [InlineData("2.6.26", "2.6.26")]
     [InlineData("2.6.28.10", "2.6.26")]
     [InlineData("2.6.29", "2.6.29")]
+    [InlineData("2.6.30.1", "2.6.30")]
+    [InlineData("2.6.31", "2.6.31")]
+    [InlineData("2.6.33.3", "2.6.31")]
+    [InlineData("2.6.34", "2.6.34")]
+    [InlineData("3.0.1", "2.6.34")]
     public void A_guest_of_a_dialect_that_is_known_is_one_by_its_release_and_its_claim(string release, string id)
     {
         GuestAbi abi = KnownAbis.All.Single(each => each.Id == id);
@@ -77,6 +80,20 @@ public sealed class DialectTests : IDisposable
         AssertDetected(abi, $"it is Linux {known}, and it has the symbol lguest_entry", TestImages.WithSymbols(elf, ("lguest_entry", 1)));
         AssertDetected(abi, $"it is Linux {known}, and it has the name lguest in it", Elf($"Linux version {release} (x)\n\0lguest\0"));
         AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", elf);
+    }
+
+    [Fact]
+    public void A_guest_with_page_tables_of_three_levels_is_refused()
+    {
+        AssertRefused(
+            "page tables of three levels, which this lguest doesn't know there: build it without CONFIG_HIGHMEM64G",
+            Elf("Linux version 2.6.31 (x)\n", "CONFIG_LGUEST_GUEST=y\nCONFIG_X86_PAE=y\n"));
+        AssertRefused(
+            "page tables of three levels",
+            TestImages.WithSymbols(Elf("Linux version 2.6.33 (x)\n"), ("lguest_entry", 1), ("swapper_pg_pmd", 2)));
+        AssertRefused(
+            "page tables of three levels",
+            TestImages.WithSymbols(Elf("Linux version 3.0.1 (x)\n"), ("lguest_entry", 1), ("initial_pg_pmd", 2)));
     }
 
     [Theory]

@@ -12,6 +12,10 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
 {
     private const string Configured = "LGUEST_GUEST";
     private const string EntrySymbol = "lguest_entry";
+    private const string PhysicalAddressExtension = "X86_PAE";
+
+    /// <summary>Tables that there are only with PAE: to some release, and from there on.</summary>
+    private static readonly string[] PaeSymbols = ["swapper_pg_pmd", "initial_pg_pmd"];
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<LaterDialect> All { get; } =
@@ -20,9 +24,9 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
         new("B2", new(2, 6, 25), new(2, 6, 26), KnownAbis.Linux2625),
         new("B3", new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
         new("B4", new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),
-        new("C1", new(2, 6, 30), new(2, 6, 31)),
-        new("C2", new(2, 6, 31), new(2, 6, 34)),
-        new("D1", new(2, 6, 34), new(3, 1, 0)),
+        new("C1", new(2, 6, 30), new(2, 6, 31), KnownAbis.Linux2630),
+        new("C2", new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
+        new("D1", new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
         new("D2", new(3, 1, 0), new(4, 0, 0)),
         new("E0", new(4, 0, 0), new(4, 1, 0)),
         new("E1", new(4, 1, 0), new(4, 10, 0)),
@@ -45,6 +49,11 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
 
         return null;
     }
+
+    /// <summary>Whether a kernel of such a release has page tables of three levels, as far as it tells: kernels could from 2.6.31 on.</summary>
+    public static bool HasPae(KernelImage kernel) => kernel.Configuration is { } configuration
+        ? configuration.Has(PhysicalAddressExtension)
+        : kernel.Symbols is { } symbols && PaeSymbols.Any(symbol => symbols.TryFind(symbol, out _));
 
     /// <summary>What in a kernel of such a release says that it was built to be a guest; null when nothing does.</summary>
     public static string? Claim(KernelImage kernel) =>

@@ -57,6 +57,12 @@ public sealed record GuestAbi
     /// <summary>The vector of the INT that makes a hypercall.</summary>
     public required int HypercallVector { get; init; }
 
+    /// <summary>Whether VMCALL makes one too.</summary>
+    public bool CallsByVmcall { get; init; }
+
+    /// <summary>Whether CLI, STI and HLT, which are some kernels' by mistake, are taken for what the kernel's own calls would be.</summary>
+    public bool ToleratesInterruptInstructions { get; init; }
+
     /// <summary>Which registers carry a hypercall.</summary>
     public required HypercallRegisters Registers { get; init; }
 

@@ -35,4 +35,7 @@ public sealed record HypercallRegisters(int Number, int First, int Second, int T
 
     /// <summary>Linux 2.6.23's.</summary>
     public static HypercallRegisters Linux2623 { get; } = new(Eax, Edx, Ebx, Ecx);
+
+    /// <summary>Those from Linux 2.6.30 on.</summary>
+    public static HypercallRegisters Linux2630 { get; } = new(Eax, Ebx, Ecx, Edx);
 }

@@ -51,8 +51,17 @@ public static class KnownAbis
         new(16, "LOAD_TLS", SegmentCalls.LoadTls),
     ];
 
+    /// <summary>Calls of kernels with virtio devices.</summary>
+    private static readonly HypercallDefinition[] VirtioBusCalls =
+    [
+        .. CommonCalls,
+        .. RingOneCalls,
+        new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
+        new(17, "NOTIFY", NotifyCalls.Notify),
+    ];
+
     /// <summary>All of them, oldest first. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, RingZero];
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, RingZero];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
@@ -82,16 +91,10 @@ public static class KnownAbis
     {
         Name = "Linux 2.6.25",
         Id = "2.6.25",
-        Hypercalls =
-        [
-            .. CommonCalls,
-            .. RingOneCalls,
-            new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
-            new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
-            new(17, "NOTIFY", NotifyCalls.Notify),
-        ],
+        Hypercalls = [.. VirtioBusCalls, new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
         Data = LguestDataLayout.Linux2624,
         LastGate = LastVector,
+        ToleratesInterruptInstructions = true,
         Boot = BootMethod.Subarchitecture,
         Bus = DeviceBusKind.LguestVirtio,
         Notices = DescriptorNotice.AlwaysReset,
@@ -111,6 +114,33 @@ public static class KnownAbis
         Name = "Linux 2.6.29",
         Id = "2.6.29",
         MapsLinearly = true,
+    };
+
+    /// <summary>Linux 2.6.30: hypercalls by VMCALL, with their arguments in other registers, and one for each entry of the GDT.</summary>
+    public static GuestAbi Linux2630 { get; } = Linux2629 with
+    {
+        Name = "Linux 2.6.30",
+        Id = "2.6.30",
+        CallsByVmcall = true,
+        Registers = HypercallRegisters.Linux2630,
+        Hypercalls = [.. VirtioBusCalls, new(18, "LOAD_GDT_ENTRY", SegmentCalls.LoadGdtEntry)],
+        Data = LguestDataLayout.Linux2630,
+    };
+
+    /// <summary>Linux 2.6.31 to 2.6.33, without PAE: the kernel is told of interrupts that wait, and calls for them.</summary>
+    public static GuestAbi Linux2631 { get; } = Linux2630 with
+    {
+        Name = "Linux 2.6.31 to 2.6.33",
+        Id = "2.6.31",
+        Hypercalls = [.. Linux2630.Hypercalls, new(19, "SEND_INTERRUPTS", TrapCalls.SendInterrupts)],
+        Data = LguestDataLayout.Linux2631,
+    };
+
+    /// <summary>Linux 2.6.34 to 3.0, without PAE: hypercalls by INT again, but for SEND_INTERRUPTS. Both are taken here since 2.6.30.</summary>
+    public static GuestAbi Linux2634 { get; } = Linux2631 with
+    {
+        Name = "Linux 2.6.34 to 3.0",
+        Id = "2.6.34",
     };
 
     /// <summary>

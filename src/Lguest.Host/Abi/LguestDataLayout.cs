@@ -45,6 +45,12 @@ public sealed record LguestDataLayout
     /// <summary>u32 start and u32 end of the code where no interrupt may be delivered.</summary>
     public required int NoInterruptRange { get; init; }
 
+    /// <summary>
+    /// u32: 0x200 while an interrupt waits that the guest doesn't take, so that it makes a call when it lets interrupts in; null in
+    /// kernels that make none.
+    /// </summary>
+    public int? InterruptPending { get; init; }
+
     /// <summary>u32: physical address of the page directory that the kernel is started on; null in kernels that aren't told.</summary>
     public int? PageDirectory { get; init; }
 
@@ -89,6 +95,25 @@ public sealed record LguestDataLayout
         PageDirectory = 1116,
         KernelAddress = 1128,
         SystemCallVector = 1132,
+    };
+
+    /// <summary>Linux 2.6.30's: the arguments of a call in the ring are in the order of the instruction's.</summary>
+    public static LguestDataLayout Linux2630 { get; } = Linux2624 with { RingCallFields = [0, 4, 8, 12] };
+
+    /// <summary>Linux 2.6.31's to 3.0's: a call in the ring has one argument more, which only kernels with PAE use.</summary>
+    public static LguestDataLayout Linux2631 { get; } = Linux2630 with
+    {
+        Size = 1396,
+        InterruptPending = 20,
+        RingStatus = 24,
+        RingCalls = 88,
+        RingCallSize = 20,
+        ReservedMemory = 1368,
+        TscKilohertz = 1372,
+        PageDirectory = 1376,
+        NoInterruptRange = 1380,
+        KernelAddress = 1388,
+        SystemCallVector = 1392,
     };
 
     /// <summary>That of kernels in ring 0.</summary>

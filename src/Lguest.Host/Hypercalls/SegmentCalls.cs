@@ -20,6 +20,18 @@ internal static class SegmentCalls
         return null;
     }
 
+    /// <summary>Takes one descriptor of the guest's GDT.</summary>
+    public static uint? LoadGdtEntry(HypercallContext context, in HypercallArguments arguments)
+    {
+        if (arguments.First >= SegmentTable.Entries)
+        {
+            throw new GuestFaultException($"the GDT has no entry {arguments.First}: 31 is the last");
+        }
+
+        context.Segments.Load((int)arguments.First, [arguments.Second | ((ulong)arguments.Third << 32)]);
+        return null;
+    }
+
     /// <summary>Copies the three thread-local descriptors.</summary>
     public static uint? LoadTls(HypercallContext context, in HypercallArguments arguments)
     {

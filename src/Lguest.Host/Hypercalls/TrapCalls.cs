@@ -39,6 +39,9 @@ internal static class TrapCalls
         return null;
     }
 
+    /// <summary>Nothing by itself: interrupts that wait are looked at after any call.</summary>
+    public static uint? SendInterrupts(HypercallContext context, in HypercallArguments arguments) => null;
+
     /// <summary>Sets or clears CR0.TS.</summary>
     public static uint? SetTaskSwitched(HypercallContext context, in HypercallArguments arguments)
     {

@@ -21,6 +21,15 @@ public sealed class TrapDispatcher : TrapPolicy
 
     private readonly Processor _processor;
 
+    /// <summary>SDM 2B, VMCALL.</summary>
+    private static ReadOnlySpan<byte> Vmcall => [0x0f, 0x01, 0xc1];
+
+    private static ReadOnlySpan<byte> Cli => [0xfa];
+
+    private static ReadOnlySpan<byte> Sti => [0xfb];
+
+    private static ReadOnlySpan<byte> Hlt => [0xf4];
+
     /// <summary>Makes the dispatcher of a guest.</summary>
     public TrapDispatcher(TrapContext context)
         : base(context) => _processor = context.Processor;
@@ -80,8 +89,24 @@ public sealed class TrapDispatcher : TrapPolicy
     }
 
     /// <inheritdoc />
+    public override void ExpectInterrupt(bool isWaiting) => Context.Data.WriteInterruptPending(isWaiting);
+
+    /// <inheritdoc />
     protected override ExceptionDisposition OnTrap(in ExceptionInfo exception)
     {
+        if (Context.Abi.CallsByVmcall && exception.Vector == ExceptionVector.InvalidOpcode && IsAt(Vmcall))
+        {
+            _processor.State.Eip += (uint)Vmcall.Length;
+            Context.Hypercalls.Dispatch();
+            return ExceptionDisposition.Resume;
+        }
+
+        if (Context.Abi.ToleratesInterruptInstructions && exception is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
+            && TryPassInterruptInstruction())
+        {
+            return ExceptionDisposition.Resume;
+        }
+
         // Queued calls may be the very reason of a fault: the guest's page tables, descriptors and TS are what they
         // say. The instruction starts again then, and if it still faults, there is nothing queued any more.
         bool drained = Context.Hypercalls.DrainRing();
@@ -109,6 +134,37 @@ public sealed class TrapDispatcher : TrapPolicy
 
         Enter(trap, gate);
         return ExceptionDisposition.Resume;
+    }
+
+    /// <summary>
+    /// CLI and STI of the kernel's mean the processor's flag, which is always 1 here: nothing. HLT is what a kernel does that has been halted.
+    /// </summary>
+    private bool TryPassInterruptInstruction()
+    {
+        bool isHlt = IsAt(Hlt);
+        if (!isHlt && !IsAt(Cli) && !IsAt(Sti))
+        {
+            return false;
+        }
+
+        _processor.State.Eip++;
+        if (isHlt)
+        {
+            Context.Hypercalls.DrainRing();
+            Context.Interrupts.IsHalted = true;
+            _processor.RequestStop();
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether the kernel is at an instruction.</summary>
+    private bool IsAt(ReadOnlySpan<byte> instruction)
+    {
+        Span<byte> code = stackalloc byte[instruction.Length];
+        return _processor.State.Cpl == KernelPrivilege
+            && _processor.TryReadLinear(_processor.State.Cs.Base + _processor.State.Eip, code, out _)
+            && code.SequenceEqual(instruction);
     }
 
     /// <summary>INT n through a gate that isn't for this CPL is a fault of the INT itself.</summary>

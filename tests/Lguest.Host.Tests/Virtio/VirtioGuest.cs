@@ -40,6 +40,12 @@ public sealed class VirtioGuest : IDisposable
     public const uint DirectoryField = Data + 1116;
     public const uint SystemCallVector = Data + 1132;
 
+    // The same from 2.6.31 on.
+    public const uint InterruptPending = Data + 20;
+    public const uint LaterRingStatus = Data + 24;
+    public const uint LaterRingCalls = Data + 88;
+    public const uint LaterDirectoryField = Data + 1376;
+
     public const uint Shutdown = 2;
     public const uint Notify = 17;
     public const uint PowerOff = 1;
@@ -65,10 +71,11 @@ public sealed class VirtioGuest : IDisposable
         }
 
         Write(PageDirectory, PageTable | PresentWritableUser);
-        Guest.PhysicalMemory.Span(RingStatus, 64).Fill(0xff);
+        bool isLater = abi.Id is "2.6.31" or "2.6.34";
+        Guest.PhysicalMemory.Span(isLater ? LaterRingStatus : RingStatus, 64).Fill(0xff);
         Write(BlockedInterrupts, 1);
-        Write(Data + 1128, KernelAddress);
-        Write(SystemCallVector, 0x80);
+        Write(Data + (isLater ? 1388u : 1128), KernelAddress);
+        Write(isLater ? Data + 1392 : SystemCallVector, 0x80);
         WriteText(Strings, "Power down");
         Guest.Start(new KernelEntry(Text, PageDirectory));
         Guest.Processor.State.Esp = StackTop;
@@ -120,6 +127,16 @@ public sealed class VirtioGuest : IDisposable
         a.mov(ebx, second);
         a.mov(ecx, third);
         a.@int(HypercallVector);
+    }
+
+    /// <summary>A hypercall of 2.6.30 and later.</summary>
+    public static void Vmcall(Assembler a, uint number, uint first = 0, uint second = 0, uint third = 0)
+    {
+        a.mov(eax, number);
+        a.mov(ebx, first);
+        a.mov(ecx, second);
+        a.mov(edx, third);
+        a.vmcall();
     }
 
     public GuestOutcome Run() => Guest.Run(new RunLimits(1_000_000));

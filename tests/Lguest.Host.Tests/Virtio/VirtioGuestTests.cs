@@ -1,4 +1,5 @@
 using System.Text;
+using Iced.Intel;
 using Lguest.Devices.Tests.FrontEnds;
 using Lguest.Devices.Virtio;
 using Lguest.Host.Abi;
@@ -8,7 +9,7 @@ using static Lguest.Host.Tests.Virtio.VirtioGuest;
 
 namespace Lguest.Host.Tests.Virtio;
 
-/// <summary>Kernels of the dialects from 2.6.25 to 2.6.29, as far as their host can tell.</summary>
+/// <summary>Kernels of the dialects from 2.6.25 to 3.0, as far as their host can tell.</summary>
 public sealed class VirtioGuestTests
 {
     private const uint LaterInMemory = Buffers + 0x1000;
@@ -66,7 +67,7 @@ public sealed class VirtioGuestTests
             a.mov(ecx, __dword_ptr[KernelAddress + Scratch]);
         });
 
-        Assert.Contains("trap 14", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+        Assert.Contains("trap 14", Assert.IsType<GuestOutcome.Died>(guest.Run()).Sentence, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -473,6 +474,228 @@ public sealed class VirtioGuestTests
         Assert.Empty(cable.Sent);
         Assert.Equal([(0u, 0u)], guest.Used(1));
         Assert.Equal(1ul, card.Statistics.SendingDropped);
+    }
+
+    [Theory]
+    [InlineData("2.6.30", DirectoryField)]
+    [InlineData("2.6.31", LaterDirectoryField)]
+    [InlineData("2.6.34", LaterDirectoryField)]
+    public void From_2_6_30_on_calls_are_made_by_vmcall_with_other_registers(string abi, uint directory)
+    {
+        var port = new FakePort();
+        using var guest = new VirtioGuest(KnownAbis.All.Single(each => each.Id == abi), ClockKind.Virtual, new VirtioConsole(port));
+        guest.WriteText(Strings + 64, "hello");
+        guest.Kernel(a =>
+        {
+            Vmcall(a, 1, Data);
+            Vmcall(a, Notify, Strings + 64);
+            a.mov(eax, Shutdown);
+            a.mov(ebx, Strings);
+            a.mov(ecx, PowerOff);
+            a.@int(0x1f);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(["hello"], port.Writes);
+        Assert.Equal(PageDirectory, guest.Read(directory));
+    }
+
+    [Fact]
+    public void Before_that_vmcall_is_an_invalid_opcode()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2629);
+        guest.Kernel(a => Vmcall(a, 1, Data));
+
+        Assert.Contains("trap 6", Assert.IsType<GuestOutcome.Died>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("2.6.30", RingStatus, RingCalls, 16u)]
+    [InlineData("2.6.31", LaterRingStatus, LaterRingCalls, 20u)]
+    public void Queued_calls_have_their_arguments_in_order_then(string abi, uint status, uint calls, uint size)
+    {
+        using var guest = new VirtioGuest(KnownAbis.All.Single(each => each.Id == abi));
+        guest.Write(calls + size, Shutdown);
+        guest.Write(calls + size + 4, Strings);
+        guest.Write(calls + size + 8, Restart);
+        guest.Kernel(a =>
+        {
+            Vmcall(a, 1, Data);
+            a.mov(__word_ptr[status], 0);
+            Vmcall(a, 0);
+        });
+
+        Assert.IsType<GuestOutcome.Restart>(guest.Run());
+    }
+
+    [Fact]
+    public void From_2_6_30_on_entries_of_the_gdt_are_loaded_one_by_one()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2630);
+        guest.Write(Scratch, 0xcafe_f00d);
+        guest.Kernel(a =>
+        {
+            Vmcall(a, 1, Data);
+
+            // Data, 4 GiB from Scratch on.
+            Vmcall(a, 18, 20, 0x4000_ffff, 0x00cf_9200);
+            a.mov(eax, (20 << 3) | 1);
+            a.mov(fs, eax);
+            a.mov(ecx, __dword_ptr.fs[0]);
+            a.mov(__dword_ptr[Scratch + 4], ecx);
+            Vmcall(a, 18, 32);
+        });
+
+        Assert.Contains("the GDT has no entry 32", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+        Assert.Equal(0xcafe_f00du, guest.Read(Scratch + 4));
+    }
+
+    [Fact]
+    public void From_2_6_31_on_a_kernel_is_told_of_an_interrupt_that_waits_and_calls_for_it()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2631, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.MakeAvailable(0, (Buffers, 64, true));
+        guest.Assemble(Handler, a =>
+        {
+            a.mov(eax, __dword_ptr[InterruptPending]);
+            a.mov(__dword_ptr[Scratch], eax);
+            Vmcall(a, Shutdown, Strings, PowerOff);
+        });
+        guest.Kernel(a =>
+        {
+            Label again = a.CreateLabel();
+            Vmcall(a, 1, Data);
+            Vmcall(a, 6, 33, (0x61u << 16) | Handler, 0x8e00);
+            Vmcall(a, Notify, Queue(0));
+            a.Label(ref again);
+            a.cmp(__dword_ptr[InterruptPending], 0x200);
+            a.jne(again);
+            a.mov(__dword_ptr[IrqEnabled], 0x200);
+            Vmcall(a, 19);
+            a.ud2();
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(64u, guest.Used(0)[0].Length);
+    }
+
+    [Fact]
+    public void From_2_6_34_on_it_is_an_int_again_but_for_one_call()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2634, ClockKind.Virtual);
+        guest.Kernel(a =>
+        {
+            void Call(uint number, uint first, uint second = 0)
+            {
+                a.mov(eax, number);
+                a.mov(ebx, first);
+                a.mov(ecx, second);
+                a.@int(0x1f);
+            }
+
+            Call(1, Data);
+            a.mov(eax, 19);
+            a.vmcall();
+            Call(Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(
+            [new("LGUEST_INIT", 1), new("SHUTDOWN", 1), new("SEND_INTERRUPTS", 1)], guest.Guest.HypercallCounts.ToArray());
+    }
+
+    [Fact]
+    public void Cli_and_sti_do_nothing_and_hlt_sleeps()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2625);
+        guest.Assemble(Handler, a => a.iretd());
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, 6, 32, (0x61u << 16) | Handler, 0x8e00);
+            a.mov(__dword_ptr[BlockedInterrupts], 0);
+            Hypercall(a, 9, 1_000_000);
+            a.cli();
+            a.sti();
+            a.hlt();
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.InRange(guest.Guest.Clock.Now, 1_000_000ul, 2_000_000ul);
+    }
+
+    [Fact]
+    public void Whatever_a_kernel_writes_into_its_rings_it_ends_itself_or_goes_on()
+    {
+        int killed = 0;
+        int wentOn = 0;
+        for (int seed = 0; seed < 150; seed++)
+        {
+            var random = new Random(seed);
+            var cable = new FakeCable();
+            var port = new FakePort();
+            using var guest = new VirtioGuest(
+                KnownAbis.Linux2626,
+                ClockKind.Virtual,
+                new VirtioDisk(new MemoryDisk(8192) { IsQuick = true }, NullLogger.Instance),
+                new VirtioNetwork(cable),
+                new VirtioEntropy(new byte[32]),
+                new VirtioConsole(port));
+            cable.Arrive(new byte[60], new byte[1514]);
+            port.Type("input");
+            for (int queue = 0; queue < 6; queue++)
+            {
+                WriteNonsense(guest, Queue(queue), random);
+            }
+
+            guest.Kernel(a =>
+            {
+                Hypercall(a, 1, Data);
+                for (int i = 0; i < 12; i++)
+                {
+                    Hypercall(a, Notify, Queue(random.Next(6)));
+                }
+
+                Hypercall(a, Notify, Descriptors);
+                Hypercall(a, Shutdown, Strings, PowerOff);
+            });
+
+            GuestOutcome outcome = guest.Run();
+
+            // What it has overwritten may have been itself.
+            killed += outcome is GuestOutcome.Killed or GuestOutcome.Died ? 1 : 0;
+            wentOn += outcome is GuestOutcome.PowerOff ? 1 : 0;
+            Assert.True(
+                outcome is GuestOutcome.Killed or GuestOutcome.Died or GuestOutcome.PowerOff or GuestOutcome.InstructionLimit or GuestOutcome.Panic,
+                $"seed {seed}: {outcome}");
+        }
+
+        Assert.InRange(killed, 15, 135);
+        Assert.InRange(wentOn, 15, 135);
+    }
+
+    /// <summary>Chains of which most make sense, in buffers that overlap each other and the rings.</summary>
+    private static void WriteNonsense(VirtioGuest guest, uint ring, Random random)
+    {
+        int chains = random.Next(8);
+        for (uint i = 0; i < 64; i++)
+        {
+            uint descriptor = ring + (i * 16);
+            bool isOdd = random.Next(300) == 0;
+            guest.Write(descriptor, isOdd ? (uint)random.NextInt64() : (random.Next(4) == 0 ? Rings : Buffers) + (uint)random.Next(0x4000));
+            guest.Write(descriptor + 4, random.Next(500) == 0 ? 1u : 0);
+            guest.Write(descriptor + 8, isOdd ? (uint)random.NextInt64() : (uint)random.Next(random.Next(2) == 0 ? 32 : 2048));
+            guest.Write16(descriptor + 12, (ushort)((random.Next(3) != 0 ? 1 : 0) | (i % 8 > 3 ? 2 : 0)));
+            guest.Write16(descriptor + 14, (ushort)(isOdd ? random.Next(300) : (int)(i + 1) % 64));
+            guest.Write16(ring + 0x1000 + 4 + (i * 2), (ushort)(random.Next(8) * 8));
+        }
+
+        guest.Write16(ring + 0x1000 + 2, (ushort)(random.Next(40) == 0 ? random.Next(1 << 16) : chains));
     }
 
     private static void WriteHeader(VirtioGuest guest, uint address, uint type, uint sector)
