@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Translator;
 
 namespace Lguest.Cpu.Tests.Engines;
@@ -93,6 +94,13 @@ internal sealed class RandomProgram
                 2 => [0xC3],
                 _ => [0x0F, (byte)(0x80 + _random.Next(16)), 0, 0, 0, 0],
             };
+        }
+
+        if (_random.Next(12) == 0)
+        {
+            // rep movs or stos
+            byte[] repeat = [0xF3, (byte)((_random.Next(2) == 0 ? 0xA4 : 0xAA) + _random.Next(2))];
+            return [.. Preparation(EncodingSample.Decode(repeat, DecoderOptions.None)), .. repeat];
         }
 
         bool isFloatingPoint = _random.Next(4) < _floatingPoint;
