@@ -192,6 +192,7 @@ internal static unsafe class SegmentCheck
             == SegmentAccess.ExpandDownOrConforming;
         return expandsDown
             ? offset > segment.Limit && last <= (segment.IsDefault32 ? uint.MaxValue : ushort.MaxValue)
-            : last <= segment.Limit;
+            // In 4 GiB what reaches beyond the end goes on at 0, as it does in flat segments: docs/undefined-behaviour.md, 33.
+            : last <= segment.Limit || segment.Limit == uint.MaxValue;
     }
 }

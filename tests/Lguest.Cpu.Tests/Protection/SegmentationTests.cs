@@ -704,4 +704,18 @@ public sealed class SegmentationTests : IDisposable
         ExceptionInfo exception = _machine.Exceptions[0];
         Assert.Equal((vector, errorCode), (exception.Vector, exception.ErrorCode));
     }
+
+    /// <summary>docs/undefined-behaviour.md, 33: in FS as in a flat DS, whichever engine.</summary>
+    [Theory]
+    [InlineData(new byte[] { 0x64, 0xA1, 0xFE, 0xFF, 0xFF, 0xFF })]
+    [InlineData(new byte[] { 0xA1, 0xFE, 0xFF, 0xFF, 0xFF })]
+    public void An_operand_at_the_end_of_4_GiB_goes_on_at_address_0(byte[] load)
+    {
+        using var machine = new Machine();
+        machine.WriteUInt32(0, 0x1234);
+        machine.Cpu.State.Eip = machine.WriteAlone(load);
+        machine.Cpu.Run(1);
+        Assert.Empty(machine.Exceptions);
+        Assert.Equal(0x1234_FFFFu, machine.Cpu.State.Eax);
+    }
 }
