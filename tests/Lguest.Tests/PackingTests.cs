@@ -21,8 +21,8 @@ public sealed class PackingTests : IDisposable
         string share = Tree();
 
         LguestResult result = RunShipped(
-            $"--share={share}:/work/in",
-            "--run=cd /work/in; find . | sort; cat a/text; readlink link; ls -ln a | grep -c ' 0 *0 '; echo change >a/text; ./a/script");
+            $"--share={share}:/mnt/in",
+            "--run=cd /mnt/in; find . | sort; cat a/text; readlink link; ls -ln a | grep -c ' 0 *0 '; echo change >a/text; ./a/script");
 
         AssertEnded(3, result);
         Assert.Equal(".\n./a\n./a/deep\n./a/script\n./a/text\n./empty\n./link\n./z \u00e9\none\ntwo\na/text\n3\nscripted\n", Utf8(result.Output));
