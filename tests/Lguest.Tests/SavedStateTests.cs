@@ -30,7 +30,7 @@ public sealed class SavedStateTests : IDisposable
     {
         string[] guest =
         [
-            AcceptanceTests.Variable("KERNEL"), AcceptanceTests.Variable("INITRD"), _folder.File("disk", new byte[1 << 20]),
+            RealGuest.Variable("KERNEL"), RealGuest.Variable("INITRD"), _folder.File("disk", new byte[1 << 20]),
             "run=date;md5sum${IFS}/dev/lgba;sleep${IFS}1;date",
         ];
         string console = AssertSameWhereverCut(guest, [1, 5_000_000, 23_456_789, 40_000_001, 60_000_000]);

@@ -21,9 +21,6 @@ namespace Lguest.Devices.Lgbus;
 /// </remarks>
 public sealed class BlockDevice : ILguestDevice, IDiskDevice
 {
-    /// <summary>How long a request takes in virtual time, in nanoseconds, however long the host takes.</summary>
-    public const ulong VirtualDelay = 100_000;
-
     private const ushort RandomFeature = 0x8000;
     private const ushort FlushFeature = 0x0001;
     private const ushort ReadOnlyFeature = 0x0002;
@@ -122,7 +119,7 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
         if (slot.IsRepeatable)
         {
             worker.Begin(request);
-            slot.After(VirtualDelay);
+            slot.After(IDiskDevice.VirtualDelay);
         }
         else if (_inFlight.Count == 1 && worker.TryAtOnce(request))
         {

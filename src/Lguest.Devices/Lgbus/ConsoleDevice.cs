@@ -22,16 +22,16 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     private const int LongestInput = 256;
 
     private readonly ICharPort _port;
-    private readonly byte[] _input = new byte[LongestInput];
+    private readonly PortInput _input;
+    private readonly byte[] _piece = new byte[LongestInput];
     private DeviceSlot? _slot;
-    private volatile bool _inputArrived = true;
 
     /// <summary>Makes a console.</summary>
     /// <param name="port">Its far end, which the device owns from now on.</param>
     public ConsoleDevice(ICharPort port)
     {
         _port = port;
-        _port.InputArrived += OnInputArrived;
+        _input = new PortInput(port);
     }
 
     /// <inheritdoc />
@@ -40,11 +40,11 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     /// <inheritdoc />
     public string Kind => "a console";
 
-    /// <summary>Bytes that the guest has printed.</summary>
+    /// <inheritdoc />
     public ulong BytesWritten { get; private set; }
 
-    /// <summary>Bytes that the guest has been given.</summary>
-    public ulong BytesRead { get; private set; }
+    /// <inheritdoc />
+    public ulong BytesRead => _input.BytesRead;
 
     /// <inheritdoc />
     public bool HasDriver => _slot?.IsBound(Key) == true;
@@ -53,6 +53,7 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     public void Attach(DeviceSlot slot)
     {
         _slot = slot;
+        _input.Attach(slot.Attention);
         slot.ListenOn(Key, KeyLength, this);
     }
 
@@ -76,22 +77,9 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     /// <inheritdoc />
     public void Service()
     {
-        if (_slot is null || _port.EndOfInput)
+        if (_slot is { } slot && _input.MayHave(slot.IsRepeatable) && slot.TryFindFree(Key, out DmaBuffer buffer))
         {
-            return;
-        }
-
-        // A person's typing can't be repeated, whatever the clock. Anything else is read when the guest has room for it,
-        // waiting if need be, so that what it gets when doesn't depend on the host.
-        bool waits = _slot.IsRepeatable && !_port.Interactive;
-        if (!waits && !_inputArrived)
-        {
-            return;
-        }
-
-        if (_slot.TryFindFree(Key, out DmaBuffer buffer))
-        {
-            Receive(buffer, waits);
+            Receive(buffer, slot.IsRepeatable);
         }
     }
 
@@ -103,36 +91,19 @@ public sealed class ConsoleDevice : ILguestDevice, IConsoleDevice
     /// <inheritdoc />
     public void Dispose()
     {
-        _port.InputArrived -= OnInputArrived;
+        _input.Dispose();
         _port.Dispose();
     }
 
-    private void Receive(in DmaBuffer buffer, bool waits)
+    private void Receive(in DmaBuffer buffer, bool isRepeatable)
     {
-        Span<byte> room = _input.AsSpan(0, Math.Min(buffer.Capacity, LongestInput));
-        if (room.IsEmpty)
+        Span<byte> room = _piece.AsSpan(0, Math.Min(buffer.Capacity, LongestInput));
+        int length = room.IsEmpty ? 0 : _input.Read(room, isRepeatable);
+        if (length > 0)
         {
-            return;
+            buffer.Fill(room[..length]);
+            buffer.SetUsed((uint)length);
+            buffer.Interrupt();
         }
-
-        // Cleared before the port is asked: what arrives meanwhile sets it again. One answer may not be all there is.
-        _inputArrived = false;
-        int length = waits ? _port.ReadBlocking(room) : _port.Read(room);
-        if (length == 0)
-        {
-            return;
-        }
-
-        _inputArrived = true;
-        buffer.Fill(room[..length]);
-        buffer.SetUsed((uint)length);
-        BytesRead += (ulong)length;
-        buffer.Interrupt();
-    }
-
-    private void OnInputArrived()
-    {
-        _inputArrived = true;
-        _slot?.Attention();
     }
 }

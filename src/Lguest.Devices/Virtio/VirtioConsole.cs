@@ -12,17 +12,17 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     private const int PieceSize = 4096;
 
     private readonly ICharPort _port;
+    private readonly PortInput _input;
     private readonly byte[] _piece = new byte[PieceSize];
     private VirtioSlot? _slot;
     private VirtioChain? _chain;
-    private volatile bool _inputArrived = true;
 
     /// <summary>Makes a console.</summary>
     /// <param name="port">Its far end, which the device owns from now on.</param>
     public VirtioConsole(ICharPort port)
     {
         _port = port;
-        _port.InputArrived += OnInputArrived;
+        _input = new PortInput(port);
     }
 
     /// <inheritdoc />
@@ -38,7 +38,7 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     public ulong BytesWritten { get; private set; }
 
     /// <inheritdoc />
-    public ulong BytesRead { get; private set; }
+    public ulong BytesRead => _input.BytesRead;
 
     /// <inheritdoc />
     public bool HasDriver => _slot?.Queue(InputQueue).IsInUse == true;
@@ -47,6 +47,7 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     public void Attach(VirtioSlot slot)
     {
         _slot = slot;
+        _input.Attach(slot.Attention);
         _chain = slot.MakeChain();
     }
 
@@ -78,18 +79,15 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     /// <inheritdoc />
     public void Service()
     {
-        if (_slot is null || _port.EndOfInput)
+        if (_slot is not { } slot || !_input.MayHave(slot.IsRepeatable))
         {
             return;
         }
 
-        // A person's typing can't be repeated, whatever the clock. Anything else is read when the guest has room for it,
-        // waiting if need be, so that what it gets when doesn't depend on the host.
-        bool waits = _slot.IsRepeatable && !_port.Interactive;
         (Virtqueue input, VirtioChain chain) = Place(InputQueue);
-        if ((waits || _inputArrived) && input.TryPeek(chain))
+        if (input.TryPeek(chain))
         {
-            Receive(input, chain, waits);
+            Receive(input, chain, slot.IsRepeatable);
         }
     }
 
@@ -101,11 +99,11 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     /// <inheritdoc />
     public void Dispose()
     {
-        _port.InputArrived -= OnInputArrived;
+        _input.Dispose();
         _port.Dispose();
     }
 
-    private void Receive(Virtqueue input, VirtioChain chain, bool waits)
+    private void Receive(Virtqueue input, VirtioChain chain, bool isRepeatable)
     {
         Span<byte> room = _piece.AsSpan(0, Math.Min(chain.WritableLength, PieceSize));
         if (room.IsEmpty)
@@ -115,19 +113,13 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
             return;
         }
 
-        // Cleared before the port is asked: what arrives meanwhile sets it again. One answer may not be all there is.
-        _inputArrived = false;
-        int length = waits ? _port.ReadBlocking(room) : _port.Read(room);
-        if (length == 0)
+        int length = _input.Read(room, isRepeatable);
+        if (length > 0)
         {
-            return;
+            chain.Write(0, room[..length]);
+            input.Take();
+            input.Return(chain.Head, length);
         }
-
-        _inputArrived = true;
-        chain.Write(0, room[..length]);
-        input.Take();
-        input.Return(chain.Head, length);
-        BytesRead += (ulong)length;
     }
 
     private void Show(ReadOnlySpan<byte> text)
@@ -139,10 +131,4 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     private (Virtqueue Queue, VirtioChain Chain) Place(int queue) => _slot is { } slot && _chain is { } chain
         ? (slot.Queue(queue), chain)
         : throw new InvalidOperationException("The device isn't attached to a bus.");
-
-    private void OnInputArrived()
-    {
-        _inputArrived = true;
-        _slot?.Attention();
-    }
 }

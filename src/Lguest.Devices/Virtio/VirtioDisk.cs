@@ -19,9 +19,6 @@ namespace Lguest.Devices.Virtio;
 /// </remarks>
 public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
 {
-    /// <summary>How long a request takes in virtual time, in nanoseconds, however long the host takes.</summary>
-    public const ulong VirtualDelay = 100_000;
-
     private const int RequestQueue = 0;
     private const uint SegmentsFeature = 1 << 2;
     private const uint ReadOnlyFeature = 1 << 5;
@@ -127,7 +124,7 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
             if (slot.IsRepeatable)
             {
                 worker.Begin(pending.Request);
-                slot.After(VirtualDelay);
+                slot.After(IDiskDevice.VirtualDelay);
             }
             else if (_inFlight.Count > 1 || !worker.TryAtOnce(pending.Request))
             {

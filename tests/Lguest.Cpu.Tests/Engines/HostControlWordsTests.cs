@@ -7,10 +7,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Lguest.Cpu.Tests.Engines;
 
 /// <summary>A guest's floating-point state is the host's only while translated code runs: nobody else in the process sees it.</summary>
-public sealed unsafe partial class HostControlWordsTests
+public sealed unsafe class HostControlWordsTests
 {
-    private const int TgkillCall = 234;
-    private const int GettidCall = 186;
     private const int SpareSignal = 51;
     private const int Signals = 2_000;
 
@@ -62,45 +60,26 @@ public sealed unsafe partial class HostControlWordsTests
         nint page = ExecutableArena.Rent();
         ExecutableArena.Write(page, AssembleHandler(page, counts));
         Assert.True(FaultCatcher.TryHandle(SpareSignal, page));
-        nint thread = 0;
-        bool isOver = false;
         uint mxcsr = 0;
-        var worker = new Thread(() =>
-        {
-            using Machine machine = MakeGuest();
-            machine.Cpu.Run(100_000);
-            Volatile.Write(ref thread, SystemCall(GettidCall, 0, 0, 0));
-            while (!Volatile.Read(ref isOver))
-            {
-                machine.Cpu.Run(100_000);
-            }
-
-            mxcsr = machine.Cpu.State.Mxcsr;
-        });
-        worker.Start();
-        while (Volatile.Read(ref thread) == 0)
-        {
-            Thread.Yield();
-        }
 
         // One at a time: a handler that interrupts another sees nothing of the guest.
-        int sent = 0;
-        while (sent < Signals && SystemCall(TgkillCall, Environment.ProcessId, thread, SpareSignal) == 0)
-        {
-            sent++;
-            while (Volatile.Read(ref counts[2]) != sent)
-            {
-                Thread.Yield();
-            }
-        }
-
-        Volatile.Write(ref isOver, true);
-        worker.Join();
+        int sent = SignalledThread.Run(SpareSignal, Signals, Work, count => SpinWait.SpinUntil(() => Volatile.Read(ref counts[2]) == count));
 
         Assert.Equal(Signals, sent);
         Assert.True(counts[0] > 0, "No signal came while the guest's state was loaded.");
         Assert.True(counts[1] == 0, $"{counts[1]} handlers, with {counts[0]} that interrupted the guest, found control words of its.");
         Assert.Equal(GuestMxcsr, mxcsr & ~StatusOfMxcsr);
+
+        void Work(Func<bool> goesOn)
+        {
+            using Machine machine = MakeGuest();
+            do
+            {
+                machine.Cpu.Run(100_000);
+            }
+            while (goesOn());
+            mxcsr = machine.Cpu.State.Mxcsr;
+        }
     }
 
     /// <summary>Translated code calls ours for FSIN, with the guest's numbers in the host's registers.</summary>
@@ -225,8 +204,4 @@ public sealed unsafe partial class HostControlWordsTests
         a.ret();
         return NativeProcessor.Encode(a, page);
     }
-
-    // glibc has no function for these in old versions.
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    private static partial nint SystemCall(nint number, nint first, nint second, nint third);
 }

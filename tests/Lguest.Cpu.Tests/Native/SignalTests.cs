@@ -6,11 +6,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Lguest.Cpu.Tests.Native;
 
 /// <summary>Signals for a thread that is executing an instruction on the host's processor.</summary>
-public sealed unsafe partial class SignalTests
+public sealed unsafe class SignalTests
 {
-    private const int TgkillCall = 234;
-    private const int GettidCall = 186;
-
     // One of the real-time signals, of which the runtime uses the first.
     private const int SpareSignal = 50;
     private const int Signals = 2_000;
@@ -25,41 +22,25 @@ public sealed unsafe partial class SignalTests
         nint page = ExecutableArena.Rent();
         ExecutableArena.Write(page, AssembleHandler(page, counts));
         Assert.True(FaultCatcher.TryHandle(SpareSignal, page));
-        nint thread = 0;
-        bool isOver = false;
-        var worker = new Thread(() =>
-        {
-            using var native = new NativeProcessor();
-            native.State->General[1] = 1;
-            Volatile.Write(ref thread, SystemCall(GettidCall, 0, 0, 0));
-            while (!Volatile.Read(ref isOver))
-            {
-                // rep lodsb, of all the memory there is to read.
-                native.State->Flags |= Eflags.Ac;
-                native.State->General[1] = 512;
-                native.State->General[6] = native.ScratchAddress;
-                native.Execute([0xF3, 0xAC]);
-            }
-        });
-        worker.Start();
-        while (Volatile.Read(ref thread) == 0)
-        {
-            Thread.Yield();
-        }
-
-        int sent = 0;
-        for (; sent < Signals && SystemCall(TgkillCall, Environment.ProcessId, thread, SpareSignal) == 0; sent++)
-        {
-            Thread.Yield();
-        }
-
-        Volatile.Write(ref isOver, true);
-        worker.Join();
+        int sent = SignalledThread.Run(SpareSignal, Signals, Work, _ => Thread.Yield());
 
         // A handler of the runtime's that finds AC set may end the process.
         Assert.Equal(Signals, sent);
         Assert.True(counts[0] > 0, "The handler has never run.");
         Assert.True(counts[1] == 0, $"Of {counts[0]} signals {counts[1]} came while AC was set.");
+    }
+
+    private static void Work(Func<bool> goesOn)
+    {
+        using var native = new NativeProcessor();
+        while (goesOn())
+        {
+            // rep lodsb, of all the memory there is to read.
+            native.State->Flags |= Eflags.Ac;
+            native.State->General[1] = 512;
+            native.State->General[6] = native.ScratchAddress;
+            native.Execute([0xF3, 0xAC]);
+        }
     }
 
     /// <summary>Counts its calls, and those that found AC set. The signal is never sent again, so nothing is given back.</summary>
@@ -76,8 +57,4 @@ public sealed unsafe partial class SignalTests
         a.ret();
         return NativeProcessor.Encode(a, page);
     }
-
-    // glibc has no function for these in old versions.
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    private static partial nint SystemCall(nint number, nint first, nint second, nint third);
 }

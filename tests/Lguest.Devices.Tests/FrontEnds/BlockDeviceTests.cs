@@ -244,7 +244,7 @@ public sealed class BlockDeviceTests
 
         Send(bench, Read, 0, 512);
         Thread.Sleep(20);
-        bench.Pass(BlockDevice.VirtualDelay - 1);
+        bench.Pass(IDiskDevice.VirtualDelay - 1);
         Assert.Equal(0u, bench.Pending);
 
         bench.Pass(1);
@@ -261,7 +261,7 @@ public sealed class BlockDeviceTests
         Send(bench, Read, 0, 512);
         using var timer = new Timer(_ => disk.Release(), null, 30, Timeout.Infinite);
 
-        bench.Pass(BlockDevice.VirtualDelay);
+        bench.Pass(IDiskDevice.VirtualDelay);
 
         Assert.Equal(Done, Result(bench));
     }
@@ -273,7 +273,7 @@ public sealed class BlockDeviceTests
         bench.Router.Unbind(Bench.Page, Reply);
         Send(bench, Flush, 0, 0);
 
-        GuestFaultException fault = Assert.Throws<GuestFaultException>(() => bench.Pass(BlockDevice.VirtualDelay));
+        GuestFaultException fault = Assert.Throws<GuestFaultException>(() => bench.Pass(IDiskDevice.VirtualDelay));
 
         Assert.Equal("the guest has bound no buffer for the answer of disk.img", fault.Message);
     }
@@ -289,7 +289,7 @@ public sealed class BlockDeviceTests
         for (int i = 0; i < 20; i++)
         {
             Thread.Sleep(1);
-            bench.Pass(BlockDevice.VirtualDelay);
+            bench.Pass(IDiskDevice.VirtualDelay);
         }
 
         Assert.Equal(0u, bench.Pending);
@@ -313,10 +313,10 @@ public sealed class BlockDeviceTests
 
         while (device.State.Requests.Count > 0)
         {
-            bench.Pass(BlockDevice.VirtualDelay);
+            bench.Pass(IDiskDevice.VirtualDelay);
         }
 
-        bench.Pass(BlockDevice.VirtualDelay);
+        bench.Pass(IDiskDevice.VirtualDelay);
         Assert.Equal(Enumerable.Range(0, 40).Select(i => $"write {i * 512}+512"), disk.Log);
         Assert.Equal(40ul * 512, device.Statistics.BytesWritten);
         Assert.Equal((0, 0), (device.State.Due, device.State.Early));

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Lguest.Devices;
 using Lguest.Devices.Lgbus;
 using Lguest.Devices.Tests.FrontEnds;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -185,7 +186,7 @@ public sealed class DeviceTests
             return guest.Read(Scratch);
         }
 
-        Assert.Equal((uint)(BlockDevice.VirtualDelay / VirtualClock.NanosecondsPerInstruction / 2), Run(isSlow: false));
+        Assert.Equal((uint)(IDiskDevice.VirtualDelay / VirtualClock.NanosecondsPerInstruction / 2), Run(isSlow: false));
         Assert.Equal(Run(isSlow: false), Run(isSlow: true));
     }
 

@@ -114,11 +114,11 @@ public sealed class ComplainingKernelTests : IDisposable
     [Fact]
     public void A_real_2_6_23_that_oopses_complains_too()
     {
-        string kernel = AcceptanceTests.Variable("KERNEL");
+        string kernel = RealGuest.Variable("KERNEL");
         var watched = new WatchedGuest(WatchedGuest.ReadSymbols(kernel));
         Assert.True(watched.Symbols.TryFind("sys_getppid", out Symbol victim));
 
-        (GuestOutcome outcome, _) = InProcessGuest.Run(kernel, AcceptanceTests.Variable("INITRD"), "autotest", guest =>
+        (GuestOutcome outcome, _) = InProcessGuest.Run(kernel, RealGuest.Variable("INITRD"), "autotest", guest =>
         {
             guest.PhysicalMemory.Write(victim.Address - WatchedGuest.PageOffset, [0xa1, 0, 0, 0, 0, 0xc3]);
             return watched.Run(guest);

@@ -78,11 +78,11 @@ public sealed class KernelLogInMemoryTests : IDisposable
     [Fact]
     public void The_flat_log_of_a_real_2_6_23_is_what_its_console_shows()
     {
-        string kernel = AcceptanceTests.Variable("KERNEL");
+        string kernel = RealGuest.Variable("KERNEL");
         var watched = new WatchedGuest(WatchedGuest.ReadSymbols(kernel));
 
         (GuestOutcome outcome, string text) = InProcessGuest.Run(
-            kernel, AcceptanceTests.Variable("INITRD"), "autotest", watched.Run);
+            kernel, RealGuest.Variable("INITRD"), "autotest", watched.Run);
 
         Assert.IsType<GuestOutcome.PowerOff>(outcome);
         Assert.IsType<FlatLog>(watched.Log);

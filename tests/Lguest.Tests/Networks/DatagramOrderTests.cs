@@ -31,7 +31,7 @@ public sealed partial class DatagramOrderTests : IDisposable
     [InlineData("--usernet", "10.0.2.15", "10.0.2.2")]
     public void The_driver_of_2_6_23_keeps_their_order(string network, string address, string host)
     {
-        string[] arguments = ["64m", AcceptanceTests.Variable("KERNEL"), $"--initrd={AcceptanceTests.Variable("INITRD")}", Program(host), network];
+        string[] arguments = ["64m", RealGuest.Variable("KERNEL"), $"--initrd={RealGuest.Variable("INITRD")}", Program(host), network];
         AssertInOrder(arguments, $"ifconfig eth0 {address} up; {Receive("lgba")}; poweroff -f\n");
     }
 

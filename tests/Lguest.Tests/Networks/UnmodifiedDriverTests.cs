@@ -69,7 +69,7 @@ public sealed partial class UnmodifiedDriverTests : IDisposable
         Assert.Contains(Servers.Checksum(content), answer, StringComparison.Ordinal);
     }
 
-    private static string[] Arguments(string network) => ["64m", AcceptanceTests.Variable("KERNEL"), $"--initrd={AcceptanceTests.Variable("INITRD")}", network];
+    private static string[] Arguments(string network) => ["64m", RealGuest.Variable("KERNEL"), $"--initrd={RealGuest.Variable("INITRD")}", network];
 
     [GeneratedRegex("^[0-9a-f]{32}(?=  -)", RegexOptions.Multiline)]
     private static partial Regex Checksum();
