@@ -222,7 +222,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         AddToAddress(group.Lowest);
         byte* miss = _emitter.Translate(group.Length, TableOf(group.Writes));
-        _stubs.Add(new Stub(index, (nint)miss, Snapshot(), IsLink: false, 0, 0) { Group = group });
+        _stubs.Add(new Stub(index, (nint)miss, CurrentFlags(), IsLink: false, 0, 0) { Group = group });
         _emitter.Instruction(Instruction.Create(Code.Mov_r64_rm64, Register.R15, Register.R10));
         AddToAddress(-group.Lowest);
     }

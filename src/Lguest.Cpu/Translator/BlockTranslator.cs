@@ -486,14 +486,14 @@ internal sealed unsafe partial class BlockTranslator
         uint target = instruction.NearBranch32;
         int skipped = _translation.Block->InstructionCount - index - 1;
         byte* distance = _emitter.JumpIf(condition);
-        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, skipped));
+        _stubs.Add(new Stub(index, (nint)distance, CurrentFlags(), IsLink: true, target, skipped));
     }
 
     private void EmitJump(int index, uint target)
     {
         byte* distance = _emitter.Jump(_emitter.Position);
         int skipped = _translation.Block->InstructionCount - index - 1;
-        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: true, target, Math.Max(skipped, 0)));
+        _stubs.Add(new Stub(index, (nint)distance, CurrentFlags(), IsLink: true, target, Math.Max(skipped, 0)));
     }
 
     /// <summary>Has the interpreter execute an instruction.</summary>
@@ -572,7 +572,7 @@ internal sealed unsafe partial class BlockTranslator
 
     /// <summary>A jump, by where its distance is, to the interpreter, which executes the instruction.</summary>
     private void AddMiss(int index, byte* distance) =>
-        _stubs.Add(new Stub(index, (nint)distance, Snapshot(), IsLink: false, 0, 0));
+        _stubs.Add(new Stub(index, (nint)distance, CurrentFlags(), IsLink: false, 0, 0));
 
     /// <summary>From the offset in R8D, in a segment that isn't flat if it is FS or GS, to [R10 + R8], or out to the interpreter.</summary>
     private void Check(int index, int size, bool isWrite, Register segment = Register.DS, bool isAligned = false)
@@ -739,7 +739,7 @@ internal sealed unsafe partial class BlockTranslator
         _open = RflagsBits.None;
     }
 
-    private FlagSnapshot Snapshot() => new(_place, _recipe, _correction, _x87Pointer);
+    private FlagKnowledge CurrentFlags() => new(_place, _recipe, _correction, _x87Pointer);
 
     private void EmitStubs()
     {
@@ -873,9 +873,9 @@ internal sealed unsafe partial class BlockTranslator
         Nowhere,
     }
 
-    private readonly record struct FlagSnapshot(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction, uint? X87Pointer);
+    private readonly record struct FlagKnowledge(FlagPlace Place, FlagRecipe Recipe, FlagCorrection? Correction, uint? X87Pointer);
 
-    private readonly record struct Stub(int Index, nint Distance, FlagSnapshot Flags, bool IsLink, uint Target, int Skipped)
+    private readonly record struct Stub(int Index, nint Distance, FlagKnowledge Flags, bool IsLink, uint Target, int Skipped)
     {
         /// <summary>The group, if it is a look at the TLB for one.</summary>
         public AccessGroup? Group { get; init; }

@@ -1,6 +1,7 @@
 using Iced.Intel;
 using Lguest.Cpu.Tests.Encodings;
 using Lguest.Cpu.Translator;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Lguest.Cpu.Tests.Engines;
 
@@ -77,19 +78,17 @@ public sealed unsafe class TranslatorTests
         TestEngine.SkipUnlessTranslating();
         using var machine = new Machine();
         machine.Cpu.TryTranslate(threshold: 0);
-        var assembler = new Assembler(32);
-        Label loop = assembler.CreateLabel();
-        assembler.Label(ref loop);
-        assembler.inc(AssemblerRegisters.eax);
-        assembler.aas();
-        assembler.add(AssemblerRegisters.ebx, 3);
-        assembler.lea(AssemblerRegisters.ecx, AssemblerRegisters.__[AssemblerRegisters.ecx + 5]);
-        assembler.xor(AssemblerRegisters.edx, AssemblerRegisters.ebx);
-        assembler.jmp(loop);
-        using var code = new MemoryStream();
-        assembler.Assemble(new StreamCodeWriter(code), 0x3000);
-        machine.Memory.Write(0x3000, code.ToArray());
-        machine.Cpu.State.Eip = 0x3000;
+        machine.Assemble(a =>
+        {
+            Label loop = a.CreateLabel();
+            a.Label(ref loop);
+            a.inc(eax);
+            a.aas();
+            a.add(ebx, 3);
+            a.lea(ecx, __[ecx + 5]);
+            a.xor(edx, ebx);
+            a.jmp(loop);
+        });
         machine.Cpu.Run(6000);
 
         // One of six is the interpreter's, and so is a little before all is linked.
@@ -100,29 +99,26 @@ public sealed unsafe class TranslatorTests
     [Fact]
     public void A_page_may_have_many_targets()
     {
-        const uint Callers = 0x3000;
         const uint Functions = 0x5000;
         const int Count = 128;
         const uint Distance = 16;
         TestEngine.SkipUnlessTranslating();
         using var machine = new Machine();
         machine.Cpu.TryTranslate(threshold: 0);
-        var assembler = new Assembler(32);
-        Label loop = assembler.CreateLabel();
-        assembler.Label(ref loop);
-        for (uint i = 0; i < Count; i++)
+        machine.Assemble(a =>
         {
-            // ret
-            machine.Memory.Write(Functions + (i * Distance), [0xC3]);
-            assembler.call(Functions + (i * Distance));
-            assembler.nop(11);
-        }
+            Label loop = a.CreateLabel();
+            a.Label(ref loop);
+            for (uint i = 0; i < Count; i++)
+            {
+                // ret
+                machine.Memory.Write(Functions + (i * Distance), [0xC3]);
+                a.call(Functions + (i * Distance));
+                a.nop(11);
+            }
 
-        assembler.jmp(loop);
-        using var code = new MemoryStream();
-        assembler.Assemble(new StreamCodeWriter(code), Callers);
-        machine.Memory.Write(Callers, code.ToArray());
-        machine.Cpu.State.Eip = Callers;
+            a.jmp(loop);
+        });
         machine.Cpu.State.Esp = 0x9000;
         machine.Cpu.Run(10_000);
         ulong before = machine.Cpu.TranslatedInstructions;

@@ -73,7 +73,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
             Assert.Equal(ExceptionVector.PageFault, fault.Vector);
             Assert.Equal(BadPage, fault.Address);
             Assert.Equal(form.IsStore ? PageFaultError.Write : 0, fault.ErrorCode);
-            Assert.Equal(before, Snapshot());
+            Assert.Equal(before, EveryByte());
         }
     }
 
@@ -90,7 +90,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
         {
             Assert.Equal(ExceptionVector.PageFault, Machine.SingleException().Vector);
             Assert.Equal(PageFaultError.Write | PageFaultError.Protection, Machine.SingleException().ErrorCode);
-            Assert.Equal(before, Snapshot());
+            Assert.Equal(before, EveryByte());
         }
         else
         {
@@ -123,7 +123,7 @@ public sealed unsafe class SimdFaultTests : IDisposable
             byte[] before = Execute(Machine.DataBase);
             Assert.Equal(vector, Machine.SingleException().Vector);
             Assert.Equal(0u, Machine.SingleException().ErrorCode);
-            Assert.Equal(before, Snapshot());
+            Assert.Equal(before, EveryByte());
         }
     }
 
@@ -169,12 +169,12 @@ public sealed unsafe class SimdFaultTests : IDisposable
         Machine.Exceptions.Clear();
         Machine.Cpu.State.Esi = Machine.Cpu.State.Edi = address;
         Machine.Cpu.State.Eip = _address;
-        byte[] before = Snapshot();
+        byte[] before = EveryByte();
         Machine.Cpu.Run(1);
         return before;
     }
 
-    private byte[] Snapshot()
+    private byte[] EveryByte()
     {
         ref ProcessorState state = ref Machine.Cpu.State;
         List<byte> bytes = [];
