@@ -93,7 +93,8 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         }
 
         uint first = linear >> DirectoryShift;
-        for (uint index = 0; first + index < DirectoryEntries; index++)
+        // From the end: where the two meet, an entry is copied before it is overwritten.
+        for (uint index = DirectoryEntries - first; index-- > 0;)
         {
             uint entry = memory.ReadUInt32(Directory + (index * sizeof(uint)), What);
             if (entry != 0)

@@ -81,6 +81,20 @@ public sealed class KernelImage : IDisposable
         }
     }
 
+    /// <summary>Whether the image has a byte for a physical address.</summary>
+    public bool Holds(uint physical)
+    {
+        foreach (KernelSegment segment in Segments)
+        {
+            if (physical >= segment.PhysicalAddress && physical - segment.PhysicalAddress < (uint)segment.FileSize)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>The lowest address that it can be loaded at: less than <see cref="Start"/> if it is relocatable, and high enough.</summary>
     public uint LowestStart => Header is { IsRelocatable: true } && PageOffset is not null ? Start - Header.MostShift(Start) : Start;
 

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Lguest.Boot.Loading;
 
 /// <summary>
-/// The page tables a guest without its own starts on: every page of RAM mapped once, linearly, at the
-/// kernel's page_offset, and nothing anywhere else (SDM 3A, "32-Bit Paging").
+/// The page tables a guest without its own starts on: every page of RAM mapped once, linearly, from one
+/// address on, and nothing anywhere else (SDM 3A, "32-Bit Paging").
 /// </summary>
 internal static class InitialPageTables
 {

@@ -13,12 +13,9 @@ internal sealed class LinuxBoot : IBootMethod
     /// <inheritdoc />
     public BootPlan Plan(KernelImage kernel)
     {
-        foreach (KernelSegment segment in kernel.Segments)
+        if (kernel.Entry is { } entry && kernel.Holds(entry))
         {
-            if (kernel.Entry is { } entry && entry >= segment.PhysicalAddress && entry - segment.PhysicalAddress < (uint)segment.FileSize)
-            {
-                return new LinuxBootPlan(kernel, entry);
-            }
+            return new LinuxBootPlan(kernel, entry);
         }
 
         throw new BootException(

@@ -13,15 +13,7 @@ internal sealed class SubarchitectureBoot : IBootMethod
     {
         // A bzImage without an ELF file in it starts with its first byte.
         uint entry = kernel.Entry ?? kernel.Start;
-        foreach (KernelSegment segment in kernel.Segments)
-        {
-            if (entry >= segment.PhysicalAddress && entry - segment.PhysicalAddress < (uint)segment.FileSize)
-            {
-                return new SubarchitectureBootPlan(kernel, entry);
-            }
-        }
-
-        throw new BootException(
+        return kernel.Holds(entry) ? new SubarchitectureBootPlan(kernel, entry) : throw new BootException(
             $"{kernel.Description} has no 32-bit entry (its ELF entry, 0x{entry:x}, isn't in the image): give a vmlinux or bzImage of Linux for i386");
     }
 }

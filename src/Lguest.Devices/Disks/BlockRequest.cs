@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Lguest.Devices.Disks;
 
 /// <summary>What a guest asks of a disk.</summary>
@@ -36,4 +38,20 @@ internal sealed class BlockRequest
 
     /// <summary>Whether the worker is done with it; only read and written with the worker's lock held.</summary>
     public bool IsDone { get; set; }
+
+    /// <summary>Takes up a request that was saved: the disk has done it.</summary>
+    public void Restore(BlockRequestState state)
+    {
+        byte[] data = ArrayPool<byte>.Shared.Rent(state.Data.Length);
+        state.Data.CopyTo(data);
+        Operation = (BlockOperation)state.Operation;
+        Offset = state.Offset;
+        Length = state.Data.Length;
+        Data = data;
+        Succeeded = state.Succeeded;
+        IsDone = true;
+    }
+
+    /// <summary>What is saved of it, once the disk has done it.</summary>
+    public BlockRequestState Save() => new((int)Operation, Offset, Data.AsSpan(0, Length).ToArray(), Succeeded);
 }

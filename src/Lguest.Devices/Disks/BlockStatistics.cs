@@ -36,8 +36,10 @@ public sealed class BlockStatistics
             case BlockOperation.Write:
                 BytesWritten += (ulong)request.Length;
                 break;
-            default:
+            case BlockOperation.Flush:
                 Flushes++;
+                break;
+            default:
                 break;
         }
     }

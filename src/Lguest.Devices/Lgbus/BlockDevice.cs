@@ -280,22 +280,13 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     private BlockRequestState Save(BlockRequest request)
     {
         _worker?.WaitFor(request);
-        return new BlockRequestState(
-            (int)request.Operation, request.Offset, request.Data.AsSpan(0, request.Length).ToArray(), request.Succeeded);
+        return request.Save();
     }
 
     private static BlockRequest Restore(BlockRequestState state)
     {
-        byte[] data = ArrayPool<byte>.Shared.Rent(state.Data.Length);
-        state.Data.CopyTo(data);
-        return new BlockRequest
-        {
-            Operation = (BlockOperation)state.Operation,
-            Offset = state.Offset,
-            Length = state.Data.Length,
-            Data = data,
-            Succeeded = state.Succeeded,
-            IsDone = true,
-        };
+        var request = new BlockRequest();
+        request.Restore(state);
+        return request;
     }
 }

@@ -1,4 +1,5 @@
 using Lguest.Devices.Backends;
+using Lguest.Host;
 using Lguest.Host.Virtio;
 
 namespace Lguest.Devices.Virtio;
@@ -10,6 +11,9 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     private const int InputQueue = 0;
     private const int OutputQueue = 1;
     private const int PieceSize = 4096;
+
+    // Linux prints a page at a time. All of the queue is shown before the guest goes on: no limit of a run is looked at meanwhile.
+    private const int LongestText = 1 << 16;
 
     private readonly ICharPort _port;
     private readonly PortInput _input;
@@ -66,6 +70,11 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
         (Virtqueue output, VirtioChain chain) = Place(OutputQueue);
         for (int i = 0; i < output.Size && output.TryPeek(chain); i++)
         {
+            if (chain.ReadableLength > LongestText)
+            {
+                throw new GuestFaultException($"the console is to print {chain.ReadableLength} bytes at once, and {LongestText} is the most");
+            }
+
             for (int offset = 0, length; (length = chain.Read(offset, _piece)) > 0; offset += length)
             {
                 Show(_piece.AsSpan(0, length));

@@ -62,7 +62,6 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
         _logger = logger;
         _sectors = Sectors.Count(disk, logger);
         BinaryPrimitives.WriteUInt64LittleEndian(_configuration, _sectors);
-        BinaryPrimitives.WriteUInt32LittleEndian(_configuration.AsSpan(MostSegmentsOffset), LguestVirtioBus.QueueSize - 2);
     }
 
     /// <inheritdoc />
@@ -108,6 +107,9 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
     {
         _slot = slot;
         _chain = slot.MakeChain();
+
+        // A header and a status go with the data.
+        BinaryPrimitives.WriteUInt32LittleEndian(_configuration.AsSpan(MostSegmentsOffset), (uint)slot.Queue(RequestQueue).Size - 2);
         _worker = new BlockWorker(_disk, _logger, slot.Attention);
     }
 
@@ -252,7 +254,7 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
             written++;
         }
 
-        Statistics.Count(request, request.Succeeded);
+        Statistics.Count(request, status == StatusDone);
         requests.Return(pending.Head, written);
         Release(pending);
     }
@@ -269,26 +271,13 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
             ? (slot, slot.Queue(RequestQueue), chain, worker)
             : throw new InvalidOperationException("The device isn't attached to a bus.");
 
-    private static VirtioRequestState Save(Pending pending) => new(
-        pending.Head,
-        pending.IsIdentify,
-        pending.Refusal,
-        (int)pending.Request.Operation,
-        pending.Request.Offset,
-        pending.Request.Data.AsSpan(0, pending.Request.Length).ToArray(),
-        pending.Request.Succeeded);
+    private static VirtioRequestState Save(Pending pending) =>
+        new(pending.Head, pending.IsIdentify, pending.Refusal, pending.Request.Save());
 
     private static Pending Restore(VirtioRequestState state)
     {
-        byte[] data = ArrayPool<byte>.Shared.Rent(state.Data.Length);
-        state.Data.CopyTo(data, 0);
         var pending = new Pending { Head = state.Head, IsIdentify = state.IsIdentify, Refusal = state.Refusal };
-        pending.Request.Operation = (BlockOperation)state.Operation;
-        pending.Request.Offset = state.Offset;
-        pending.Request.Length = state.Data.Length;
-        pending.Request.Data = data;
-        pending.Request.Succeeded = state.Succeeded;
-        pending.Request.IsDone = true;
+        pending.Request.Restore(state.Request);
         return pending;
     }
 
@@ -315,8 +304,7 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
 internal sealed record VirtioDiskState(IReadOnlyList<VirtioRequestState> Requests, int Dropped);
 
 /// <summary>A request in a saved state.</summary>
-internal sealed record VirtioRequestState(
-    ushort Head, bool IsIdentify, byte Refusal, int Operation, ulong Offset, byte[] Data, bool Succeeded);
+internal sealed record VirtioRequestState(ushort Head, bool IsIdentify, byte Refusal, BlockRequestState Request);
 
 /// <summary>Serialises without reflection.</summary>
 [JsonSerializable(typeof(VirtioDiskState))]

@@ -20,7 +20,7 @@ public static class KnownAbis
     private const int HypercallVector = 0x1f;
     private const int LastVector = 255;
 
-    /// <summary>Calls that every kernel of either kind makes.</summary>
+    /// <summary>Calls that every kernel of any kind makes.</summary>
     private static readonly HypercallDefinition[] CommonCalls =
     [
         new(0, "FLUSH_ASYNC", LifecycleCalls.FlushAsync),

@@ -54,8 +54,11 @@ public sealed class InterruptController
     /// <summary>Whether something is pending that the guest could be waiting for: worth looking again soon.</summary>
     public bool IsWaiting(TrapPolicy traps) => (Pending & traps.OpenLines) != 0;
 
+    /// <summary>Whether something is pending that the guest doesn't block, though it may have interrupts switched off.</summary>
+    public bool HasUnblocked(TrapPolicy traps) => Candidates(traps) != 0;
+
     /// <summary>Whether an interrupt can be delivered now.</summary>
-    public bool CanDeliver(TrapPolicy traps) => Candidates(traps) != 0 && traps.AcceptsInterrupts;
+    public bool CanDeliver(TrapPolicy traps) => HasUnblocked(traps) && traps.AcceptsInterrupts;
 
     /// <summary>Delivers the lowest IRQ that can be delivered now, if any.</summary>
     /// <exception cref="GuestFaultException">The handler can't be entered.</exception>

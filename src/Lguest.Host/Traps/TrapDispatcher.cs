@@ -19,16 +19,14 @@ public sealed class TrapDispatcher : TrapPolicy
     private const int GateErrorShift = 3;
     private const uint GateErrorIdt = 2;
 
+    private const byte Cli = 0xfa;
+    private const byte Sti = 0xfb;
+    private const byte Hlt = 0xf4;
+
     private readonly Processor _processor;
 
     /// <summary>SDM 2B, VMCALL.</summary>
     private static ReadOnlySpan<byte> Vmcall => [0x0f, 0x01, 0xc1];
-
-    private static ReadOnlySpan<byte> Cli => [0xfa];
-
-    private static ReadOnlySpan<byte> Sti => [0xfb];
-
-    private static ReadOnlySpan<byte> Hlt => [0xf4];
 
     /// <summary>Makes the dispatcher of a guest.</summary>
     public TrapDispatcher(TrapContext context)
@@ -89,20 +87,13 @@ public sealed class TrapDispatcher : TrapPolicy
     }
 
     /// <inheritdoc />
-    public override void ExpectInterrupt(bool isWaiting) => Context.Data.WriteInterruptPending(isWaiting);
+    public override void ExpectInterrupt(bool isWaiting) =>
+        Context.Data.WriteInterruptPending(isWaiting && Context.Interrupts.HasUnblocked(this));
 
     /// <inheritdoc />
     protected override ExceptionDisposition OnTrap(in ExceptionInfo exception)
     {
-        if (Context.Abi.CallsByVmcall && exception.Vector == ExceptionVector.InvalidOpcode && IsAt(Vmcall))
-        {
-            _processor.State.Eip += (uint)Vmcall.Length;
-            Context.Hypercalls.Dispatch();
-            return ExceptionDisposition.Resume;
-        }
-
-        if (Context.Abi.ToleratesInterruptInstructions && exception is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
-            && TryPassInterruptInstruction())
+        if (exception.Origin == ExceptionOrigin.Fault && TryPassInstruction(exception))
         {
             return ExceptionDisposition.Resume;
         }
@@ -136,19 +127,50 @@ public sealed class TrapDispatcher : TrapPolicy
         return ExceptionDisposition.Resume;
     }
 
+    /// <summary>Does what the kernel means by an instruction that faults because of its ring, and goes on behind it.</summary>
+    private bool TryPassInstruction(in ExceptionInfo fault)
+    {
+        if (_processor.State.Cpl != KernelPrivilege)
+        {
+            return false;
+        }
+
+        if (Context.Abi.CallsByVmcall && fault.Vector == ExceptionVector.InvalidOpcode)
+        {
+            return TryPassVmcall();
+        }
+
+        return Context.Abi.ToleratesInterruptInstructions
+            && fault is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
+            && TryPassInterruptInstruction();
+    }
+
+    private bool TryPassVmcall()
+    {
+        Span<byte> code = stackalloc byte[Vmcall.Length];
+        if (!TryReadCode(code) || !code.SequenceEqual(Vmcall))
+        {
+            return false;
+        }
+
+        _processor.State.Eip += (uint)Vmcall.Length;
+        Context.Hypercalls.Dispatch();
+        return true;
+    }
+
     /// <summary>
     /// CLI and STI of the kernel's mean the processor's flag, which is always 1 here: nothing. HLT is what a kernel does that has been halted.
     /// </summary>
     private bool TryPassInterruptInstruction()
     {
-        bool isHlt = IsAt(Hlt);
-        if (!isHlt && !IsAt(Cli) && !IsAt(Sti))
+        Span<byte> code = stackalloc byte[1];
+        if (!TryReadCode(code) || code[0] is not (Cli or Sti or Hlt))
         {
             return false;
         }
 
         _processor.State.Eip++;
-        if (isHlt)
+        if (code[0] == Hlt)
         {
             Context.Hypercalls.DrainRing();
             Context.Interrupts.IsHalted = true;
@@ -158,14 +180,8 @@ public sealed class TrapDispatcher : TrapPolicy
         return true;
     }
 
-    /// <summary>Whether the kernel is at an instruction.</summary>
-    private bool IsAt(ReadOnlySpan<byte> instruction)
-    {
-        Span<byte> code = stackalloc byte[instruction.Length];
-        return _processor.State.Cpl == KernelPrivilege
-            && _processor.TryReadLinear(_processor.State.Cs.Base + _processor.State.Eip, code, out _)
-            && code.SequenceEqual(instruction);
-    }
+    private bool TryReadCode(Span<byte> code) =>
+        _processor.TryReadLinear(_processor.State.Cs.Base + _processor.State.Eip, code, out _);
 
     /// <summary>INT n through a gate that isn't for this CPL is a fault of the INT itself.</summary>
     private ExceptionInfo ForbiddenInterrupt(in ExceptionInfo trap)
