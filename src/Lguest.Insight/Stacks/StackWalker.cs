@@ -16,10 +16,10 @@ public readonly record struct StackEntry(uint Address, bool IsCertain);
 /// <param name="symbols">The kernel's symbols.</param>
 public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
 {
-    private const int MostEntries = 64;
+    /// <summary>Bytes of a kernel stack (THREAD_SIZE). It begins at a multiple of that.</summary>
+    internal const uint StackSize = 8192;
 
-    // A stack begins at a multiple of its size.
-    private const uint StackSize = 8192;
+    private const int MostEntries = 64;
     private const uint WordSize = sizeof(uint);
     private const uint LargestFrame = 8192;
 
@@ -102,7 +102,7 @@ public sealed class StackWalker(IGuestMemoryReader memory, SymbolTable symbols)
     private void Scan(List<StackEntry> entries, uint position)
     {
         uint end = (position | (StackSize - 1)) + 1;
-        for (; position != end && entries.Count < MostEntries; position += WordSize)
+        for (position &= ~(WordSize - 1); position != end && entries.Count < MostEntries; position += WordSize)
         {
             if (!memory.TryReadUInt32(position, out uint word))
             {

@@ -5,9 +5,8 @@ namespace Lguest.Insight.Tasks;
 /// <param name="Name">Its name (comm): whatever a program calls itself.</param>
 /// <param name="State">What it waits for; null where that isn't known.</param>
 /// <param name="IsCurrent">Whether the processor executes it.</param>
-/// <param name="Stack">Where its kernel stack begins, its lowest address.</param>
 /// <param name="StackPointer">Where it was when it was switched away from; of no meaning for the current one.</param>
-public readonly record struct KernelTask(uint Id, string Name, TaskState? State, bool IsCurrent, uint Stack, uint StackPointer);
+public readonly record struct KernelTask(uint Id, string Name, TaskState? State, bool IsCurrent, uint StackPointer);
 
 /// <summary>What a task waits for (Linux, include/linux/sched.h).</summary>
 public enum TaskState

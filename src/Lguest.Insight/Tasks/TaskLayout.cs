@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using Lguest.Insight.Memory;
+using Lguest.Insight.Stacks;
 using Lguest.Insight.Symbols;
 
 namespace Lguest.Insight.Tasks;
@@ -9,23 +10,22 @@ namespace Lguest.Insight.Tasks;
 /// Where in a kernel's <c>struct task_struct</c> is what. No two configurations have the same, and nothing in a kernel says it;
 /// but of the idle task, which has a symbol, and of those on its list so much is known that each field is found by that.
 /// </summary>
-/// <param name="List">Of <c>tasks</c>: the next one's, then the previous one's.</param>
 /// <param name="Name">Of <c>comm</c>.</param>
 /// <param name="Id">Of <c>pid</c>.</param>
 /// <param name="Stack">Of the pointer to the stack.</param>
 /// <param name="StackPointer">Of <c>thread.sp</c>.</param>
 /// <param name="State">Of the state; null if it wasn't found.</param>
-internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int StackPointer, int? State)
+internal sealed record TaskLayout(int Name, int Id, int Stack, int StackPointer, int? State)
 {
     /// <summary>Bytes of a name.</summary>
     public const int NameSize = 16;
 
-    /// <summary>As much of a task as is looked at.</summary>
-    public const int MostBytes = 8192;
-
+    // As much of a task as is looked at.
+    private const int MostBytes = 8192;
     private const int WordSize = sizeof(uint);
-    private const int MostTasks = 32768;
-    private const int LargestStack = 16384;
+
+    // As many as a guest may have us keep, at 8 KiB each.
+    private const int MostTasks = 4096;
     private const int LastStateOffset = 32;
     private const uint HighestId = 1 << 22;
 
@@ -38,9 +38,9 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
     /// <param name="memory">The guest's memory.</param>
     /// <param name="symbols">The kernel's.</param>
     /// <param name="idle">The idle task's address.</param>
-    /// <param name="tasks">All tasks, the idle one first.</param>
+    /// <param name="tasks">All tasks, the idle one first, with what is looked at of each.</param>
     /// <returns>Null where they can't be told, as in a kernel that has no other task yet.</returns>
-    public static TaskLayout? Find(IGuestMemoryReader memory, SymbolTable symbols, uint idle, out IReadOnlyList<uint> tasks)
+    public static TaskLayout? Find(IGuestMemoryReader memory, SymbolTable symbols, uint idle, out IReadOnlyList<(uint Address, byte[] Bytes)> tasks)
     {
         tasks = [];
         byte[] first = new byte[MostBytes];
@@ -56,21 +56,21 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
             return null;
         }
 
-        var candidates = new List<(int Offset, List<uint> Tasks)>();
+        // The list of all tasks is the longest that there is.
+        List<uint> all = [];
         for (int offset = 0; offset < name; offset += WordSize)
         {
-            if (Follow(memory, idle, offset, name, stack) is { Count: > 1 } found)
+            if (Follow(memory, idle, offset, name, stack) is { } found && found.Count > Math.Max(all.Count, 1))
             {
-                candidates.Add((offset, found));
+                all = found;
             }
         }
 
-        if (candidates.Count == 0)
+        if (all.Count == 0)
         {
             return null;
         }
 
-        (int list, List<uint> all) = candidates.MaxBy(candidate => candidate.Tasks.Count);
         byte[][] contents = [.. all.Select(task => ReadTask(memory, task))];
         int id = FindId(contents);
         int pointer = FindStackPointer(memory, symbols, contents, stack);
@@ -79,12 +79,15 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
             return null;
         }
 
-        tasks = all;
-        return new TaskLayout(list, name, id, stack, pointer, FindState(contents));
+        tasks = [.. all.Zip(contents)];
+        return new TaskLayout(name, id, stack, pointer, FindState(contents));
     }
 
+    /// <summary>A dword of a task.</summary>
+    public static uint Word(ReadOnlySpan<byte> task, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(task[offset..]);
+
     /// <summary>Reads what there is of a task: the last ones of a page have less behind them.</summary>
-    public static byte[] ReadTask(IGuestMemoryReader memory, uint task)
+    private static byte[] ReadTask(IGuestMemoryReader memory, uint task)
     {
         byte[] bytes = new byte[MostBytes];
         if (!memory.TryReadVirtual(task, bytes))
@@ -101,14 +104,13 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
         return bytes;
     }
 
-    /// <summary>A dword of a task.</summary>
-    public static uint Word(ReadOnlySpan<byte> task, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(task[offset..]);
-
     /// <summary>The idle task is called "swapper", or "swapper/0".</summary>
     private static int FindName(ReadOnlySpan<byte> task)
     {
-        int plain = task.IndexOf("swapper\0"u8);
-        return plain >= 0 ? plain : task.IndexOf("swapper/0\0"u8);
+        // All of a name is to be in what is read of a task.
+        ReadOnlySpan<byte> names = task[..^NameSize];
+        int plain = names.IndexOf("swapper\0"u8);
+        return plain >= 0 ? plain : names.IndexOf("swapper/0\0"u8);
     }
 
     private static int FindStack(ReadOnlySpan<byte> task, SymbolTable symbols)
@@ -144,7 +146,7 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
         while (next != head)
         {
             uint task = next - (uint)offset;
-            if (tasks.Count > MostTasks
+            if (tasks.Count >= MostTasks
                 || !memory.TryReadUInt32(next + WordSize, out uint back) || back != previous
                 || !LooksLikeTask(memory, task, name, stack)
                 || !memory.TryReadUInt32(next, out uint following))
@@ -189,7 +191,7 @@ internal sealed record TaskLayout(int List, int Name, int Id, int Stack, int Sta
     {
         for (int offset = 0; offset < MostBytes; offset += WordSize)
         {
-            if (tasks.All(task => Word(task, offset) - Word(task, stack) is > 0 and < LargestStack && Word(task, offset) % WordSize == 0)
+            if (tasks.All(task => Word(task, offset) - Word(task, stack) is > 0 and < StackWalker.StackSize && Word(task, offset) % WordSize == 0)
                 && tasks.Count(task => HasCode(memory, symbols, Word(task, offset))) >= tasks.Length - 1)
             {
                 return offset;

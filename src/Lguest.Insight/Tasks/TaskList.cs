@@ -1,5 +1,6 @@
 using System.Text;
 using Lguest.Insight.Memory;
+using Lguest.Insight.Stacks;
 using Lguest.Insight.Symbols;
 
 namespace Lguest.Insight.Tasks;
@@ -8,7 +9,6 @@ namespace Lguest.Insight.Tasks;
 public static class TaskList
 {
     private const string IdleTask = "init_task";
-    private const uint LargestStack = 8192;
 
     // Of a kernel without SMP, whose variables of a processor are variables like others.
     private static readonly string[] CurrentSymbols = ["current_task", "pcpu_hot", "per_cpu__current_task"];
@@ -21,13 +21,13 @@ public static class TaskList
     public static IReadOnlyList<KernelTask> Read(IGuestMemoryReader memory, SymbolTable symbols, uint stackPointer)
     {
         if (!symbols.TryFind(IdleTask, out Symbol idle)
-            || TaskLayout.Find(memory, symbols, idle.Address, out IReadOnlyList<uint> addresses) is not { } layout)
+            || TaskLayout.Find(memory, symbols, idle.Address, out IReadOnlyList<(uint Address, byte[] Bytes)> tasks) is not { } layout)
         {
             return [];
         }
 
-        uint? current = CurrentTask(memory, symbols, addresses);
-        return [.. addresses.Select(address => Describe(memory, layout, address, current, stackPointer))];
+        uint? current = CurrentTask(memory, symbols, tasks);
+        return [.. tasks.Select(task => Describe(layout, task.Address, task.Bytes, current, stackPointer))];
     }
 
     /// <summary>What the bits of a task's state say; null for none that is known.</summary>
@@ -51,22 +51,21 @@ public static class TaskList
         };
     }
 
-    private static uint? CurrentTask(IGuestMemoryReader memory, SymbolTable symbols, IReadOnlyList<uint> tasks)
+    private static uint? CurrentTask(IGuestMemoryReader memory, SymbolTable symbols, IReadOnlyList<(uint Address, byte[] Bytes)> tasks)
     {
         foreach (string name in CurrentSymbols)
         {
-            if (symbols.TryFind(name, out Symbol symbol) && memory.TryReadUInt32(symbol.Address, out uint task) && tasks.Contains(task))
+            if (symbols.TryFind(name, out Symbol symbol) && memory.TryReadUInt32(symbol.Address, out uint current) && tasks.Any(task => task.Address == current))
             {
-                return task;
+                return current;
             }
         }
 
         return null;
     }
 
-    private static KernelTask Describe(IGuestMemoryReader memory, TaskLayout layout, uint address, uint? current, uint stackPointer)
+    private static KernelTask Describe(TaskLayout layout, uint address, byte[] task, uint? current, uint stackPointer)
     {
-        byte[] task = TaskLayout.ReadTask(memory, address);
         uint stack = TaskLayout.Word(task, layout.Stack);
         ReadOnlySpan<byte> name = task.AsSpan(layout.Name, TaskLayout.NameSize);
         int end = name.IndexOf((byte)0);
@@ -74,8 +73,7 @@ public static class TaskList
             TaskLayout.Word(task, layout.Id),
             Encoding.UTF8.GetString(end < 0 ? name : name[..end]),
             layout.State is { } state ? StateOf(TaskLayout.Word(task, state)) : null,
-            current is { } running ? address == running : stackPointer - stack < LargestStack,
-            stack,
+            current is { } running ? address == running : stackPointer - stack < StackWalker.StackSize,
             TaskLayout.Word(task, layout.StackPointer));
     }
 }

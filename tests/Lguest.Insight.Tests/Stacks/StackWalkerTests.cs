@@ -61,6 +61,20 @@ public sealed class StackWalkerTests
         Assert.Equal(["0x00000000"], Walk(0, 0x1000, 0));
     }
 
+    [Fact]
+    public void A_stack_pointer_between_two_words_does_not_lead_beyond_the_stack()
+    {
+        const uint NextStack = Stack + 0x2000;
+        _memory.Write(0xc010_0120 - 5, [0xe8, 0, 0, 0, 0]);
+        _memory.Write(0xc010_0210 - 5, [0xe8, 0, 0, 0, 0]);
+        Push(4, 0xc010_0210);
+        Push(0x1000, 0);
+        _memory.Write(NextStack, 0xc010_0120);
+        _memory.Write(NextStack + 6, 0xc010_0120);
+
+        Assert.Equal(["inner+0x10/0x100", "? outer+0x10/0x100"], Walk(0xc010_0010, Stack + 2, 0));
+    }
+
     private List<string> Walk(uint eip, uint esp, uint ebp)
     {
         var walker = new StackWalker(_memory, Symbols);
