@@ -14,6 +14,7 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
     /// <param name="status">The command's exit status; null if it was never told.</param>
     public static Ending OfCommand(GuestOutcome outcome, EndReason? reason, int? status) => (outcome, status) switch
     {
+        _ when reason is { ExitCode: Running.ExitCode.OutputLost } => Of(outcome, reason),
         (GuestOutcome.PowerOff, null) => new Ending(
             Running.ExitCode.NoStatus, "the guest switched itself off before it had told its command's exit status", true),
         (GuestOutcome.PowerOff, _) => OfStatus(status.Value, "the command's"),

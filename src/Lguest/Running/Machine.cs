@@ -44,7 +44,7 @@ internal static class Machine
             LaunchLog.Warning(logger, launch.Warning);
         }
 
-        using var end = new RunEnd(launch.Timeout, patience, logger);
+        using var end = new RunEnd(launch.Timeout, patience, logger, TimeProvider.System);
         using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
         Dialect dialect = launch.Abi is { } named ? new Dialect(named, "--abi says so") : Dialect.Detect(kernel);
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
@@ -132,6 +132,7 @@ internal static class Machine
         Limit(guest, launch, end, streams, watch);
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
+        end.Returned();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         streams.Dispose();
         if (streams.OutputIsLost && end.Reason is { ExitCode: not ExitCode.OutputLost })
@@ -147,6 +148,8 @@ internal static class Machine
             }
         }
 
+        // What can't be written of it is a reason, too.
+        watch.ReadRest(guest);
         Ending ending = watch.Finish(
             guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), matcher.Finish(), streams.Console.BytesWritten == 0, elapsed);
         if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
@@ -166,7 +169,7 @@ internal static class Machine
 
         if (launch.MaxSilence is { } silence)
         {
-            var limit = new SilenceLimit(silence, end);
+            var limit = new SilenceLimit(silence, end, watch.Look);
             streams.WhenHeard(limit.Hear);
             watch.WhenLogged(limit.Hear);
             guest.Observe(limit);

@@ -27,17 +27,21 @@ internal sealed class RunEnd : IDisposable
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly object _lock = new();
-    private readonly Timer? _timeLimit;
-    private Timer? _grace;
+    private readonly TimeProvider _clock;
+    private readonly ITimer? _timeLimit;
+    private ITimer? _grace;
     private Action? _requested;
+    private bool _hasReturned;
     private bool _isOver;
 
     /// <summary>Listens to signals, and starts the clock if there is a limit.</summary>
     /// <param name="timeout">How long the run may take; null for any time.</param>
     /// <param name="patience">Ends soon after the first reason.</param>
     /// <param name="logger">Hears of it where nobody else can tell it any more.</param>
-    public RunEnd(TimeSpan? timeout, WritePatience patience, ILogger logger)
+    /// <param name="clock">Measures the limit.</param>
+    public RunEnd(TimeSpan? timeout, WritePatience patience, ILogger logger, TimeProvider clock)
     {
+        _clock = clock;
         _patience = patience;
         _logger = logger;
         Listen(PosixSignal.SIGINT, new EndReason(ExitCode.Interrupted, "ended by SIGINT"));
@@ -46,7 +50,7 @@ internal sealed class RunEnd : IDisposable
         if (timeout is { } limit)
         {
             var reason = new EndReason(ExitCode.LimitReached, $"ended after {limit.TotalSeconds} s, as --timeout says");
-            _timeLimit = new Timer(_ => Request(reason), null, limit, Timeout.InfiniteTimeSpan);
+            _timeLimit = clock.CreateTimer(_ => Request(reason), null, limit, Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -84,7 +88,7 @@ internal sealed class RunEnd : IDisposable
             }
 
             Reason = reason;
-            _grace = new Timer(_ => Leave(reason), null, Grace, Timeout.InfiniteTimeSpan);
+            _grace = _hasReturned ? null : _clock.CreateTimer(_ => Leave(reason), null, Grace, Timeout.InfiniteTimeSpan);
             requested = _requested;
 
             // What this calls only wakes the run, which takes no lock of ours.
@@ -93,6 +97,17 @@ internal sealed class RunEnd : IDisposable
 
         _patience.EndIn(TimeForReaders);
         requested?.Invoke();
+    }
+
+    /// <summary>The run has come back: nothing hangs, and what is still to be written, reports say, gets the time that it takes.</summary>
+    public void Returned()
+    {
+        lock (_lock)
+        {
+            _hasReturned = true;
+            _grace?.Dispose();
+            _grace = null;
+        }
     }
 
     /// <inheritdoc />
@@ -110,6 +125,15 @@ internal sealed class RunEnd : IDisposable
 
     private void Leave(EndReason reason)
     {
+        lock (_lock)
+        {
+            // A timer's last call may come after it was disposed of.
+            if (_hasReturned || _isOver)
+            {
+                return;
+            }
+        }
+
         LaunchLog.Error(_logger, reason.Sentence);
         Environment.Exit(reason.ExitCode);
     }

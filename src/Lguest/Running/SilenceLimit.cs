@@ -9,7 +9,8 @@ namespace Lguest.Running;
 /// </summary>
 /// <param name="limit">How long.</param>
 /// <param name="end">Ends the run.</param>
-internal sealed class SilenceLimit(TimeSpan limit, RunEnd end) : IGuestObserver
+/// <param name="listen">Looks for what has come from the guest and wasn't heard yet, and has <see cref="Hear"/> called if there is any.</param>
+internal sealed class SilenceLimit(TimeSpan limit, RunEnd end, Action<Guest> listen) : IGuestObserver
 {
     private readonly ulong _nanoseconds = (ulong)limit.Ticks * TimeSpan.NanosecondsPerTick;
     private Guest? _guest;
@@ -22,6 +23,12 @@ internal sealed class SilenceLimit(TimeSpan limit, RunEnd end) : IGuestObserver
     public NextLook Look(Guest guest)
     {
         _guest = guest;
+        if (guest.Age >= _heard + _nanoseconds)
+        {
+            // The kernel's log is read only now and then.
+            listen(guest);
+        }
+
         ulong due = _heard + _nanoseconds;
         if (guest.Age < due)
         {

@@ -129,6 +129,30 @@ public sealed class WatchTests : IDisposable
     }
 
     [Fact]
+    public void A_kernel_that_only_logs_is_not_silent_however_seldom_its_log_is_read()
+    {
+        // What the shell does by itself takes fewer instructions than those between two looks at the log.
+        const string Talker = "mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/kmsg; for i in 1 2 3 4 5 6; do read -t 0.4 x <&3; echo still here >&4; done";
+
+        LguestResult result = Run(
+            ShippedImages.Image("vmlinux"), Talker + "; exit 7", "--clock=virtual", "--max-silence=700ms", "printk.devkmsg=on");
+
+        ShippedImages.AssertEnded(7, result);
+    }
+
+    [Fact]
+    public void A_log_that_is_lost_after_the_run_is_lost_all_the_same()
+    {
+        // Too soon for a look at the log before the end: CLI; HLT.
+        string kernel = new SabotagedKernel(_folder).WithCode("setup_arch", 0xfa, 0xf4).Write();
+
+        LguestResult result = Run(kernel, "exit 0", "--kmsg=/dev/full");
+
+        ShippedImages.AssertEnded(141, result);
+        Assert.Contains("lguest: ended because the kernel's log can't be written to '/dev/full': ", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_kernel_that_dies_before_it_has_a_console_has_said_why_all_the_same()
     {
         // PUSH EBP; MOV EBP, ESP; CLI; HLT.

@@ -70,7 +70,13 @@ internal sealed class RunWatch : IDisposable
     /// <summary>Has something done whenever there is something new in the kernel's log. After <see cref="Attach"/>.</summary>
     public void WhenLogged(Action action) => _watch!.Logged += action;
 
-    /// <summary>What the run has come to. The reports are written.</summary>
+    /// <summary>Reads what there is of the kernel's log by now. On the processor's thread, after <see cref="Attach"/>.</summary>
+    public void Look(Guest guest) => _watch!.Look(guest);
+
+    /// <summary>Reads what is left of the kernel's log after the run. If it can't be written, that is what ends the run.</summary>
+    public void ReadRest(Guest guest) => _watch!.Finish(guest);
+
+    /// <summary>What the run has come to. The reports are written. After <see cref="ReadRest"/>.</summary>
     /// <param name="guest">The guest, after its run.</param>
     /// <param name="ending">How it ended.</param>
     /// <param name="guestStatus">The status that the guest gave; null if it gave none.</param>
@@ -80,7 +86,6 @@ internal sealed class RunWatch : IDisposable
     public Ending Finish(Guest guest, Ending ending, int? guestStatus, IReadOnlyList<RunFinding> expectations, bool isSilent, TimeSpan elapsed)
     {
         KernelWatch watch = _watch!;
-        watch.Finish(guest);
         (TapEnd end, bool isSudden) = ending.ExitCode switch
         {
             ExitCode.KernelDied or ExitCode.Killed => (TapEnd.Crashed, true),
