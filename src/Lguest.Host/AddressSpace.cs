@@ -102,6 +102,8 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
                 memory.WriteUInt32(Directory + ((first + index) * sizeof(uint)), entry, What);
             }
         }
+
+        FlushAll();
     }
 
     private bool IsCurrent(uint directory) => (directory & FrameMask) == Directory;

@@ -283,6 +283,97 @@ public sealed class VirtioGuestTests
     }
 
     [Fact]
+    public void Text_longer_than_any_driver_prints_at_once_ends_the_guest()
+    {
+        var port = new FakePort();
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioConsole(port));
+        guest.MakeAvailable(1, (Text, 0x8000, false), (Text, 0x8001, false));
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Notify, Queue(1));
+        });
+
+        Assert.Contains("print 65537 bytes at once", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+        Assert.Empty(port.Writes);
+    }
+
+    [Fact]
+    public void A_disks_name_is_empty_and_no_error()
+    {
+        var disk = new VirtioDisk(new MemoryDisk(8192), NullLogger.Instance);
+        using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, disk);
+        WriteHeader(guest, Buffers, type: 8, sector: 0);
+        guest.Write(Buffers + 0x2000, Enumerable.Repeat((byte)0xee, 21).ToArray());
+        guest.MakeAvailable(0, (Buffers, 16, false), (Buffers + 0x2000, 20, true), (Buffers + 0x2000 + 20, 1, true));
+        guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));
+
+        guest.RunUntilPowerOff();
+
+        Assert.All(guest.Bytes(Buffers + 0x2000, 21), each => Assert.Equal(0, each));
+        Assert.Equal((1ul, 0ul, 0ul), (disk.Statistics.Requests, disk.Statistics.Errors, disk.Statistics.Flushes));
+    }
+
+    [Fact]
+    public void An_interrupt_that_a_kernel_blocks_is_none_that_waits()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2631, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.MakeAvailable(0, (Buffers, 64, true));
+        guest.Kernel(a =>
+        {
+            Vmcall(a, 1, Data);
+            Vmcall(a, 6, 33, (0x61u << 16) | Handler, 0x8e00);
+            a.mov(__dword_ptr[BlockedInterrupts], uint.MaxValue);
+            Vmcall(a, Notify, Queue(0));
+            Vmcall(a, 19);
+            a.mov(eax, __dword_ptr[InterruptPending]);
+            a.mov(__dword_ptr[Scratch], eax);
+            Vmcall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(64u, guest.Used(0)[0].Length);
+        Assert.Equal(0u, guest.Read(Scratch));
+    }
+
+    [Fact]
+    public void Behind_an_int_of_an_exceptions_number_no_instruction_is_passed()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2625);
+        guest.Assemble(Handler, a => Hypercall(a, Shutdown, Strings, PowerOff));
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, 6, 13, (0x61u << 16) | Handler, 0xef00);
+            a.@int(13);
+            a.cli();
+            a.ud2();
+        });
+
+        guest.RunUntilPowerOff();
+    }
+
+    [Fact]
+    public void Where_memory_reaches_the_kernels_address_its_repetition_is_of_what_was_there()
+    {
+        const uint Where = 4u << 20;
+        using var guest = new VirtioGuest(KnownAbis.Linux2629);
+        guest.Write(PageDirectory + 4, 0x111_0067);
+        guest.Write(Data + 1128, Where);
+        guest.Kernel(a =>
+        {
+            Hypercall(a, 1, Data);
+            Hypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(guest.Read(PageDirectory), guest.Read(PageDirectory + 4));
+        Assert.Equal(0x111_0067u, guest.Read(PageDirectory + 8));
+    }
+
+    [Fact]
     public void A_driver_that_wants_no_interrupt_gets_none()
     {
         using var guest = new VirtioGuest(KnownAbis.Linux2626, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
