@@ -112,7 +112,7 @@ public sealed unsafe partial class Processor : IDisposable
     /// <summary>The translator, when it is used.</summary>
     internal TranslationCache? Translations { get; private set; }
 
-    /// <summary>Whether translated code marks what it executes: see <see cref="ExecutionMarks"/>. Set it before <see cref="TryTranslate(int)"/>.</summary>
+    /// <summary>Whether translated code marks what it executes: see <see cref="ExecutionMarks"/>.</summary>
     internal bool MarksTranslated { get; init; }
 
     internal ProcessorState* StatePointer => _state;

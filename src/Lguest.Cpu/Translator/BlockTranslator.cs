@@ -103,17 +103,6 @@ internal sealed unsafe partial class BlockTranslator
         }
 
         LeaveFewX87();
-
-        // What flags we couldn't make as they should be must be nobody's business; else the interpreter has to make them.
-        for (int i = block->InstructionCount - 1; i >= 0; i--)
-        {
-            GuestInstruction one = _instructions[i];
-            if (one.Form is TranslatedForm.AsIs or TranslatedForm.X87 && one.Flags.Writes && !IsProduct(one.Instruction)
-                && FlagUse.CorrectionOf(one.Instruction) is null && AreFlagsNeeded(i + 1))
-            {
-                _instructions[i] = one with { Form = TranslatedForm.None };
-            }
-        }
     }
 
     private void EmitAll()
@@ -365,7 +354,7 @@ internal sealed unsafe partial class BlockTranslator
         if (isCramped)
         {
             // No prefix goes with AH to BH: RSI has the host address meanwhile.
-            _emitter.Instruction(Instruction.Create(Code.Lea_r64_m, Register.R10, new MemoryOperand(Register.R10, Register.R8)));
+            _emitter.Instruction(Instruction.Create(Code.Lea_r64_m, Register.R10, HostOperand));
             _emitter.Instruction(Instruction.Create(Code.Xchg_rm64_r64, Register.RSI, Register.R10));
             host.MemoryBase = Register.RSI;
             host.MemoryIndex = Register.None;
@@ -457,7 +446,7 @@ internal sealed unsafe partial class BlockTranslator
         bool isMemory = instruction.Op0Kind == OpKind.Memory;
         LowerAddress(Register.R8D);
         Check(index, sizeof(uint), isWrite: true);
-        var top = new MemoryOperand(Register.R10, Register.R8);
+        var top = HostOperand;
         _emitter.Instruction(
             isMemory ? Instruction.Create(Code.Mov_rm32_r32, top, Register.R11D)
             : instruction.Op0Kind == OpKind.Register
@@ -515,7 +504,7 @@ internal sealed unsafe partial class BlockTranslator
         LowerAddress(Register.R8D);
         Check(index, sizeof(uint), isWrite: true);
         _emitter.Instruction(Instruction.Create(
-            Code.Mov_rm32_imm32, new MemoryOperand(Register.R10, Register.R8), instruction.NextIP32));
+            Code.Mov_rm32_imm32, HostOperand, instruction.NextIP32));
         Move(Register.R12D, Register.R8D);
         _emitter.JumpToTarget();
     }
@@ -661,42 +650,8 @@ internal sealed unsafe partial class BlockTranslator
         return false;
     }
 
-    private bool ChangesRecipe(in Instruction instruction, TranslatedForm form)
-    {
-        if (_recipe.Kind == FlagRecipeKind.None)
-        {
-            return false;
-        }
-
-        switch (form)
-        {
-            case TranslatedForm.Push or TranslatedForm.PushSelector or TranslatedForm.PushAll
-                or TranslatedForm.PushFlags:
-                return _recipe.Uses(StateOffset.Esp, sizeof(uint));
-            case TranslatedForm.PopAll or TranslatedForm.String or TranslatedForm.Repeat:
-                return true;
-            case TranslatedForm.Divide:
-                return _recipe.Uses(StateOffset.Eax, sizeof(uint)) || _recipe.Uses(StateOffset.Edx, sizeof(uint));
-            case TranslatedForm.Lookup:
-                return _recipe.Uses(StateOffset.Eax, sizeof(uint));
-            case TranslatedForm.Pop:
-                return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || Changes(instruction.Op0Register);
-            case TranslatedForm.Leave:
-                return _recipe.Uses(StateOffset.Esp, sizeof(uint)) || _recipe.Uses(StateOffset.Ebp, sizeof(uint));
-            case TranslatedForm.Nothing or TranslatedForm.Direction:
-                return false;
-            default:
-                return instruction.Mnemonic switch
-                {
-                    Mnemonic.Cdq or Mnemonic.Cwd => _recipe.Uses(StateOffset.Edx, sizeof(uint)),
-                    Mnemonic.Cbw or Mnemonic.Cwde or Mnemonic.Lahf => _recipe.Uses(StateOffset.Eax, sizeof(uint)),
-                    Mnemonic.Xchg => Changes(instruction.Op0Register) || Changes(instruction.Op1Register),
-                    _ => instruction.Op0Kind == OpKind.Register && Changes(instruction.Op0Register),
-                };
-        }
-    }
-
-    private bool Changes(Register register) => register.IsGPR() && _recipe.Uses(StateOffset.Of(register), register.GetSize());
+    private bool ChangesRecipe(in Instruction instruction, TranslatedForm form) =>
+        _recipe.Kind != FlagRecipeKind.None && (RegisterChanges.Of(instruction, form) & _recipe.Registers) != 0;
 
     private void SaveFlagsIfHost()
     {
@@ -822,7 +777,7 @@ internal sealed unsafe partial class BlockTranslator
     private static int DisplacementSize(Register first, int displacement) => displacement == 0 && first != Register.None ? 0 : 8;
 
     private void Load(Register to) => _emitter.Instruction(
-        Instruction.Create(Code.Mov_r32_rm32, to, new MemoryOperand(Register.R10, Register.R8)));
+        Instruction.Create(Code.Mov_r32_rm32, to, HostOperand));
 
     private void Move(Register to, Register from) => _emitter.Instruction(Instruction.Create(Code.Mov_r32_rm32, to, from));
 
@@ -843,12 +798,7 @@ internal sealed unsafe partial class BlockTranslator
         }
 
         int size = instruction.Op0Kind == OpKind.Memory ? instruction.MemorySize.GetSize() : instruction.Op0Register.GetSize();
-        return size switch
-        {
-            1 => Register.AL,
-            2 => Register.AX,
-            _ => Register.EAX,
-        };
+        return AccumulatorOf(size);
     }
 
     /// <summary>Where the flags are.</summary>

@@ -38,9 +38,8 @@ internal enum FlagRecipeKind : byte
 internal readonly record struct FlagRecipe(
     FlagRecipeKind Kind, byte Size, byte First, byte Second, bool HasImmediate, uint Immediate)
 {
-    /// <summary>Whether the recipe's operands include some of these bytes of the state.</summary>
-    public bool Uses(int offset, int bytes) =>
-        Overlaps(First, offset, bytes) || (!HasImmediate && Overlaps(Second, offset, bytes));
+    /// <summary>The general registers that its operands are in, as <see cref="RegisterChanges"/> has them.</summary>
+    public int Registers => BitOf(First) | (HasImmediate ? 0 : BitOf(Second));
 
     /// <summary>Sets the state's arithmetic flags.</summary>
     public unsafe void Apply(ProcessorState* s)
@@ -59,7 +58,7 @@ internal readonly record struct FlagRecipe(
         }
     }
 
-    private bool Overlaps(byte operand, int offset, int bytes) => operand < offset + bytes && offset < operand + Size;
+    private static int BitOf(byte offset) => 1 << (offset / sizeof(uint));
 
     private unsafe void Apply<TSize>(ProcessorState* s)
         where TSize : struct, IOperandSize

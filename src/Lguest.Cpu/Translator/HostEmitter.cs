@@ -507,5 +507,4 @@ internal enum FlagCorrection
 
     /// <summary>AF is 0; OF is as after the last of two or more shifts to the right.</summary>
     ShiftRight,
-
 }

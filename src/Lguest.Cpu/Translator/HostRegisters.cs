@@ -9,7 +9,7 @@ namespace Lguest.Cpu.Translator;
 /// <remarks>
 /// Seven of the eight keep their names, so that instructions can be copied as they are and AH to BH work. ESP is R12, as RSP is the
 /// host's stack, always. The upper halves of all eight are 0. R8 to R11 are for whoever emits an instruction, within it. R13 is
-/// the countdown, and R14 the processor's state.
+/// the countdown, R14 the processor's state, and R15 the host's page of a group of accesses, within a block.
 /// </remarks>
 internal static class HostRegisters
 {

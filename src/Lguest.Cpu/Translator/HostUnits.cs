@@ -6,7 +6,7 @@ namespace Lguest.Cpu.Translator;
 /// </summary>
 /// <remarks>
 /// A unit is only loaded while its instructions can't fault: the guest's kernel has enabled it, and all of its exceptions are
-/// masked. Else the interpreter executes the block.
+/// masked. Else the interpreter executes what would have used it.
 /// </remarks>
 [Flags]
 internal enum HostUnits : uint

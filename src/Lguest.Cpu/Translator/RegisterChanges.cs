@@ -6,7 +6,7 @@ namespace Lguest.Cpu.Translator;
 internal static class RegisterChanges
 {
     /// <summary>All eight, a bit each by Intel's number.</summary>
-    public const int All = byte.MaxValue;
+    private const int All = byte.MaxValue;
 
     private const int Eax = 1;
     private const int Edx = 1 << 2;

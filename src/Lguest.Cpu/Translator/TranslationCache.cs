@@ -23,6 +23,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>In the slot for a recipe's number: the flags are in the state, as the interpreter has them.</summary>
     private const uint FlagsInState = uint.MaxValue;
 
+    /// <summary>The immediate of the operation before a block's first, once the block is to be translated without groups.</summary>
+    private const uint Ungrouped = 1;
+
     private readonly Processor _processor;
     private readonly ProcessorState* _state;
     private readonly ExecutableMemory _memory;
@@ -130,13 +133,12 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
     }
 
-    /// <summary>What the interpreter does for an operation of a translated block, if it doesn't lead back to translated code.</summary>
+    /// <summary>What the interpreter does for an operation of a block that is translated, if it doesn't lead back to translated code.</summary>
     public OperationHandler HandlerOf(CodeBlock* block, int index)
     {
-        OperationHandler handler = CodeBlock.Operations(block)[index].Handler;
-        return block->Translation != 0 && _translations[block->Translation]!.FindReturn(index) is { } place
+        return _translations[block->Translation]!.FindReturn(index) is { } place
             ? place.Handler
-            : handler;
+            : CodeBlock.Operations(block)[index].Handler;
     }
 
     /// <summary>Forgets everything. The blocks are gone, and what the jump cache has is stale.</summary>
@@ -175,7 +177,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
 
         byte* code = _processor.Memory.HostPage(block->Page) + block->Offset;
-        if (_translator.Translate(block, s->BlockEip, code, isGrouped: head->Immediate == 0) is not { } translation)
+        if (_translator.Translate(block, s->BlockEip, code, isGrouped: head->Immediate != Ungrouped) is not { } translation)
         {
             Operation* first = CodeBlock.Operations(block);
             block->Entry = first;
@@ -225,7 +227,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>Executes translated code until the interpreter has to go on.</summary>
     /// <param name="entry">Where it begins, as it is written.</param>
-    /// <param name="before">The countdown, had it been told of no instruction that is to come.</param>
+    /// <param name="before">The countdown, and the instructions of the block that were taken from it and haven't been executed.</param>
     private Operation* Execute(byte* entry, long before)
     {
         ProcessorState* s = _state;
@@ -284,7 +286,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         Operation* head = block->Entry;
         head->Handler = &Count;
         head->Displacement = 0;
-        head->Immediate = 1;
+        head->Immediate = Ungrouped;
     }
 
     /// <summary>The translation that a jump within its page leads to, if the interpreter knows its block and it is translated.</summary>

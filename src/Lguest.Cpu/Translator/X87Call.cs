@@ -49,7 +49,7 @@ internal unsafe struct X87Call
     /// <summary>What is added to it, as a double: on that side of it where the exact result lies; 0 if it is exact.</summary>
     public ulong Rest;
 
-    /// <summary>The least power of two that the result can be less than; and its negative, the other way.</summary>
+    /// <summary>How far from 0 a result's exponent may be, so that its rest is a normal double too.</summary>
     private const int LargestExponent = 900;
 
     /// <summary>By how much the rest is less than the result, as a power of two: below a quarter of its last bit.</summary>

@@ -6,7 +6,7 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-enum { SYS_EXIT = 1, SYS_FORK = 2, SYS_READ = 3, SYS_WRITE = 4, SYS_CLOSE = 6, SYS_WAITPID = 7, SYS_PIPE = 42, SYS_GETPPID = 64 };
+enum { SYS_EXIT = 1, SYS_FORK = 2, SYS_READ = 3, SYS_WRITE = 4, SYS_WAITPID = 7, SYS_PIPE = 42, SYS_GETPPID = 64 };
 
 static inline long system_call(long number, long first, long second, long third)
 {

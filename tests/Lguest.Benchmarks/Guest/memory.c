@@ -28,5 +28,5 @@ int work(void)
             sum += at;
         }
     }
-    return sum != 0;
+    return sum == 2620784640u;
 }

@@ -89,5 +89,5 @@ int work(void)
     int right = hash[0] == 0x6a09e667 && constants[63] == 0xc67178f2;
     for (u32 i = 0; i < BLOCKS; i++)
         compress(hash, message);
-    return right & (hash[0] != hash[1]);
+    return right & (hash[0] == 0xbe924b25 && hash[7] == 0x69324fd8);
 }

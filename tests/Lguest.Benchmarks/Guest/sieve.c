@@ -37,5 +37,5 @@ int work(void)
     int right = 1;
     for (int i = 0; i < ROUNDS; i++)
         right &= count_primes() == PRIMES;
-    return right & (mix(120000000) != 0);
+    return right & (mix(120000000) == 1813218427u);
 }

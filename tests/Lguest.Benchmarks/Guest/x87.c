@@ -19,6 +19,12 @@ static double root(double value)
     return result;
 }
 
+static int is_near(double value, double expected)
+{
+    double distance = value > expected ? value - expected : expected - value;
+    return distance < 0.001;
+}
+
 int work(void)
 {
     double sum = 0;
@@ -37,5 +43,5 @@ int work(void)
             }
     for (int i = 0; i < VALUES; i++)
         sum += root(i + 0.5) * (i & 7 ? 1.25 : sine(i * 0.001));
-    return sum + c[3][5] != 0;
+    return is_near(sum, 5833520053.41839) & is_near(c[3][5], 53687.5714285714);
 }

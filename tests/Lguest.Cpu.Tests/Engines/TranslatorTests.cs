@@ -165,8 +165,8 @@ public sealed unsafe class TranslatorTests
         var assembler = new Assembler(32);
         Label loop = assembler.CreateLabel();
         assembler.Label(ref loop);
-        assembler.inc(AssemblerRegisters.__dword_ptr[AssemblerRegisters.ebx]);
-        assembler.inc(AssemblerRegisters.__dword_ptr[AssemblerRegisters.ebx + 4]);
+        assembler.inc(__dword_ptr[ebx]);
+        assembler.inc(__dword_ptr[ebx + 4]);
         assembler.jmp(loop);
         using var code = new MemoryStream();
         assembler.Assemble(new StreamCodeWriter(code), 0x3000);
