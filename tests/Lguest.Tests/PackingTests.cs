@@ -96,6 +96,24 @@ public sealed class PackingTests : IDisposable
         Assert.Equal((125, $"lguest: {sentence}"), (result.ExitCode, result.Errors.TrimEnd('\n')[..Math.Min(result.Errors.Length - 1, sentence.Length + 8)]));
     }
 
+    [Theory]
+    [InlineData("echo x >\"$name\"", "name")]
+    [InlineData("mkdir \"$name\"", "name")]
+    [InlineData("ln -s \"$name\" link", "target")]
+    public void A_name_that_is_not_UTF_8_is_refused_and_not_left_out(string make, string what)
+    {
+        string share = _folder.Path("share");
+        Directory.CreateDirectory(share);
+        Shell($"cd '{share}'; name=$(printf 'caf\\351'); {make}");
+
+        LguestResult result = RunShipped($"--share={share}", "--run=true");
+
+        // .NET can't delete them either.
+        Shell($"rm -r '{share}'");
+        Assert.Equal(125, result.ExitCode);
+        Assert.EndsWith($"' can't be put into the initrd: its {what} is not UTF-8: give it another\n", result.Errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_does_not_fit_is_refused_with_what_would()
     {

@@ -48,8 +48,10 @@ internal static class FolderArchive
     private static void AddEntry(CpioWriter writer, FileSystemInfo entry, string name, Func<string, bool>? leavesOut)
     {
         const uint AllMayUse = 0x1ff;
+        RequireText(entry, entry.Name, "name");
         if (entry.LinkTarget is { } target)
         {
+            RequireText(entry, target, "target");
             writer.Add(CpioKind.Link, name, AllMayUse, Encoding.UTF8.GetBytes(target));
             return;
         }
@@ -68,6 +70,15 @@ internal static class FolderArchive
                 writer.AddFile(name, permissions, file);
                 return true;
             });
+        }
+    }
+
+    /// <summary>.NET puts U+FFFD where a name's bytes are no UTF-8, and then finds no such file.</summary>
+    private static void RequireText(FileSystemInfo entry, string text, string what)
+    {
+        if (text.Contains('\ufffd', StringComparison.Ordinal))
+        {
+            throw new BootException($"'{entry.FullName}' can't be put into the initrd: its {what} is not UTF-8: give it another");
         }
     }
 
