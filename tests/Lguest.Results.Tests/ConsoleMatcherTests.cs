@@ -13,6 +13,7 @@ public sealed class ConsoleMatcherTests
     [InlineData("\u001b[31ma\u001b[0;1mb\u001b[K\n", "ab")]
     [InlineData("\u001b]0;t\u0007a\u001b]8;;x\u001b\\b\u001bPq\u001b\\c\u001b(0d\u001b7e\n", "abcde")]
     [InlineData("a\u001b]never ended\nb\u001b[\nc", "a", "b", "c")]
+    [InlineData("a\u001b[3\u001b[31mb\n", "ab")]
     [InlineData("\u00e9t\u00e9 \U0001f436\n", "\u00e9t\u00e9 \U0001f436")]
     public void A_console_is_lines_of_text_however_it_comes(string shown, params string[] lines)
     {
@@ -65,6 +66,28 @@ public sealed class ConsoleMatcherTests
         Assert.Equal(["root"], typed);
         matcher.Write("last login: today\n/ # "u8);
         Assert.Equal(["root", "again", "ls"], typed);
+    }
+
+    [Theory]
+    [InlineData(100, 100)]
+    [InlineData(3_000, 1)]
+    [InlineData(70_000, 1)]
+    [InlineData(70_000, 70_000)]
+    public void A_prompt_is_answered_however_much_of_its_line_is_before_it(int before, int pieceSize)
+    {
+        int typed = 0;
+        var matcher = new ConsoleMatcher([], [], [Answer("^#|#$", "early"), Answer("^x|^#|more\\? $", "late")]);
+        matcher.Answered += _ => typed++;
+        foreach (byte[] piece in Encoding.ASCII.GetBytes('#' + new string('x', before)).Chunk(pieceSize))
+        {
+            matcher.Write(piece);
+        }
+
+        int early = typed;
+        matcher.Write("\rmore? "u8);
+
+        // In one piece, the beginning of a long line is never at its end.
+        Assert.Equal((pieceSize > ConsoleMatcher.LongestPrompt ? (0, 0) : (1, 2)), (early, typed));
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public sealed class ConsoleMatcher
     private readonly Queue<ConsoleAnswer> _answers;
     private readonly List<RunFinding> _found = [];
     private readonly ConsoleText _text;
-    private int _answered;
+    private long _answered;
 
     /// <summary>Makes one.</summary>
     /// <param name="expected">Each is to be in some line.</param>
@@ -65,7 +65,7 @@ public sealed class ConsoleMatcher
 
         if (_answers.Count > 0)
         {
-            Answer(_text.Current);
+            Answer();
         }
     }
 
@@ -93,23 +93,26 @@ public sealed class ConsoleMatcher
             }
         }
 
-        Answer(line);
+        Answer();
         _answered = 0;
     }
 
     /// <summary>Answers a line as far as it has come. What was answered isn't looked at again.</summary>
-    private void Answer(string line)
+    private void Answer()
     {
+        string end = _text.End;
+        long before = _text.Length - end.Length;
         while (_answers.TryPeek(out ConsoleAnswer? answer))
         {
-            int start = Math.Max(_answered, line.Length - LongestPrompt);
-            Match match = answer.Pattern.Regex.Match(line[Math.Min(start, line.Length)..]);
+            // Behind a character that isn't looked at, if there is one, so that only a line's beginning is one to an expression.
+            long start = Math.Max(Math.Max(_answered - before, end.Length - LongestPrompt), 0);
+            Match match = answer.Pattern.Regex.Match(end, (int)start);
             if (!match.Success)
             {
                 return;
             }
 
-            _answered = start + match.Index + match.Length;
+            _answered = before + match.Index + match.Length;
             _answers.Dequeue();
             Answered?.Invoke(answer.Text);
         }

@@ -12,13 +12,18 @@ public sealed class ConsoleText(Action<string> line)
     /// <summary>Characters of a line that are kept: a console may have a gigabyte without an end of line.</summary>
     public const int LongestLine = 64 * 1024;
 
+    /// <summary>Characters at the end of a line that hasn't ended that are kept, however long it is.</summary>
+    public const int LongestEnd = ConsoleMatcher.LongestPrompt + 1;
+
     private const char Escape = '\u001b';
     private const char Bell = '\u0007';
     private const int PieceSize = 4096;
 
     private readonly Decoder _decoder = new UTF8Encoding(false).GetDecoder();
     private readonly StringBuilder _current = new();
+    private readonly char[] _end = new char[2 * LongestEnd];
     private readonly char[] _characters = new char[PieceSize + 1];
+    private int _endCount;
     private Sequence _sequence;
 
     private enum Sequence
@@ -38,8 +43,18 @@ public sealed class ConsoleText(Action<string> line)
         TextEnd,
     }
 
-    /// <summary>The line that hasn't ended yet, a prompt, perhaps.</summary>
-    public string Current => _current.ToString();
+    /// <summary>Characters of the line that hasn't ended yet, those that aren't kept, too. While a line is given out, it is that one.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>The last <see cref="LongestEnd"/> characters of that line: a prompt, perhaps.</summary>
+    public string End
+    {
+        get
+        {
+            int count = Math.Min(_endCount, LongestEnd);
+            return new string(_end, _endCount - count, count);
+        }
+    }
 
     /// <summary>Takes the next bytes.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
@@ -93,6 +108,9 @@ public sealed class ConsoleText(Action<string> line)
                     _ => Sequence.None,
                 };
                 break;
+            case Sequence.Control when character == Escape:
+                _sequence = Sequence.Begun;
+                break;
             case Sequence.Control when character is >= '@' and <= '~':
             case Sequence.Text when character == Bell:
             case Sequence.TextEnd when character == '\\':
@@ -108,10 +126,24 @@ public sealed class ConsoleText(Action<string> line)
 
     private void Append(char character)
     {
-        if (character != '\r' && _current.Length < LongestLine)
+        if (character == '\r')
+        {
+            return;
+        }
+
+        if (_current.Length < LongestLine)
         {
             _current.Append(character);
         }
+
+        if (_endCount == _end.Length)
+        {
+            _end.AsSpan(LongestEnd).CopyTo(_end);
+            _endCount = LongestEnd;
+        }
+
+        _end[_endCount++] = character;
+        Length++;
     }
 
     private void EndLine()
@@ -119,5 +151,7 @@ public sealed class ConsoleText(Action<string> line)
         string text = _current.ToString();
         _current.Clear();
         line(text);
+        _endCount = 0;
+        Length = 0;
     }
 }
