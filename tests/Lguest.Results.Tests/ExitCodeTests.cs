@@ -40,16 +40,6 @@ public sealed class ExitCodeTests
     public void A_run_without_a_finding_has_no_exit_code() =>
         Assert.Throws<ArgumentException>(() => ExitCodeTable.Strongest([]));
 
-    [Theory]
-    [InlineData(0, 0, RunCondition.PowerOff, "")]
-    [InlineData(1, 1, RunCondition.GuestStatus, "")]
-    [InlineData(99, 99, RunCondition.GuestStatus, "")]
-    [InlineData(100, 99, RunCondition.GuestStatus, "the guest's status is 100")]
-    [InlineData(255, 99, RunCondition.GuestStatus, "the guest's status is 255")]
-    [InlineData(-1, 99, RunCondition.GuestStatus, "the guest's status is -1")]
-    public void A_guests_status_is_its_exit_code_up_to_99(int status, int code, RunCondition condition, string sentence) =>
-        Assert.Equal(new RunFinding(condition, code, sentence), ExitCodeTable.OfGuest(status));
-
     [Fact]
     public void A_row_of_several_codes_needs_to_be_told_which() =>
         Assert.Throws<ArgumentException>(() => ExitCodeTable.Find(RunCondition.Signal, "which?"));

@@ -96,12 +96,21 @@ public class CommandLineTests
     [InlineData("console=ttyS0 console=hvc0", null)]
     [InlineData("console=", null)]
     [InlineData("console=null", null)]
+    [InlineData("quiet run=\"echo console=ttyS0 x\"", null)]
     public void A_console_that_no_guest_has_is_worth_a_word(string words, string? start)
     {
         string? warning = Parse(["64m", "vmlinux", .. words.Split(' ')]).Warning;
 
         Assert.Equal(start, Parse("64m", "vmlinux", words).Warning?.Split(' ')[0]);
         Assert.Equal(start, warning?.Split(' ')[0]);
+    }
+
+    [Fact]
+    public void A_word_within_a_command_is_none_of_the_kernels()
+    {
+        Assert.Null(Parse("64m", "vmlinux", "run=echo console=ttyS0 root=/dev/sda x").Warning);
+        Assert.Null(KernelWords.RootWarning(Parse("64m", "vmlinux", "root=/dev/lgba", "run=echo root=/dev/sda x").KernelCommandLine, "lgb"));
+        Assert.StartsWith("root=/dev/sda is no disk of this guest's", KernelWords.RootWarning("run=\"a b\" root=/dev/sda quiet", "lgb"), StringComparison.Ordinal);
     }
 
     [Theory]

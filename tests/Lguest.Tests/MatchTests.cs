@@ -45,6 +45,10 @@ public sealed class MatchTests : IDisposable
     }
 
     [Fact]
+    public void Any_byte_can_be_sent() => Assert.Equal(
+        new LguestResult(0, "> \u00ff\u0080\u007fq\n", string.Empty), Run(GuestProgram.Echoer("> "), "--clock=virtual", "--send=> =>\\xff\\x80\\x7fq\\n"));
+
+    [Fact]
     public void What_is_answered_is_not_answered_again()
     {
         LguestResult result = Run(GuestProgram.Echoer("> "), "--clock=virtual", "--send=> =>a", "--send=> =>q\\n", "--max-instructions=10M");

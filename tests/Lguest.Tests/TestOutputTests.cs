@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Xml.Linq;
+using Lguest.CommandLine;
+using Lguest.Running.Watching;
 using Lguest.TestSupport;
 using static Lguest.Tests.ShippedImages;
 
@@ -59,6 +61,20 @@ public sealed class TestOutputTests : IDisposable
     [Fact]
     public void What_looks_like_tests_can_be_none() =>
         AssertEnded(0, Run("--run=printf 'TAP version 13\\n1..2\\nok 1 fine\\nnot ok 2 broken\\n'", "--ktap=none"));
+
+    [Theory]
+    [InlineData("--ktap=none", "")]
+    [InlineData("--ktap=auto", "suite.case 1")]
+    public void What_is_no_test_output_is_no_running_test_either(string option, string running)
+    {
+        var tests = new TestOutput(((Request.Run)Launch.Parse(["64m", "vmlinux", option])).Launch);
+        foreach (string line in (string[])["KTAP version 1", "1..1", "    KTAP version 1", "    # Subtest: suite", "    1..2"])
+        {
+            tests.ReadKernel(line);
+        }
+
+        Assert.Equal(running, tests.Running(hasLog: true));
+    }
 
     [Fact]
     public void A_console_counts_where_there_is_nothing_better()

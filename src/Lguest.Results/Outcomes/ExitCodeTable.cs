@@ -63,15 +63,6 @@ public static class ExitCodeTable
             : throw new ArgumentException($"The row of {condition} has several codes.", nameof(condition));
     }
 
-    /// <summary>What the guest's own status says.</summary>
-    /// <param name="status">0: it is content.</param>
-    public static RunFinding OfGuest(int status) => status == 0
-        ? Find(RunCondition.PowerOff, string.Empty)
-        : new RunFinding(
-            RunCondition.GuestStatus,
-            status is > 0 and < HighestGuestStatus ? status : HighestGuestStatus,
-            status is > 0 and <= HighestGuestStatus ? string.Empty : $"the guest's status is {status}");
-
     /// <summary>The one of several findings that counts. Of two in a row, the first that was found.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>
     public static RunFinding Strongest(IEnumerable<RunFinding> findings) =>

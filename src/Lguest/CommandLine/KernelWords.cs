@@ -17,11 +17,12 @@ internal static class KernelWords
     /// <exception cref="CommandLineException">The kernel can't be given such a value.</exception>
     public static string Join(IEnumerable<string> words) => string.Join(' ', words.Select(Quoted));
 
-    /// <summary>What the user should know of the words; null when there is nothing.</summary>
-    public static string? Warning(IEnumerable<string> words)
+    /// <summary>What the user should know of the console that the kernel is to have; null when there is nothing.</summary>
+    /// <param name="commandLine">The kernel's command line.</param>
+    public static string? Warning(string commandLine)
     {
         // The last one is /dev/console. To name none is a way to have none.
-        string? last = words.SelectMany(word => word.Split(' ')).LastOrDefault(word => word.StartsWith(Console, StringComparison.Ordinal));
+        string? last = Split(commandLine).LastOrDefault(word => word.StartsWith(Console, StringComparison.Ordinal));
         string name = last is null ? string.Empty : last[Console.Length..].Split(',')[0];
         return name is "" or "null" || name.StartsWith(LguestConsole, StringComparison.Ordinal)
             ? null
@@ -33,12 +34,34 @@ internal static class KernelWords
     /// <param name="prefix">What the guest calls disks, before the letter.</param>
     public static string? RootWarning(string commandLine, string prefix)
     {
-        string? root = commandLine.Split(' ').LastOrDefault(word => word.StartsWith(RootDevice, StringComparison.Ordinal));
+        string? root = Split(commandLine).LastOrDefault(word => word.StartsWith(RootDevice, StringComparison.Ordinal));
         return root is not null
             && !root[RootDevice.Length..].StartsWith(prefix, StringComparison.Ordinal)
             && DiskPrefixes.Any(other => root[RootDevice.Length..].StartsWith(other, StringComparison.Ordinal))
             ? $"{root} is no disk of this guest's: the first is /dev/{prefix}a, so write root=/dev/{prefix}a"
             : null;
+    }
+
+    /// <summary>The words that the kernel makes of its command line: what is between double quotes is of one.</summary>
+    private static List<string> Split(string commandLine)
+    {
+        var words = new List<string>();
+        bool isQuoted = false;
+        int begin = 0;
+        for (int i = 0; i <= commandLine.Length; i++)
+        {
+            if (i == commandLine.Length || (!isQuoted && commandLine[i] == ' '))
+            {
+                words.Add(commandLine[begin..i]);
+                begin = i + 1;
+            }
+            else
+            {
+                isQuoted ^= commandLine[i] == Quote;
+            }
+        }
+
+        return words;
     }
 
     private static string Quoted(string word)

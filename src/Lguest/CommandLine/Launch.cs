@@ -160,16 +160,16 @@ internal sealed record Launch
         }
 
         var matching = MatchOptions.Parse(options);
-        string[] words = [.. split.KernelWords, .. options.Values(Options.Append)];
+        string kernelCommandLine = KernelWords.Join([.. split.KernelWords, .. options.Values(Options.Append)]);
 
         return new Request.Run(new Launch
         {
             Announcement = announcement,
-            Warning = KernelWords.Warning(words),
+            Warning = KernelWords.Warning(kernelCommandLine),
             MemoryBytes = OptionValues.Memory(split.Memory!),
             Kernel = split.Kernel ?? throw new CommandLineException(
                 "no kernel is given: write, for example, `lguest 64m vmlinux --block=rootfile root=/dev/lgba`, or see `lguest --help`"),
-            KernelCommandLine = KernelWords.Join(words),
+            KernelCommandLine = kernelCommandLine,
             Initrd = initrd,
             Abi = options.Value(Options.Abi) is { } abi ? OptionValues.Abi(abi) : null,
             Shares = [.. options.Values(Options.Share).Select(ShareOption.Parse)],

@@ -81,7 +81,7 @@ internal sealed record MatchOptions
                 'e' => '\u001b',
                 Backslash => Backslash,
                 'x' when i + 3 < text.Length && byte.TryParse(text.AsSpan(i + 2, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value)
-                    && value < 0x80 => (char)value,
+                    => ByteText.Decode([value])[0],
                 _ => null,
             };
             if (character is null)

@@ -93,7 +93,7 @@ internal static class Options
 
     public static readonly Option FailOn = new(
         "fail-on", OptionValue.Required, "LIST|all|none",
-        "What the kernel may complain of: if it does all the same, the exit code is 104. The default is all; it is none for a console on a terminal, without a report.",
+        "What the kernel may complain of: if it does all the same, the exit code is 104. The default is all; it is none for a console on a terminal, without a report, --expect, --forbid or --send.",
         Run);
 
     public static readonly Option Allow = new(

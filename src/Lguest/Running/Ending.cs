@@ -1,4 +1,5 @@
 using Lguest.Host;
+using Lguest.Results.Outcomes;
 
 namespace Lguest.Running;
 
@@ -39,7 +40,7 @@ internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
     };
 
     /// <summary>What is above 99 is lguest's own.</summary>
-    private static Ending OfStatus(int status, string whose) => status <= Running.ExitCode.HighestStatus
+    private static Ending OfStatus(int status, string whose) => status <= ExitCodeTable.HighestGuestStatus
         ? new Ending(status, null, false)
-        : new Ending(Running.ExitCode.HighestStatus, $"{whose} exit status is {status}", false);
+        : new Ending(ExitCodeTable.HighestGuestStatus, $"{whose} exit status is {status}", false);
 }

@@ -6,9 +6,6 @@ internal static class ExitCode
     /// <summary>The guest switched itself off.</summary>
     public const int PowerOff = 0;
 
-    /// <summary>The highest status of the guest's own.</summary>
-    public const int HighestStatus = 99;
-
     /// <summary>The guest's kernel panicked, or came to another end by itself.</summary>
     public const int KernelDied = 100;
 

@@ -79,7 +79,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
             _taint = TaintCheck.Unexplained(mask, Complaints);
         }
 
-        LastTest = tests.Running;
+        LastTest = tests.Running(HasLog);
     }
 
     /// <summary>Where the processor is and how it came there; nothing without symbols.</summary>
@@ -130,7 +130,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
             SymbolTable? table = symbols.Table;
             _log = table is null ? null : KernelLogs.Find(table);
             _health = new HealthMonitor(() => symbols.Table);
-            _health.Complained += complaint => _running[complaint] = tests.Running;
+            _health.Complained += complaint => _running[complaint] = tests.Running(hasLog: true);
         }
 
         if (_log is null)
@@ -184,7 +184,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         {
             foreach (string line in record.Text.Split('\n'))
             {
-                tests.Kernel.Line(line);
+                tests.ReadKernel(line);
             }
         }
     }

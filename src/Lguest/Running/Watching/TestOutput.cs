@@ -14,14 +14,27 @@ internal sealed class TestOutput(Launch launch)
 {
     private readonly TapParser? _command = launch.Command is null ? null : new TapParser(TapSource.Command);
     private readonly TapParser? _console = launch.Command is null ? new TapParser(TapSource.Console) : null;
+    private readonly TapParser _kernel = new(TapSource.Kernel);
     private LineSplitter? _commandLines;
     private ConsoleText? _consoleLines;
 
-    /// <summary>Test output in the kernel's log.</summary>
-    public TapParser Kernel { get; } = new(TapSource.Kernel);
-
     /// <summary>The test that runs now; empty if none is known to.</summary>
-    public string Running => string.Join('.', Kernel.Running.Count > 0 ? Kernel.Running : _command?.Running ?? []);
+    /// <param name="hasLog">Whether the kernel's log can be read.</param>
+    public string Running(bool hasLog)
+    {
+        // What the kernel tests is nearer to what happens to it than what a command does.
+        IEnumerable<TapParser> sources = Sources(hasLog).OrderByDescending(source => source == _kernel);
+        return string.Join('.', sources.Select(source => source.Running).FirstOrDefault(running => running.Count > 0) ?? []);
+    }
+
+    /// <summary>Takes a line of the kernel's log.</summary>
+    public void ReadKernel(string line)
+    {
+        if (launch.Tests != TestWish.None)
+        {
+            _kernel.Line(line);
+        }
+    }
 
     /// <summary>Reads along what comes out of the guest.</summary>
     public void Listen(GuestStreams streams)
@@ -52,9 +65,7 @@ internal sealed class TestOutput(Launch launch)
     {
         _commandLines?.Finish();
         _consoleLines?.Finish();
-        TapParser[] sources = launch.Tests == TestWish.None
-            ? []
-            : [.. new[] { _command, Kernel, hasLog ? null : _console }.OfType<TapParser>()];
+        TapParser[] sources = Sources(hasLog);
         foreach (TapParser source in sources)
         {
             source.End(end, reason);
@@ -68,4 +79,8 @@ internal sealed class TestOutput(Launch launch)
     public RunFinding? Missing(IEnumerable<TapParser> sources) => launch.Tests == TestWish.Required && !sources.Any(source => source.HasOutput)
         ? ExitCodeTable.Find(RunCondition.ExpectationFailed, $"no test output (KTAP or TAP) came, which --{Options.Ktap.Name}=required asks for")
         : null;
+
+    private TapParser[] Sources(bool hasLog) => launch.Tests == TestWish.None
+        ? []
+        : [.. new[] { _command, _kernel, hasLog ? null : _console }.OfType<TapParser>()];
 }
