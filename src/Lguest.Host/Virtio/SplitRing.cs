@@ -25,6 +25,7 @@ public sealed class SplitRing
     private uint _used;
     private ushort _nextAvailable;
     private ushort _nextUsed;
+    private bool _isInUse;
 
     /// <summary>Makes a ring that has no place yet.</summary>
     /// <param name="memory">Guest memory.</param>
@@ -37,8 +38,8 @@ public sealed class SplitRing
     /// <summary>How far both sides are. Counts that wrap at 65536.</summary>
     public SplitRingState State
     {
-        get => new(_nextAvailable, _nextUsed);
-        set => (_nextAvailable, _nextUsed) = (value.NextAvailable, value.NextUsed);
+        get => new(_nextAvailable, _nextUsed, IsInUse);
+        set => (_nextAvailable, _nextUsed, _isInUse) = (value.NextAvailable, value.NextUsed, value.IsInUse);
     }
 
     /// <summary>Whether the guest has made a chain available that hasn't been taken.</summary>
@@ -46,7 +47,15 @@ public sealed class SplitRing
     public bool HasAvailable => Waiting != 0;
 
     /// <summary>Whether the guest has ever made a chain available.</summary>
-    public bool IsInUse => _available != 0 && ReadUInt16(_available + IndexOffset) != 0;
+    public bool IsInUse
+    {
+        get
+        {
+            // The guest's count wraps to 0.
+            _isInUse |= _available != 0 && ReadUInt16(_available + IndexOffset) != 0;
+            return _isInUse;
+        }
+    }
 
     /// <summary>Whether the guest wants to be interrupted when chains come back.</summary>
     public bool WantsInterrupts => (ReadUInt16(_available) & NoInterrupt) == 0;
@@ -60,7 +69,9 @@ public sealed class SplitRing
                 return 0;
             }
 
-            int waiting = (ushort)(ReadUInt16(_available + IndexOffset) - _nextAvailable);
+            ushort index = ReadUInt16(_available + IndexOffset);
+            _isInUse |= index != 0;
+            int waiting = (ushort)(index - _nextAvailable);
             return waiting <= Size
                 ? waiting
                 : throw new GuestFaultException($"{What} of {Size} descriptors has {waiting} chains available");
@@ -158,4 +169,5 @@ public sealed class SplitRing
 /// <summary>How far a ring is.</summary>
 /// <param name="NextAvailable">Chains taken from the guest, modulo 65536.</param>
 /// <param name="NextUsed">Chains given back, modulo 65536.</param>
-public readonly record struct SplitRingState(ushort NextAvailable, ushort NextUsed);
+/// <param name="IsInUse">See <see cref="SplitRing.IsInUse"/>.</param>
+public readonly record struct SplitRingState(ushort NextAvailable, ushort NextUsed, bool IsInUse);

@@ -47,7 +47,7 @@ public sealed class SplitRingTests : IDisposable
             random.NextBytes(memory);
             WriteQueue(memory, random, next);
             var model = new Model(memory.ToArray(), next);
-            _ring.State = new SplitRingState(next, next);
+            _ring.State = new SplitRingState(next, next, IsInUse: true);
             for (int step = 0; step < Steps; step++)
             {
                 string expected = model.Step();
@@ -68,6 +68,20 @@ public sealed class SplitRingTests : IDisposable
         // The cases are worth something only if they are of all kinds.
         Assert.InRange(faults, 4_000, 16_000);
         Assert.InRange(chains, 10_000, 200_000);
+    }
+
+    [Fact]
+    public void It_is_in_use_also_when_the_guests_count_has_come_to_0_again()
+    {
+        Span<byte> index = _physical.Span(Available + 2, 2);
+        index.Clear();
+        Assert.False(_ring.IsInUse);
+
+        index.Fill(0xff);
+        Assert.True(_ring.IsInUse);
+
+        index.Clear();
+        Assert.True(_ring.IsInUse);
     }
 
     [Fact]
