@@ -51,6 +51,27 @@ public sealed class PackingTests : IDisposable
         Assert.Equal(new LguestResult(0, "of the folder\none\ntwo\n", string.Empty), result);
     }
 
+    [Theory]
+    [InlineData("root")]
+    [InlineData("root.cpio")]
+    public void What_an_initrd_has_on_the_way_to_a_folder_stays_as_it_is(string initrd)
+    {
+        string root = _folder.Path("root");
+        string modules = _folder.Path("installed");
+        Directory.CreateDirectory(root);
+        Directory.CreateDirectory(Path.Combine(modules, "lib/modules/6.1.0"));
+        File.WriteAllText(Path.Combine(modules, "lib/modules/6.1.0/a.ko"), "a module");
+        Shell($"cd '{root}' && cpio -id --quiet <'{Image("initrd.cpio")}' && rm -rf lib && mkdir -p usr/lib && ln -s /usr/./lib lib && mkdir -m 1777 srv");
+        Shell($"cd '{root}' && find . | cpio -o -H newc --quiet >../root.cpio");
+
+        LguestResult result = RunShipped(
+            "64m", Image("vmlinux"), $"--initrd={_folder.Path(initrd)}", $"--share={Tree()}:/srv/deep/a", $"--share={modules}:/lib/b", $"--modules={modules}",
+            "--run=readlink /lib; find /usr/lib -type f | sort; stat -c %a /srv /srv/deep; cat /srv/deep/a/a/text");
+
+        Assert.Equal(
+            new LguestResult(0, "/usr/./lib\n/usr/lib/b/lib/modules/6.1.0/a.ko\n/usr/lib/modules/6.1.0/a.ko\n1777\n755\none\ntwo\n", string.Empty), result);
+    }
+
     [Fact]
     public void Modules_are_where_a_kernel_looks_for_them_and_the_way_back_to_its_source_is_not()
     {

@@ -16,16 +16,20 @@ internal static class FolderArchive
     /// </summary>
     /// <param name="writer">The archive.</param>
     /// <param name="folder">The folder.</param>
-    /// <param name="under">Where it is to be in the archive, such as <c>usr/share</c>; empty for the root. Folders on the way there are made.</param>
+    /// <param name="under">Where it is to be in the archive, such as <c>usr/share</c>; empty for the root. Folders on the way there are made, where there are none.</param>
+    /// <param name="there">What the guest has already. A folder on the way that is unpacked again would replace a link, or lose its mode.</param>
     /// <param name="leavesOut">Whether something, by its path in the archive, is left out; null for nothing.</param>
     /// <exception cref="BootException">Something in it can't be read.</exception>
-    public static void Add(CpioWriter writer, string folder, string under, Func<string, bool>? leavesOut = null)
+    public static void Add(CpioWriter writer, string folder, string under, UnpackedTree there, Func<string, bool>? leavesOut = null)
     {
         string way = string.Empty;
         foreach (string part in under.Split(InFolder, StringSplitOptions.RemoveEmptyEntries))
         {
             way = Join(way, part);
-            writer.Add(CpioKind.Folder, way, UsualFolder);
+            if (!there.HasFolder(way))
+            {
+                writer.Add(CpioKind.Folder, way, UsualFolder);
+            }
         }
 
         AddContents(writer, new DirectoryInfo(folder), way, leavesOut);

@@ -32,42 +32,48 @@ internal static class InitrdContents
         }
 
         var contents = new MemoryStream();
+        var there = new UnpackedTree();
         if (isFolder)
         {
-            Append(contents, writer => FolderArchive.Add(writer, path, string.Empty));
+            Append(contents, there, writer => FolderArchive.Add(writer, path, string.Empty, there));
         }
         else
         {
             using Stream file = HostFile.OpenForReading(path);
             file.CopyTo(contents);
+            there.Unpack(Written(contents, 0));
         }
 
         foreach (ShareOption share in launch.Shares)
         {
-            Append(contents, writer => FolderArchive.Add(writer, Existing(share.Folder, "--share"), share.Mount));
+            Append(contents, there, writer => FolderArchive.Add(writer, Existing(share.Folder, "--share"), share.Mount, there));
         }
 
         if (launch.Modules is { } modules)
         {
             string folder = Existing(Path.Combine(modules, ModulesFolder), "--modules");
-            Append(contents, writer => FolderArchive.Add(writer, folder, ModulesFolder, IsLinkToSource));
+            Append(contents, there, writer => FolderArchive.Add(writer, folder, ModulesFolder, there, IsLinkToSource));
         }
 
         contents.Position = 0;
         return contents;
     }
 
-    private static void Append(MemoryStream contents, Action<CpioWriter> add)
+    private static void Append(MemoryStream contents, UnpackedTree there, Action<CpioWriter> add)
     {
         while (contents.Length % Alignment != 0)
         {
             contents.WriteByte(0);
         }
 
+        long begin = contents.Length;
         var writer = new CpioWriter(contents);
         add(writer);
         writer.Finish();
+        there.Unpack(Written(contents, begin));
     }
+
+    private static ReadOnlySpan<byte> Written(MemoryStream contents, long begin) => contents.GetBuffer().AsSpan((int)begin, (int)(contents.Length - begin));
 
     private static string Existing(string folder, string option) => Directory.Exists(folder)
         ? folder
