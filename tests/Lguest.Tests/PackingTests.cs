@@ -99,8 +99,26 @@ public sealed class PackingTests : IDisposable
 
         string Hash()
         {
-            using Stream contents = InitrdContents.Open(launch, launch.Initrd!);
+            using var initrd = new InitrdContents(launch);
+            using Stream contents = initrd.Open(launch.Initrd!);
             return Convert.ToHexString(SHA256.HashData(contents));
+        }
+    }
+
+    [Fact]
+    public void What_is_read_again_is_what_was_packed_first()
+    {
+        Launch launch = ((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}"])).Launch;
+        using var initrd = new InitrdContents(launch);
+        byte[] first = Hash();
+        File.WriteAllText(Path.Combine(launch.Initrd!, "a", "text"), "one\ntwO\n");
+
+        Assert.Equal(first, Hash());
+
+        byte[] Hash()
+        {
+            using Stream contents = initrd.Open(launch.Initrd!);
+            return SHA256.HashData(contents);
         }
     }
 
@@ -158,8 +176,8 @@ public sealed class PackingTests : IDisposable
             "--share and --modules put files into the guest's initrd, and it has none",
             Assert.Throws<CommandLineException>(() => Launch.Parse(["64m", "vmlinux", "--share=."])).Message,
             StringComparison.Ordinal);
-        Assert.Throws<BootException>(() => InitrdContents.Open(
-            ((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}", "--share=/nowhere"])).Launch, _folder.Path("tree")));
+        using var initrd = new InitrdContents(((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}", "--share=/nowhere"])).Launch);
+        Assert.Throws<BootException>(() => initrd.Open(_folder.Path("tree")));
     }
 
     /// <summary>Files, folders, a link, a name that isn't ASCII, and a pipe, which nobody writes to.</summary>

@@ -7,9 +7,10 @@ namespace Lguest.Packing;
 
 /// <summary>
 /// What a guest gets as its initrd: a file, or a folder as an archive, and behind it archives of what it is to have besides. Linux unpacks
-/// one after the other, and the later ones into the same place.
+/// one after the other, and the later ones into the same place. It is packed once, so that a report's hash is that of what the guest has.
 /// </summary>
-internal static class InitrdContents
+/// <param name="launch">What the user wants; it has an initrd.</param>
+internal sealed class InitrdContents(Launch launch) : IDisposable
 {
     private const string ModulesFolder = "lib/modules";
     private const int Alignment = 4;
@@ -17,13 +18,14 @@ internal static class InitrdContents
     // Where make modules_install has left links to where the kernel was built.
     private static readonly string[] LinksToSource = ["build", "source"];
 
+    private MemoryStream? _packed;
+
     /// <summary>Opens it. What there is only one file of isn't read before somebody reads it.</summary>
-    /// <param name="launch">What the user wants; it has an initrd.</param>
     /// <param name="path">The initrd, as the user named it.</param>
     /// <exception cref="BootException">Something that is to go into it can't be read.</exception>
     /// <exception cref="IOException">The file itself can't.</exception>
     /// <exception cref="UnauthorizedAccessException">This user may not read it.</exception>
-    public static Stream Open(Launch launch, string path)
+    public Stream Open(string path)
     {
         bool isFolder = Directory.Exists(path);
         if (!isFolder && launch.Shares.Count == 0 && launch.Modules is null)
@@ -31,6 +33,19 @@ internal static class InitrdContents
             return HostFile.OpenForReading(path);
         }
 
+        _packed ??= Pack(path, isFolder);
+        return new MemoryStream(_packed.GetBuffer(), 0, (int)_packed.Length, writable: false);
+    }
+
+    /// <summary>Gives its memory back.</summary>
+    public void Dispose()
+    {
+        _packed?.Dispose();
+        _packed = null;
+    }
+
+    private MemoryStream Pack(string path, bool isFolder)
+    {
         var contents = new MemoryStream();
         var there = new UnpackedTree();
         if (isFolder)
@@ -55,7 +70,6 @@ internal static class InitrdContents
             Append(contents, there, writer => FolderArchive.Add(writer, folder, ModulesFolder, there, IsLinkToSource));
         }
 
-        contents.Position = 0;
         return contents;
     }
 

@@ -57,7 +57,8 @@ internal static class Machine
         ClockKind clock = launch.ClockFor(StandardDescriptors.InputKind);
         LaunchLog.Clock(logger, clock == ClockKind.Virtual ? "virtual" : "real");
 
-        using RunWatch watch = RunWatch.Open(launch, GuestStreams.IsInteractive(launch), end, logger);
+        using var initrd = new InitrdContents(launch);
+        using RunWatch watch = RunWatch.Open(launch, initrd, GuestStreams.IsInteractive(launch), end, logger);
         using var streams = GuestStreams.Open(launch, frontEnds, end, patience, logger);
         var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
         if (launch.Matching.HasExpectations || launch.Matching.Answers.Count > 0)
@@ -97,11 +98,12 @@ internal static class Machine
         KernelEntry entry = BootLoader.Load(
             new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, seed)
             {
-                OpenFile = path => InitrdContents.Open(launch, path),
+                OpenFile = initrd.Open,
                 Warn = sentence => LaunchLog.Warning(logger, sentence),
             },
             new GuestRam(guest.PhysicalMemory, guest.Layout));
         kernel.Dispose();
+        initrd.Dispose();
         guest.Start(entry);
         watch.Attach(guest, entry.PageOffset, streams);
 

@@ -11,13 +11,15 @@ namespace Lguest.Running.Watching;
 internal static class InputHashes
 {
     /// <summary>Those of the kernel, the initrd and the disks, before the guest has written to them.</summary>
+    /// <param name="launch">What the user wants.</param>
+    /// <param name="contents">The initrd's.</param>
     /// <exception cref="BootException">One can't be read.</exception>
-    public static IReadOnlyList<InputReport> Of(Launch launch)
+    public static IReadOnlyList<InputReport> Of(Launch launch, InitrdContents contents)
     {
         var inputs = new List<InputReport> { Hash("kernel", launch.Kernel, HostFile.OpenForReading) };
         if (launch.Initrd is { } initrd)
         {
-            inputs.Add(Hash("initrd", initrd, path => InitrdContents.Open(launch, path)));
+            inputs.Add(Hash("initrd", initrd, contents.Open));
         }
 
         inputs.AddRange(launch.Disks.Select(disk => Hash("disk", disk.Path, HostFile.OpenForReading)));

@@ -5,6 +5,7 @@ using Lguest.Host;
 using Lguest.Insight.Health;
 using Lguest.Insight.Log;
 using Lguest.Logging;
+using Lguest.Packing;
 using Lguest.Results.Outcomes;
 using Lguest.Results.Reports;
 using Lguest.Results.Tap;
@@ -31,14 +32,14 @@ internal sealed class RunWatch : IDisposable
     private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
     private KernelWatch? _watch;
 
-    private RunWatch(Launch launch, bool isInteractive, RunEnd end, ILogger logger)
+    private RunWatch(Launch launch, InitrdContents initrd, bool isInteractive, RunEnd end, ILogger logger)
     {
         _launch = launch;
         _logger = logger;
         _failsByDefault = !isInteractive || launch.Watch.HasReport || launch.Matching.HasExpectations;
         _reports = new ReportFiles(launch.Watch);
         _tests = new TestOutput(launch);
-        _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch);
+        _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch, initrd);
         if (launch.Watch.Kmsg is { } path)
         {
             _file = KernelLogFile.Create(path);
@@ -48,13 +49,15 @@ internal sealed class RunWatch : IDisposable
 
     /// <summary>Opens what the user wants to be written, before there is anything to write.</summary>
     /// <param name="launch">What the user wants.</param>
+    /// <param name="initrd">What goes into the initrd.</param>
     /// <param name="isInteractive">Whether somebody sits at the guest's console, and sees what it says.</param>
     /// <param name="end">Ends the run if it can't be written any more.</param>
     /// <param name="logger">For messages.</param>
     /// <exception cref="ReportException">A report can't be written.</exception>
     /// <exception cref="BackendException">The kernel's log can't be written.</exception>
     /// <exception cref="BootException">What a report is to be made of can't be read.</exception>
-    public static RunWatch Open(Launch launch, bool isInteractive, RunEnd end, ILogger logger) => new(launch, isInteractive, end, logger);
+    public static RunWatch Open(Launch launch, InitrdContents initrd, bool isInteractive, RunEnd end, ILogger logger) =>
+        new(launch, initrd, isInteractive, end, logger);
 
     /// <summary>Begins to watch.</summary>
     /// <param name="guest">The guest, before its run.</param>
