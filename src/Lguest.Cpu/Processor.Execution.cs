@@ -174,11 +174,7 @@ public sealed unsafe partial class Processor
     {
         ProcessorState* s = _state;
         ExecutionMode mode = s->Cs.IsDefault32 ? ExecutionMode.Code32 : ExecutionMode.None;
-        if (s->Cs.IsFlat && s->Ss.IsFlat && s->Ds.IsFlat && s->Es.IsFlat
-            && ((s->Ss.Access & s->Cs.Access) & SegmentAccess.Default32) != 0
-            && (s->Ss.Access & s->Ds.Access & s->Es.Access & SegmentAccess.WritableOrReadable) != 0
-            && ((s->Ss.Access | s->Ds.Access | s->Es.Access) & SegmentAccess.Code) == 0
-            && (s->Cs.Access & SegmentAccess.WritableOrReadable) != 0)
+        if (IsFlat(s))
         {
             mode |= ExecutionMode.Flat;
         }
@@ -194,6 +190,23 @@ public sealed unsafe partial class Processor
         s->Breakpoints = Debug.KindsOf(s->GetDebug(7));
         bool looksAtEach = s->ChecksAlignment || (s->Breakpoints & Breakpoints.Data) != 0;
         s->Tlb = looksAtEach ? s->EmptyTlb : user ? s->UserTlb : s->SupervisorTlb;
+    }
+
+    /// <summary>
+    /// Whether an offset is its own linear address, for reading and for writing, on a stack of 32 bits too: then blocks leave out all of
+    /// segmentation. All four segments are looked at together, as every interrupt and every return from one comes here.
+    /// </summary>
+    private static bool IsFlat(ProcessorState* s)
+    {
+        const SegmentAccess All = SegmentAccess.Present | SegmentAccess.WritableOrReadable;
+        const SegmentAccess Data = SegmentAccess.Code | SegmentAccess.ExpandDownOrConforming;
+        uint bases = s->Cs.Base | s->Ss.Base | s->Ds.Base | s->Es.Base;
+        uint limits = s->Cs.Limit & s->Ss.Limit & s->Ds.Limit & s->Es.Limit;
+        SegmentAccess all = s->Cs.Access & s->Ss.Access & s->Ds.Access & s->Es.Access & All;
+        SegmentAccess data = (s->Ss.Access | s->Ds.Access | s->Es.Access) & Data;
+        SegmentAccess wide = s->Cs.Access & s->Ss.Access & SegmentAccess.Default32;
+        return (bases | ~limits) == 0 && all == All && data == SegmentAccess.None && wide != SegmentAccess.None
+            && (s->Cs.Access & Data) != SegmentAccess.ExpandDownOrConforming;
     }
 
     /// <summary>Finds, or builds, the block at CS:EIP and enters it. Null when fetching it raised a fault.</summary>

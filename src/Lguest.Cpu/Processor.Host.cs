@@ -123,6 +123,16 @@ public sealed unsafe partial class Processor
         UpdateMode();
     }
 
+    /// <summary>
+    /// Writes CR3, and drops only the cached translations of linear addresses below a limit: for a host that knows the rest of the two
+    /// address spaces to be the same.
+    /// </summary>
+    public void ChangeLowerAddressSpace(uint cr3, uint limit)
+    {
+        _state->Cr3 = cr3;
+        Translation.FlushBelow(limit);
+    }
+
     /// <summary>Drops all cached translations, the global ones too.</summary>
     public void FlushTlb() => Translation.FlushAll();
 

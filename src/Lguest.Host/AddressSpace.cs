@@ -33,12 +33,23 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
 
     /// <summary>
     /// Changes to another page directory, or to the same one: even then what was remembered of user addresses is
-    /// stale, because the guest doesn't announce changes to a space that isn't in use, and uses directories again.
+    /// stale, because the guest doesn't announce changes to a space that isn't in use, and uses directories again. What was
+    /// remembered of the kernel's stays: it announces those. Only where the two directories differ there, all of it goes, so that
+    /// what a walk would find never depends on what was remembered.
     /// </summary>
     public void Load(uint directory)
     {
-        processor.WriteControlRegister(Cr3, directory & FrameMask);
-        FlushUser();
+        uint frame = directory & FrameMask;
+        if (HasSameKernel(frame))
+        {
+            processor.ChangeLowerAddressSpace(frame, PageOffset);
+        }
+        else
+        {
+            processor.WriteControlRegister(Cr3, frame);
+            FlushAll();
+        }
+
         _unchecked = true;
     }
 
@@ -104,6 +115,28 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         }
 
         FlushAll();
+    }
+
+    /// <summary>Whether a directory has the kernel's part of the current one, bit for bit.</summary>
+    private bool HasSameKernel(uint directory)
+    {
+        uint first = PageOffset >> DirectoryShift;
+        uint length = (DirectoryEntries - first) * sizeof(uint);
+        uint current = Directory + (first * sizeof(uint));
+        uint other = directory + (first * sizeof(uint));
+        if (!memory.Contains(current, length) || !memory.Contains(other, length))
+        {
+            return false;
+        }
+
+        const string What = "a page directory";
+        Span<byte> mine = stackalloc byte[(int)PhysicalMemory.PageSize];
+        Span<byte> its = stackalloc byte[(int)PhysicalMemory.PageSize];
+        mine = mine[..(int)length];
+        its = its[..(int)length];
+        memory.Read(current, mine, What);
+        memory.Read(other, its, What);
+        return mine.SequenceEqual(its);
     }
 
     private bool IsCurrent(uint directory) => (directory & FrameMask) == Directory;

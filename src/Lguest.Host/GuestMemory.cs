@@ -61,9 +61,9 @@ public sealed class GuestMemory(PhysicalMemory physical)
     /// <exception cref="GuestFaultException">Some of the range isn't guest memory.</exception>
     public void Read(uint address, Span<byte> destination, string what)
     {
-        if (physical.Contains(address, (uint)destination.Length))
+        if (physical.TryGetSpan(address, (uint)destination.Length, out Span<byte> source))
         {
-            physical.Span(address, (uint)destination.Length).CopyTo(destination);
+            source.CopyTo(destination);
             return;
         }
 
@@ -84,9 +84,10 @@ public sealed class GuestMemory(PhysicalMemory physical)
     /// <exception cref="GuestFaultException">Some of the range isn't guest memory.</exception>
     public void Write(uint address, ReadOnlySpan<byte> source, string what)
     {
-        if (physical.Contains(address, (uint)source.Length))
+        if (physical.TryGetSpan(address, (uint)source.Length, out Span<byte> destination))
         {
-            physical.Write(address, source);
+            source.CopyTo(destination);
+            physical.NotifyWrite(address, (uint)source.Length);
             return;
         }
 

@@ -34,6 +34,16 @@ internal unsafe ref struct LinearRange
     {
         range = default;
         range._length = length;
+        byte* known = kind == AccessKind.Read
+            ? TranslationBuffer.FindRead(user ? s->UserTlb : s->SupervisorTlb, linear, length)
+            : null;
+        if (known != null)
+        {
+            range._first = known;
+            range._firstLength = length;
+            return true;
+        }
+
         range._firstLength = Math.Min(length, PhysicalMemory.PageSize - (linear & PhysicalMemory.PageOffsetMask));
         range._first = MemoryAccess.Translate(
             s, linear, kind, user, out range._firstPhysical, out ExceptionInfo pending);

@@ -92,9 +92,17 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">Some of the range isn't memory.</exception>
     public Span<byte> Span(ulong address, uint length)
     {
-        Region region = Find(address, length)
-            ?? throw new ArgumentOutOfRangeException(nameof(address), $"0x{address:x8} + {length} isn't all memory.");
-        return new Span<byte>(region.Host + (address - region.Address), checked((int)length));
+        return TryGetSpan(address, length, out Span<byte> span)
+            ? span
+            : throw new ArgumentOutOfRangeException(nameof(address), $"0x{address:x8} + {length} isn't all memory.");
+    }
+
+    /// <summary>A window on memory, if all of the range is memory (in one region). Whoever writes through it calls <see cref="NotifyWrite"/>.</summary>
+    public bool TryGetSpan(ulong address, uint length, out Span<byte> span)
+    {
+        Region? region = Find(address, length);
+        span = region is null ? default : new Span<byte>(region.Host + (address - region.Address), checked((int)length));
+        return region is not null;
     }
 
     /// <summary>Writes, and drops code that was decoded from what is overwritten.</summary>
@@ -179,7 +187,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     private Region? Find(ulong address, ulong length)
     {
-        foreach (Region region in _regions)
+        foreach (Region region in CollectionsMarshal.AsSpan(_regions))
         {
             ulong offset = address - region.Address;
             if (region.Host != null && offset <= region.Length && length <= region.Length - offset)

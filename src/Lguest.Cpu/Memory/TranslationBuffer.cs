@@ -114,6 +114,14 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TlbEntry* WriteEntry(TlbEntry* tables, uint linear) => ReadEntry(tables, linear) + Entries;
 
+    /// <summary>Host address to read bytes from that lie in one page of memory, or null where only the slow path knows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* FindRead(TlbEntry* tables, uint linear, uint length) => Find(ReadEntry(tables, linear), linear, length);
+
+    /// <summary>The same for writing, where nobody has to hear of the store.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* FindWrite(TlbEntry* tables, uint linear, uint length) => Find(WriteEntry(tables, linear), linear, length);
+
     /// <summary>The entry for a kind of access.</summary>
     public static TlbEntry* EntryOf(TlbEntry* tables, uint linear, AccessKind kind) =>
         ReadEntry(tables, linear) + kind switch
@@ -269,6 +277,10 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     }
 
     private Span<ushort> Journal => new(_journal, _journalLength);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* Find(TlbEntry* entry, uint linear, uint length) =>
+        entry->Tag == ((linear + length - 1) & ~PhysicalMemory.PageOffsetMask) ? entry->Addend + linear : null;
 
     private static bool IsForWriting(int number) => (number / Entries) % (EntriesPerPrivilege / Entries) == 1;
 

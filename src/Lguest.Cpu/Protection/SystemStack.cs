@@ -43,7 +43,16 @@ internal static unsafe class SystemStack
         uint length = (uint)words.Length * size;
         uint top = (esp - length) & mask;
         bool wraps = (ulong)top + length - 1 > mask;
-        if (!wraps && SegmentCheck.IsWritable(stack, top, length)
+        TlbEntry* tables = user ? processor.StatePointer->UserTlb : processor.StatePointer->SupervisorTlb;
+        byte* known = wraps ? null : TranslationBuffer.FindWrite(tables, stack.Base + top, length);
+        if (known != null && size == sizeof(uint) && SegmentCheck.IsWritable(stack, top, length))
+        {
+            for (int i = 0; i < words.Length; i++)
+            {
+                ((uint*)known)[words.Length - 1 - i] = words[i];
+            }
+        }
+        else if (!wraps && SegmentCheck.IsWritable(stack, top, length)
             && LinearRange.TryMap(
                 processor.StatePointer, stack.Base + top, length, AccessKind.Write, user, out LinearRange range, ref fault))
         {
@@ -105,8 +114,19 @@ internal static unsafe class SystemStack
         }
 
         ProcessorState* s = processor.StatePointer;
-        if (IsMisaligned(s, stack.Base + offset, size, ref fault)
-            || !LinearRange.TryMap(s, stack.Base + offset, size, AccessKind.Read, user, out LinearRange range, ref fault))
+        if (IsMisaligned(s, stack.Base + offset, size, ref fault))
+        {
+            return false;
+        }
+
+        byte* known = TranslationBuffer.FindRead(user ? s->UserTlb : s->SupervisorTlb, stack.Base + offset, size);
+        if (known != null)
+        {
+            value = size == sizeof(ushort) ? *(ushort*)known : *(uint*)known;
+            return true;
+        }
+
+        if (!LinearRange.TryMap(s, stack.Base + offset, size, AccessKind.Read, user, out LinearRange range, ref fault))
         {
             return false;
         }

@@ -31,9 +31,9 @@ public struct SegmentRegister
     /// <summary>Descriptor privilege level, 0 to 3.</summary>
     public readonly int Dpl => (int)((uint)Access >> 13) & 3;
 
-    /// <summary>Whether every 32-bit offset is its own linear address and within the limit.</summary>
-    internal readonly bool IsFlat => Base == 0 && Limit == uint.MaxValue && IsUsable
-        && (Access & (SegmentAccess.Code | SegmentAccess.ExpandDownOrConforming)) != SegmentAccess.ExpandDownOrConforming;
+    /// <summary>Whether the hidden parts are the same.</summary>
+    internal readonly bool HasSameMeaning(in SegmentRegister other) =>
+        Base == other.Base && Limit == other.Limit && Access == other.Access;
 }
 
 /// <summary>Bits of a segment descriptor's second dword (SDM 3A, figure 3-8).</summary>

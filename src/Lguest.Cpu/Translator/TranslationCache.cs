@@ -257,7 +257,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             Operation* next = CodeBlock.Operations(from.Block) + exit.Index;
             if (exit.Distance == null || LinkedTarget(next, exit) is not { } target)
             {
-                return from.FindReturn(exit.Index) is { } place ? place.Handler(s, next) : next;
+                return exit.Reason == Mnemonic.INVALID && from.FindReturn(exit.Index) is { } place ? place.Handler(s, next) : next;
             }
 
             Link(exit, target);

@@ -12,6 +12,7 @@ public sealed class PageTableTests : IDisposable
     private const uint UserEntry = UserTable + 20;
     private const uint KernelPage = PageOffset + 0x30_0000;
     private const uint KernelEntry = KernelTable + (0x300 * 4);
+    private const uint OtherDirectory = 0x2_2000;
     private const uint Flags = 7;
 
     private readonly RingOneGuest _guest = new();
@@ -43,9 +44,44 @@ public sealed class PageTableTests : IDisposable
         return _guest.Read(Scratch);
     }
 
+    /// <summary>Makes a second directory, and has the accessed bits of both be what the walks of the kernel will make them.</summary>
+    private void CopyDirectory()
+    {
+        const uint accessed = 0x20;
+        const uint entries = 1024;
+        for (uint i = 0; i < entries; i++)
+        {
+            uint entry = _guest.Read(PageDirectory + (i * 4));
+            entry |= entry != 0 ? accessed : 0;
+            _guest.Write(PageDirectory + (i * 4), entry);
+            _guest.Write(OtherDirectory + (i * 4), entry);
+        }
+    }
+
     [Fact]
     public void A_new_page_table_forgets_user_pages_even_when_it_is_the_same() =>
         Assert.Equal(2u, ReadAfter(UserPage, UserEntry, KernelAssembly.NewPageTable, PageDirectory));
+
+    [Theory]
+    [InlineData(PageDirectory)]
+    [InlineData(OtherDirectory)]
+    public void A_page_table_with_the_same_kernel_keeps_kernel_pages(uint directory)
+    {
+        CopyDirectory();
+        Assert.Equal(1u, ReadAfter(KernelPage, KernelEntry, KernelAssembly.NewPageTable, directory));
+    }
+
+    [Theory]
+    [InlineData(768u)]
+    [InlineData(1023u)]
+    public void A_page_table_with_another_kernel_forgets_kernel_pages(uint index)
+    {
+        CopyDirectory();
+        const uint accessed = 0x20;
+        uint entry = OtherDirectory + (index * 4);
+        _guest.Write(entry, _guest.Read(entry) ^ accessed);
+        Assert.Equal(2u, ReadAfter(KernelPage, KernelEntry, KernelAssembly.NewPageTable, OtherDirectory));
+    }
 
     [Fact]
     public void Flushing_the_users_part_forgets_user_pages() =>

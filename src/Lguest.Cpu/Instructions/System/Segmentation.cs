@@ -180,18 +180,25 @@ internal static unsafe class Segmentation
         }
     }
 
-    /// <summary>Loads the register, or raises.</summary>
+    /// <summary>Loads the register, with what follows from it, or raises. Most loads change nothing.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool TryChange(ProcessorState* s, Operation* op, int segment, ushort selector)
     {
         ExceptionInfo fault = default;
-        if (!SegmentLoader.TryLoad(Processor.From(s), segment, selector, out SegmentRegister register, ref fault))
+        Processor processor = Processor.From(s);
+        if (!SegmentLoader.TryLoad(processor, segment, selector, out SegmentRegister register, ref fault))
         {
             Fault.Raise(s, op, fault);
             return false;
         }
 
+        bool isSame = register.HasSameMeaning(s->Segment(segment));
         s->Segment(segment) = register;
+        if (!isSame && segment < (int)SegmentName.Fs)
+        {
+            processor.UpdateMode();
+        }
+
         return true;
     }
 
@@ -202,16 +209,12 @@ internal static unsafe class Segmentation
             InterruptShadow.AfterStackSegment(s, op);
         }
 
-        return segment >= (int)SegmentName.Fs ? Operation.Next(s, op) : ContinueWithoutShadow(s, op);
+        return ContinueWithoutShadow(s, op);
     }
 
     /// <summary>The block goes on if it was built for the segments as they are now.</summary>
-    private static Operation* ContinueWithoutShadow(ProcessorState* s, Operation* op)
-    {
-        ExecutionMode before = s->Mode;
-        Processor.From(s).UpdateMode();
-        return s->Mode == before ? Operation.Next(s, op) : BlockExit.Leave(s, op);
-    }
+    private static Operation* ContinueWithoutShadow(ProcessorState* s, Operation* op) =>
+        s->Mode == s->Block->Mode ? Operation.Next(s, op) : BlockExit.Leave(s, op);
 }
 
 /// <summary>Pointers of an offset and a selector in memory (SDM 1, 4.3).</summary>
