@@ -8,6 +8,7 @@ using Lguest.Inspecting;
 using Lguest.Logging;
 using Lguest.Results.Reports;
 using Lguest.Running;
+using Lguest.SuiteCommands;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest;
@@ -15,9 +16,17 @@ namespace Lguest;
 /// <summary>The <c>lguest</c> command: command line, machine, run, exit code.</summary>
 internal static class Program
 {
+    /// <summary>Set where a suite's boots are to end with it (<c>Lguest.Suites.Running.BootProcess</c>).</summary>
+    private const string ParentVariable = "LGUEST_PARENT";
+
     private static int Main(string[] arguments)
     {
         HostProcess.Prepare();
+        if (Environment.GetEnvironmentVariable(ParentVariable) is { } parent && !(int.TryParse(parent, out int process) && HostProcess.FollowParent(process)))
+        {
+            return ExitCode.Hangup;
+        }
+
         return HostLimits.Shortage() is { } sentence ? Refuse(sentence, ExitCode.CouldNotRun) : Start(arguments);
     }
 
@@ -31,6 +40,7 @@ internal static class Program
             {
                 Request.Run run => Run(run.Launch),
                 Request.Inspect inspect => Inspect(inspect),
+                Request.RunSuite suite => RunSuite(suite.Options),
                 Request.Help help => Print(Usage.Help(help.Command)),
                 _ => Print(Usage.Version()),
             };
@@ -98,6 +108,10 @@ internal static class Program
             return ExitCode.CouldNotRun;
         }
     }
+
+    // Apart, so that who runs a guest doesn't load what it takes to run many.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int RunSuite(SuiteOptions options) => SuiteCommand.Run(options);
 
     private static void Report(ILogger logger, Ending ending)
     {

@@ -97,7 +97,7 @@ public sealed class OptionTableTests : IDisposable
         meant is null ? ": `lguest --help` lists them" : $": did you mean --{meant}?", Refusal(written), StringComparison.Ordinal);
 
     [Fact]
-    public void A_good_command_line_does_without_the_library_that_writes_the_help()
+    public void A_good_command_line_does_without_the_libraries_of_help_and_suites()
     {
         string kernel = _folder.File("vmlinux", GuestProgram.Spinner("up"));
         string disk = _folder.File("disk", new byte[65536]);
@@ -109,7 +109,9 @@ public sealed class OptionTableTests : IDisposable
         LguestProcess.WaitFor(process);
 
         Assert.Contains("/Lguest.Devices.dll", mapped, StringComparison.Ordinal);
-        Assert.DoesNotContain("/CommandLine.dll", mapped, StringComparison.Ordinal);
+        Assert.All(
+            (string[])["/CommandLine.dll", "/Lguest.Suites.dll", "/YamlDotNet.dll", "/Spectre.Console.dll"],
+            library => Assert.DoesNotContain(library, mapped, StringComparison.Ordinal));
     }
 
     private static GivenOptions Read(params string[] words) => Table.Read(Here, [.. words.Select(word => OptionWord.Parse("--" + word))]);

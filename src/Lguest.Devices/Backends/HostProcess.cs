@@ -21,6 +21,21 @@ public static class HostProcess
         _ = SystemCalls.Signal(SystemCalls.SigFileTooLarge, SystemCalls.SignalIgnored);
     }
 
+    /// <summary>Has this process end when the one that started it does, whatever ends that: nothing is to be left behind.</summary>
+    /// <param name="parent">The number of the process that is expected to have started it.</param>
+    /// <returns>Whether that one is still there.</returns>
+    public static bool FollowParent(int parent) => !OperatingSystem.IsLinux()
+        || (SystemCalls.ProcessControl(SystemCalls.ProcessControlParentDeath, SystemCalls.SigKill) == 0 && SystemCalls.Parent() == parent);
+
+    /// <summary>Asks a process to end.</summary>
+    public static void AskToEnd(int process)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            _ = SystemCalls.Kill(process, SystemCalls.SigTerminate);
+        }
+    }
+
     /// <summary>
     /// Removes the names of what the runtime has made for debuggers: it does so itself only when it ends in an orderly way, and no
     /// setting of a program's own keeps it from making them. Who wants to debug sets DOTNET_EnableDiagnostics to 1.

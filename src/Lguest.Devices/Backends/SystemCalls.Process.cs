@@ -26,6 +26,15 @@ internal static unsafe partial class SystemCalls
     /// <summary>SIG_IGN.</summary>
     public const nint SignalIgnored = 1;
 
+    /// <summary>SIGKILL.</summary>
+    public const int SigKill = 9;
+
+    /// <summary>SIGTERM.</summary>
+    public const int SigTerminate = 15;
+
+    /// <summary>PR_SET_PDEATHSIG: the signal that this process gets when the thread that made it has ended.</summary>
+    public const int ProcessControlParentDeath = 1;
+
     /// <summary>RLIMIT_FSIZE.</summary>
     public const int LimitOfFileSize = 1;
 
@@ -40,6 +49,12 @@ internal static unsafe partial class SystemCalls
 
     [LibraryImport(Library, EntryPoint = "signal")]
     public static partial nint Signal(int signal, nint handler);
+
+    [LibraryImport(Library, EntryPoint = "prctl")]
+    public static partial int ProcessControl(int what, nint value);
+
+    [LibraryImport(Library, EntryPoint = "getppid")]
+    public static partial int Parent();
 
     /// <summary><c>struct rlimit</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace Lguest.Results.Reports;
 
 /// <summary>All that is known of a finished run: what the reports are made of, and what JSON has.</summary>
@@ -139,7 +137,6 @@ public sealed record TestReport(
     string Output)
 {
     /// <summary>What JUnit makes of it; suites appear there only when nothing in them shows why they failed.</summary>
-    [JsonIgnore]
     public JUnitKind JUnit { get; init; }
 }
 

@@ -121,6 +121,16 @@ internal sealed record Launch
                 : throw new CommandLineException($"`{split.Command.Usage}` looks at one kernel, and {split.Words.Count} words are given: name its file");
         }
 
+        if (split.Command == Options.Suite)
+        {
+            throw new CommandLineException("say what to do with a suite: `lguest suite run FILE.yaml`");
+        }
+
+        if (split.Command == Options.SuiteRun)
+        {
+            return new Request.RunSuite(SuiteOptions.ParseRun(split, options));
+        }
+
         IReadOnlyList<string>? command = CommandOption.Parse(options);
         string? initrd = options.Value(Options.Initrd);
         bool packs = options.Has(Options.Share) || options.Has(Options.Modules);
@@ -253,6 +263,9 @@ internal abstract record Request
     /// <param name="Kernel">A vmlinux or bzImage.</param>
     /// <param name="AsJson">Whether a program wants to know.</param>
     public sealed record Inspect(string Kernel, bool AsJson) : Request;
+
+    /// <summary>To run a suite.</summary>
+    public sealed record RunSuite(SuiteOptions Options) : Request;
 
     /// <summary>To be told how.</summary>
     /// <param name="Command">How to do what.</param>

@@ -29,8 +29,8 @@ internal enum OptionRepeat
     Each,
 }
 
-/// <summary>Something that lguest does. A command line's first word may name one; without, a guest is run.</summary>
-/// <param name="Name">The word; null for what is done without one. It begins with a letter, as no amount of memory does.</param>
+/// <summary>Something that lguest does. A command line's first words may name one; without, a guest is run.</summary>
+/// <param name="Name">The word, or two; null for what is done without one. It begins with a letter, as no amount of memory does.</param>
 /// <param name="Usage">How it is written, without options: <c>lguest MEMORY KERNEL</c>.</param>
 internal sealed record Command(string? Name, string Usage);
 

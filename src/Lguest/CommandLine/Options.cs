@@ -11,8 +11,14 @@ internal static class Options
     /// <summary>To look at a kernel.</summary>
     public static readonly Command Inspect = new("inspect", "lguest inspect KERNEL");
 
-    /// <summary>Those that are named by a command line's first word.</summary>
-    public static readonly IReadOnlyList<Command> Named = [Inspect];
+    /// <summary>To run many guests: what is done with a suite is a word of its own.</summary>
+    public static readonly Command Suite = new("suite", "lguest suite");
+
+    /// <summary>To run a suite.</summary>
+    public static readonly Command SuiteRun = new("suite run", "lguest suite run FILE.yaml");
+
+    /// <summary>Those that are named by a command line's first words.</summary>
+    public static readonly IReadOnlyList<Command> Named = [Inspect, Suite, SuiteRun];
 
     public static readonly Option RunLine = new(
         "run", OptionValue.Required, "COMMAND",
@@ -194,6 +200,22 @@ internal static class Options
 
     public static readonly Option InspectJson = new("json", OptionValue.None, null, "Tell it as JSON, for programs.", Inspect);
 
+    public static readonly Option SuiteOutput = new(
+        "out", OptionValue.Required, "DIR", "The folder that results go to; `out` without this. What an earlier suite has left there is removed.", SuiteRun);
+
+    public static readonly Option Jobs = new(
+        "jobs", OptionValue.Required, "N", "How many boots run at once. The default is the number of processors.", SuiteRun);
+
+    public static readonly Option Filter = new(
+        "filter", OptionValue.Required, "TEXT",
+        "Run the boots whose names have this in them, where * is any text. Repeatable: one of them is to be in it.",
+        SuiteRun)
+    {
+        Repeat = OptionRepeat.EachValue,
+    };
+
+    public static readonly Option FailFast = new("fail-fast", OptionValue.None, null, "Begin no other boot once one has failed.", SuiteRun);
+
     public static readonly Option Help = new("help", OptionValue.None, null, "Show this text.", null);
 
     public static readonly Option Version = new("version", OptionValue.None, null, "Show the version.", null);
@@ -205,6 +227,7 @@ internal static class Options
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
-        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson, Help, Version,
+        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson,
+        SuiteOutput, Jobs, Filter, FailFast, Help, Version,
     ]);
 }

@@ -35,6 +35,10 @@ internal static class ShippedGuest
             ?? throw new CommandLineException(
                 $"--{Options.RunLine.Name} needs the initrd of the guest that ships, which isn't built: run `images/build` in lguest's folder, or name one with --{Options.Initrd.Name}");
 
+    /// <summary>Its kernel; null if it isn't there.</summary>
+    /// <param name="places">As for <see cref="Arguments"/>.</param>
+    public static string? KernelIn(IEnumerable<string> places) => places.Select(place => Path.Combine(place, Folder, Kernel)).FirstOrDefault(HostFile.Exists);
+
     /// <summary>Where to look: here, and in the folder from which lguest was published.</summary>
     public static IEnumerable<string> Places() => [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."))];
 

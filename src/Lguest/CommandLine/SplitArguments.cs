@@ -21,7 +21,7 @@ internal sealed record OptionWord(string Name, string? Value)
 
 /// <summary>
 /// The arguments by what they are: <c>lguest 64m vmlinux --block=rootfile root=/dev/lgba</c> is memory, kernel, an
-/// option, and a word for the kernel. A first word may name a command.
+/// option, and a word for the kernel. First words may name a command.
 /// </summary>
 /// <remarks>
 /// Options may stand anywhere before the first <c>--</c>, which ends them and isn't passed on; a second one is a word like any
@@ -54,7 +54,7 @@ internal sealed record SplitArguments(Command Command, IReadOnlyList<OptionWord>
         Command? command = null;
         foreach (string argument in arguments)
         {
-            if (command is null && words.Count == 0 && !optionsEnded && CommandOf(argument) is { } named)
+            if (words.Count == 0 && !optionsEnded && CommandOf(command, argument) is { } named)
             {
                 command = named;
             }
@@ -75,11 +75,13 @@ internal sealed record SplitArguments(Command Command, IReadOnlyList<OptionWord>
         return new SplitArguments(command ?? CommandLine.Options.Run, options, words);
     }
 
-    private static Command? CommandOf(string word)
+    // A command's second word follows its first.
+    private static Command? CommandOf(Command? before, string word)
     {
+        string name = before is null ? word : $"{before.Name} {word}";
         foreach (Command command in CommandLine.Options.Named)
         {
-            if (command.Name == word)
+            if (command.Name == name)
             {
                 return command;
             }

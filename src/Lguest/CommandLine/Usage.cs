@@ -8,7 +8,25 @@ internal static class Usage
 {
     /// <summary>The help.</summary>
     /// <param name="command">With what.</param>
-    public static string Help(Command command) => command == Options.Inspect ? InspectHelp() : RunHelp();
+    public static string Help(Command command) => command.Name switch
+    {
+        null => RunHelp(),
+        "inspect" => InspectHelp(),
+        _ => SuiteHelp(),
+    };
+
+    private static string SuiteHelp() => $"""
+        Usage: lguest suite run FILE.yaml [--OPTION[=VALUE]...]
+
+        Runs many guests: each test of a suite, with each kernel, command line, amount of memory and seed of its matrix.
+        docs/suites.md says how a suite is written. Results go to a folder: results.json, and the files of each boot.
+
+        Options of `lguest suite run`:
+        {OptionHelp.Text(Options.Table, Options.SuiteRun).Trim('\n').TrimEnd()}
+
+        Exit codes: 0 nothing has failed, 1 something has, 125 the suite could not be run, 129, 130, 143 a signal.
+
+        """;
 
     private static string InspectHelp() => $"""
         Usage: lguest inspect KERNEL [--OPTION...]
@@ -27,6 +45,7 @@ internal static class Usage
         Usage: lguest MEMORY KERNEL [--OPTION[=VALUE]...] [WORD...] [-- WORD...]
                lguest [--OPTION[=VALUE]...]
                lguest inspect KERNEL [--json]     what a kernel is; `lguest inspect --help`
+               lguest suite run FILE.yaml         many boots; `lguest suite --help`
 
         Runs a 32-bit Linux as a guest, its console on this terminal. Without memory and kernel, it is the guest that
         ships: `images/build` makes it.

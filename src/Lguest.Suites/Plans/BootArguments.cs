@@ -1,0 +1,64 @@
+using System.Globalization;
+
+namespace Lguest.Suites.Plans;
+
+/// <summary>The command line that is a boot.</summary>
+public static class BootArguments
+{
+    /// <summary>How long a boot may take whose suite doesn't say: a hang is to cost one test, and not the night.</summary>
+    public const string UsualTimeout = "10m";
+
+    private const string UsualMemory = "64m";
+
+    // Far from each other, so that a retry isn't another boot of a matrix with seeds 0, 1, 2.
+    private const ulong SeedStep = 1_000_000_007;
+
+    /// <summary>The seed of an attempt; null for one that is new each time.</summary>
+    /// <param name="settings">The boot's.</param>
+    /// <param name="attempt">From 1.</param>
+    public static ulong? Seed(BootSettings settings, int attempt) =>
+        settings.IsRepeatable ? unchecked((settings.Seed ?? 0) + ((ulong)(attempt - 1) * SeedStep)) : settings.Seed;
+
+    /// <summary>Its arguments, without those that say where results go.</summary>
+    /// <param name="settings">What it is like: with a kernel.</param>
+    /// <param name="seed">For random numbers; null for none in particular.</param>
+    /// <param name="today">The day, UTC, for failures that are known until another.</param>
+    public static IReadOnlyList<string> Of(BootSettings settings, ulong? seed, DateOnly today)
+    {
+        var arguments = new List<string> { settings.Memory ?? UsualMemory, settings.Kernel ?? throw new ArgumentException("A boot has a kernel.", nameof(settings)) };
+        Add("clock", settings.Clock ?? "virtual");
+        Add("seed", seed?.ToString(CultureInfo.InvariantCulture));
+        Add("initrd", settings.Initrd);
+        Add("modules", settings.Modules);
+        AddAll("share", settings.Shares);
+        AddAll("block", settings.Disks);
+        Add("run", settings.Run);
+        Add("append", string.IsNullOrWhiteSpace(settings.CommandLine) ? null : settings.CommandLine);
+        Add("ktap", settings.Ktap);
+        Add("fail-on", settings.FailOn ?? "all");
+        AddAll("allow", settings.Known.Where(known => !known.HasExpired(today) && FailureWords.IsComplaint(known.Fingerprint)).Select(known => known.Fingerprint).Distinct());
+        AddAll("expect", settings.Expect);
+        AddAll("forbid", settings.Forbid);
+        Add("timeout", settings.Timeout ?? UsualTimeout);
+        Add("max-guest-time", settings.MaxGuestTime);
+        Add("max-silence", settings.MaxSilence);
+        Add("max-instructions", settings.MaxInstructions);
+        return arguments;
+
+        void Add(string option, string? value)
+        {
+            if (value is not null)
+            {
+                arguments.Add($"--{option}={value}");
+            }
+        }
+
+        void AddAll(string option, IEnumerable<string> values)
+        {
+            foreach (string value in values)
+            {
+                Add(option, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+namespace Lguest.Suites.Plans;
+
+/// <summary>What a boot is to be like: what a suite's defaults, its tests and the values of its matrix may say. What isn't said is null.</summary>
+public sealed record BootSettings
+{
+    /// <summary>A vmlinux or bzImage, an absolute path.</summary>
+    public string? Kernel { get; init; }
+
+    /// <summary>Where the kernel's modules were installed, an absolute path.</summary>
+    public string? Modules { get; init; }
+
+    /// <summary>An initial RAM disk, a file or a folder, an absolute path.</summary>
+    public string? Initrd { get; init; }
+
+    /// <summary>How much memory, as <c>lguest</c> takes it: <c>64m</c>.</summary>
+    public string? Memory { get; init; }
+
+    /// <summary>Words for the kernel.</summary>
+    public string? CommandLine { get; init; }
+
+    /// <summary>What random numbers begin with.</summary>
+    public ulong? Seed { get; init; }
+
+    /// <summary>The command that the guest is to run, in its shell.</summary>
+    public string? Run { get; init; }
+
+    /// <summary>Folders that the guest gets: <c>DIR:MOUNT</c>, with an absolute path.</summary>
+    public IReadOnlyList<string> Shares { get; init; } = [];
+
+    /// <summary>Disks: the values of <c>--block</c>, with absolute paths.</summary>
+    public IReadOnlyList<string> Disks { get; init; } = [];
+
+    /// <summary>What is wanted of test output: the value of <c>--ktap</c>.</summary>
+    public string? Ktap { get; init; }
+
+    /// <summary>Which complaints of the kernel's count: the value of <c>--fail-on</c>.</summary>
+    public string? FailOn { get; init; }
+
+    /// <summary>Failures that are known.</summary>
+    public IReadOnlyList<KnownFailure> Known { get; init; } = [];
+
+    /// <summary>What the console is to show.</summary>
+    public IReadOnlyList<string> Expect { get; init; } = [];
+
+    /// <summary>What it may not show.</summary>
+    public IReadOnlyList<string> Forbid { get; init; } = [];
+
+    /// <summary>How often a boot that has failed is tried again.</summary>
+    public int? Retries { get; init; }
+
+    /// <summary>Which time the guest has: the value of <c>--clock</c>.</summary>
+    public string? Clock { get; init; }
+
+    /// <summary>The most wall time.</summary>
+    public string? Timeout { get; init; }
+
+    /// <summary>The most of the guest's time.</summary>
+    public string? MaxGuestTime { get; init; }
+
+    /// <summary>The most of the guest's time in which nothing comes from it.</summary>
+    public string? MaxSilence { get; init; }
+
+    /// <summary>The most instructions.</summary>
+    public string? MaxInstructions { get; init; }
+
+    /// <summary>Whether time is made of instructions, so that the boot is the same each time.</summary>
+    public bool IsRepeatable => Clock is null or "virtual";
+
+    /// <summary>These settings, and where they say nothing, others. Lists and the kernel's words are put together, the others' first.</summary>
+    public BootSettings Over(BootSettings others) => new()
+    {
+        Kernel = Kernel ?? others.Kernel,
+        Modules = Modules ?? others.Modules,
+        Initrd = Initrd ?? others.Initrd,
+        Memory = Memory ?? others.Memory,
+        CommandLine = string.IsNullOrEmpty(others.CommandLine) ? CommandLine
+            : string.IsNullOrEmpty(CommandLine) ? others.CommandLine : $"{others.CommandLine} {CommandLine}",
+        Seed = Seed ?? others.Seed,
+        Run = Run ?? others.Run,
+        Shares = [.. others.Shares, .. Shares],
+        Disks = [.. others.Disks, .. Disks],
+        Ktap = Ktap ?? others.Ktap,
+        FailOn = FailOn ?? others.FailOn,
+        Known = [.. others.Known, .. Known],
+        Expect = [.. others.Expect, .. Expect],
+        Forbid = [.. others.Forbid, .. Forbid],
+        Retries = Retries ?? others.Retries,
+        Clock = Clock ?? others.Clock,
+        Timeout = Timeout ?? others.Timeout,
+        MaxGuestTime = MaxGuestTime ?? others.MaxGuestTime,
+        MaxSilence = MaxSilence ?? others.MaxSilence,
+        MaxInstructions = MaxInstructions ?? others.MaxInstructions,
+    };
+}

@@ -1,0 +1,42 @@
+namespace Lguest.Suites.Results;
+
+/// <summary>The files of an attempt: <c>runs/NAME/ATTEMPT</c> in a folder of results.</summary>
+/// <param name="folder">Where they are.</param>
+public sealed class BootFiles(string folder)
+{
+    /// <summary>What the folder of all boots is called.</summary>
+    public const string Runs = "runs";
+
+    /// <summary>Where they are.</summary>
+    public string Folder => folder;
+
+    /// <summary>What the guest printed on its console.</summary>
+    public string Console => In("console");
+
+    /// <summary>The kernel's log.</summary>
+    public string Kmsg => In("kmsg");
+
+    /// <summary>What came on standard output.</summary>
+    public string Output => In("stdout");
+
+    /// <summary>What came on standard error.</summary>
+    public string Errors => In("stderr");
+
+    /// <summary>The report for people.</summary>
+    public string Report => In("report.txt");
+
+    /// <summary>The report for programs.</summary>
+    public string Result => In("result.json");
+
+    /// <summary>A script that repeats the boot.</summary>
+    public string Repeat => In("repro.sh");
+
+    /// <summary>Those of an attempt.</summary>
+    /// <param name="results">The folder of results.</param>
+    /// <param name="boot">The boot's name.</param>
+    /// <param name="attempt">From 1.</param>
+    public static BootFiles Of(string results, string boot, int attempt) =>
+        new(Path.Combine(results, Runs, boot, attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+
+    private string In(string name) => Path.Combine(folder, name);
+}

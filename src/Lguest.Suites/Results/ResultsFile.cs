@@ -1,0 +1,65 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Lguest.Results.Reports;
+
+namespace Lguest.Suites.Results;
+
+/// <summary>The results for programs.</summary>
+public static class ResultsFile
+{
+    /// <summary>What it is called in a folder of results.</summary>
+    public const string Name = "results.json";
+
+    /// <summary>Writes it.</summary>
+    /// <exception cref="ReportException">It can't be written.</exception>
+    public static void Write(string folder, SuiteResult result) => WholeFile.At(Path.Combine(folder, Name)).Write(stream =>
+    {
+        JsonSerializer.Serialize(stream, result, ResultsJsonContext.Default.SuiteResult);
+        stream.WriteByte((byte)'\n');
+    });
+
+    /// <summary>Reads one.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="SuiteException">It isn't one.</exception>
+    public static SuiteResult Read(string path)
+    {
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            SuiteResult result = JsonSerializer.Deserialize(stream, ResultsJsonContext.Default.SuiteResult) ?? throw new JsonException("it is empty");
+            if (!IsWhole(result))
+            {
+                throw new JsonException("something is missing");
+            }
+
+            return result.Schema == SuiteResult.CurrentSchema
+                ? result
+                : throw new SuiteException($"'{path}' has results of form {result.Schema}, and this lguest reads form {SuiteResult.CurrentSchema}");
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new SuiteException($"there is no '{path}': name a folder that `lguest suite run --out=DIR` has written", e);
+        }
+        catch (JsonException e)
+        {
+            throw new SuiteException($"'{path}' has no results of a suite in it: {e.Message.TrimEnd('.')}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SuiteException($"'{path}' can't be read: {e.Message.TrimEnd('.')}", e);
+        }
+    }
+
+    // What isn't in the file is null, whatever the declarations say.
+    private static bool IsWhole(SuiteResult result) => result is { Plan: not null, InputSha256: not null, Boots: not null }
+        && result.Boots.All(boot => boot is { Matrix: not null, Sentence: not null, Fingerprints: not null, Known: not null, Attempts: not null }
+            && boot.Attempts.All(attempt => attempt is { Sentence: not null, Fingerprints: not null, Tests: not null }));
+}
+
+/// <summary>Serialises without reflection.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(SuiteResult))]
+internal sealed partial class ResultsJsonContext : JsonSerializerContext;

@@ -1,0 +1,86 @@
+using System.Diagnostics.CodeAnalysis;
+using Lguest.Results.Reports;
+using Lguest.Suites.Plans;
+using Lguest.Suites.Results;
+
+namespace Lguest.Suites.Running;
+
+/// <summary>Runs boots, some at once.</summary>
+/// <param name="launcher">Starts lguest.</param>
+/// <param name="folder">Where results go, an absolute path.</param>
+/// <param name="progress">Hears of it.</param>
+/// <param name="today">The day, UTC, for failures that are known until another.</param>
+public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuiteProgress progress, DateOnly today)
+{
+    private volatile bool _hasFailed;
+
+    /// <summary>Whether no boot begins once one has failed.</summary>
+    public bool FailsFast { get; init; }
+
+    /// <summary>Runs them.</summary>
+    /// <exception cref="SuiteException">One can't be started, or its files can't be written.</exception>
+    /// <param name="boots">In the order in which they begin.</param>
+    /// <param name="jobs">How many at once.</param>
+    /// <param name="stop">Cancelled when all of them are to end.</param>
+    /// <returns>A result for each, in the suite's order.</returns>
+    [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process: it is thrown on this one.")]
+    public IReadOnlyList<BootResult> Run(IReadOnlyList<PlannedBoot> boots, int jobs, CancellationToken stop)
+    {
+        var results = new BootResult[boots.Count];
+        Exception? failure = null;
+        int next = -1;
+
+        // Threads of their own, which live as long as what they start.
+        Thread[] threads = [.. Enumerable.Range(0, Math.Min(jobs, boots.Count)).Select(_ => new Thread(Work))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        if (failure is not null)
+        {
+            throw new SuiteException($"a boot can't be run: {failure.Message.TrimEnd('.')}", failure);
+        }
+
+        return [.. boots.Zip(results).OrderBy(pair => pair.First.Index).Select(pair => pair.Second)];
+
+        void Work()
+        {
+            try
+            {
+                for (int i; (i = Interlocked.Increment(ref next)) < boots.Count;)
+                {
+                    results[i] = RunBoot(boots[i], stop);
+                    _hasFailed |= results[i].Status.IsFailure();
+                }
+            }
+            catch (Exception e)
+            {
+                failure ??= e;
+                _ = Interlocked.Exchange(ref next, boots.Count);
+            }
+        }
+    }
+
+    private BootResult RunBoot(PlannedBoot boot, CancellationToken stop)
+    {
+        var attempts = new List<AttemptResult>();
+        string[] allowed = [];
+        while (!stop.IsCancellationRequested && !(FailsFast && _hasFailed && attempts.Count == 0))
+        {
+            int number = attempts.Count + 1;
+            ulong? seed = BootArguments.Seed(boot.Settings, number);
+            progress.Started(boot, number);
+            var process = new BootProcess(launcher, BootFiles.Of(folder, boot.Name, number));
+            (AttemptResult attempt, RunReport? report) = process.Run(
+                boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop);
+            attempts.Add(attempt with { Seed = seed });
+            allowed = [.. report?.Health.Where(complaint => !complaint.Counts).Select(complaint => complaint.Fingerprint) ?? []];
+            if (!BootJudge.WantsRetry(attempts, boot, today))
+            {
+                break;
+            }
+        }
+
+        BootResult result = BootJudge.Judge(boot, attempts, allowed, today);
+        progress.Finished(result);
+        return result;
+    }
+}

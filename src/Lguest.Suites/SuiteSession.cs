@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using Lguest.Results.Reports;
+using Lguest.Suites.Output;
+using Lguest.Suites.Plans;
+using Lguest.Suites.Results;
+using Lguest.Suites.Running;
+using Lguest.Suites.Yaml;
+
+namespace Lguest.Suites;
+
+/// <summary>A suite from its file to its results.</summary>
+/// <param name="launcher">Starts lguest.</param>
+/// <param name="output">Where progress goes.</param>
+/// <param name="isTerminal">Whether that is a terminal.</param>
+/// <param name="clock">The host's.</param>
+public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isTerminal, TimeProvider clock)
+{
+    /// <summary>Runs it.</summary>
+    /// <param name="request">What the user wants.</param>
+    /// <param name="stop">Cancelled when it is to end before its end.</param>
+    /// <returns>What became of it.</returns>
+    /// <exception cref="SuiteException">It can't be run.</exception>
+    /// <exception cref="ReportException">Results can't be written.</exception>
+    public SuiteResult Run(SuiteRequest request, CancellationToken stop)
+    {
+        var today = DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime);
+        SuiteFile suite = SuiteReader.Read(request.File);
+        var filter = new BootFilter(request.Filters);
+        IReadOnlyList<PlannedBoot> plan = [.. SuitePlan.Of(suite).Where(boot => filter.Has(boot.Name)).Select(boot => At(request, boot, WithKernel))];
+        if (plan.Count == 0)
+        {
+            throw new SuiteException($"no boot of '{request.File}' has a name that --filter={string.Join(" or ", request.Filters)} finds");
+        }
+
+        SuiteResult? earlier = request.Durations is null ? null : ResultsFile.Read(request.Durations);
+        IReadOnlyList<PlannedBoot> boots = [.. (request.Shard?.Take(plan, earlier) ?? plan).Select(boot => At(request, boot, each => Check(each, today)))];
+        string folder = ResultsFolder.Prepare(request.Output);
+        var result = new SuiteResult
+        {
+            Name = suite.Name,
+            SuiteSha256 = suite.Sha256,
+            InputSha256 = HashInputs(plan),
+            Shard = request.Shard is { } shard ? new ShardReport(shard.Index, shard.Of) : null,
+            Plan = [.. plan.Select(boot => boot.Name)],
+            Started = clock.GetLocalNow(),
+            Jobs = request.Jobs,
+            Interrupted = "lguest was killed, or runs still",
+            Boots = [.. boots.OrderBy(boot => boot.Index).Select(boot => BootJudge.Judge(boot, [], [], today))],
+        };
+
+        // Who kills lguest finds that here, and not the results of another time.
+        ResultsFile.Write(folder, result);
+        long begin = Stopwatch.GetTimestamp();
+        IReadOnlyList<BootResult> ran = Run(request, boots, folder, today, stop);
+        result = result with
+        {
+            WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
+            Interrupted = stop.IsCancellationRequested ? "a signal" : null,
+            Boots = ran,
+        };
+        ResultsFile.Write(folder, result);
+        Say($"{SuiteSummary.Line(result)}\n");
+        return result;
+    }
+
+    private IReadOnlyList<BootResult> Run(SuiteRequest request, IReadOnlyList<PlannedBoot> boots, string folder, DateOnly today, CancellationToken stop)
+    {
+        if (isTerminal)
+        {
+            var shown = new TerminalProgress(output, boots.Count);
+            return shown.While(() => Runner(shown).Run(boots, request.Jobs, stop));
+        }
+
+        return Runner(new LineProgress(output, boots.Count)).Run(boots, request.Jobs, stop);
+
+        SuiteRunner Runner(ISuiteProgress progress) => new(launcher, folder, progress, today) { FailsFast = request.FailsFast };
+    }
+
+    private PlannedBoot WithKernel(PlannedBoot boot) =>
+        boot.Settings.Kernel is not null ? boot : boot with { Settings = boot.Settings with { Kernel = launcher.ShippedKernel } };
+
+    /// <summary>Sees that lguest will understand what it is to do, before the first boot.</summary>
+    private PlannedBoot Check(PlannedBoot boot, DateOnly today) =>
+        boot with { Limit = launcher.Check(BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 1), today)) };
+
+    private static PlannedBoot At(SuiteRequest request, PlannedBoot boot, Func<PlannedBoot, PlannedBoot> action)
+    {
+        try
+        {
+            return action(boot);
+        }
+        catch (SuiteException e)
+        {
+            throw new SuiteException(YamlFile.Error(request.File, boot.Place, $"{boot.Name} can't be run: {e.Message}").Message, e);
+        }
+    }
+
+    private static List<string> HashInputs(IEnumerable<PlannedBoot> plan)
+    {
+        var hashes = new List<string>();
+        foreach (string path in plan.SelectMany(boot => new[] { boot.Settings.Kernel, boot.Settings.Initrd }).OfType<string>().Distinct().Where(File.Exists))
+        {
+            try
+            {
+                using FileStream file = File.OpenRead(path);
+                hashes.Add(Convert.ToHexStringLower(SHA256.HashData(file)));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new SuiteException($"'{path}' can't be read: {e.Message.TrimEnd('.')}", e);
+            }
+        }
+
+        hashes.Sort(StringComparer.Ordinal);
+        return [.. hashes.Distinct()];
+    }
+
+    private void Say(string text) => output.Write(Encoding.UTF8.GetBytes(text));
+}

@@ -1,0 +1,181 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Lguest.TestSupport;
+
+namespace Lguest.Tests;
+
+/// <summary><c>lguest suite</c>: many boots, as a user would have them.</summary>
+public sealed class SuiteTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Kernels_that_end_in_all_ways_are_told_apart()
+    {
+        _folder.File("greeter", GuestProgram.Greeter("all is well\n"));
+        _folder.File("panicker", GuestProgram.Panicker("out of puppies"));
+        _folder.File("offender", GuestProgram.Offender());
+        _folder.File("restarter", GuestProgram.Restarter());
+        _folder.File("spinner", GuestProgram.Spinner("up"));
+
+        LguestResult result = RunSuite("""
+            version: 1
+            defaults: {memory: 8m, max-guest-time: 1s}
+            matrix:
+              kernel: {greeter: greeter, panicker: panicker, offender: offender, restarter: restarter, spinner: spinner}
+            tests:
+              boot: {}
+              well: {only: {kernel: greeter}, expect: well, forbid: panic}
+              bad: {only: {kernel: greeter}, expect: bad}
+            """);
+
+        Assert.Equal((1, string.Empty), (result.ExitCode, result.Errors));
+        Assert.Equal(
+            [
+                "boot[kernel=greeter] passed", "boot[kernel=panicker] crashed", "boot[kernel=offender] crashed", "boot[kernel=restarter] failed",
+                "boot[kernel=spinner] timeout", "well[kernel=greeter] passed", "bad[kernel=greeter] failed",
+            ],
+            Boots().Select(boot => $"{boot.GetProperty("name")} {boot.GetProperty("status")}"));
+        Assert.Contains(": the guest panicked: out of puppies\n", result.Output, StringComparison.Ordinal);
+        Assert.Equal("all is well\n", File.ReadAllText(_folder.Path("out/runs/boot[kernel=greeter]/1/console")).ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public void The_guest_that_ships_runs_tests_of_the_hosts_in_virtual_time()
+    {
+        ShippedImages.Image("vmlinux");
+        Directory.CreateDirectory(_folder.Path("tests"));
+        _folder.File("tests/tap.sh", "echo 1..2; echo ok 1 a; echo not ok 2 b\n"u8.ToArray());
+
+        LguestResult result = RunSuite("""
+            version: 1
+            defaults: {share: tests, cmdline: quiet}
+            tests:
+              tap: {run: sh /share/tap.sh, ktap: required}
+              none: {run: "true", ktap: required}
+              known: {run: exit 7, known: [{fingerprint: status/7, issue: "#18"}]}
+              hang: {run: sleep 100000, max-guest-time: 1h}
+              warn: {run: "echo c >/proc/sysrq-trigger", retries: 3}
+            """);
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(
+            ["tap failed test/command.b", "none failed", "known known status/7", "hang timeout limit/max-guest-time", "warn crashed"],
+            Boots().Select(boot => $"{boot.GetProperty("name")} {boot.GetProperty("status")} {boot.GetProperty("fingerprints").EnumerateArray()
+                .Select(print => print.GetString()!).FirstOrDefault(print => !print.StartsWith("expectation/", StringComparison.Ordinal) && !print.StartsWith("panic/", StringComparison.Ordinal))}".TrimEnd()));
+        Assert.Equal(1, Boots()[4].GetProperty("attempts").GetArrayLength());
+        Assert.Contains("Linux version ", File.ReadAllText(_folder.Path("out/runs/tap/1/kmsg")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_signal_ends_all_of_it_and_what_is_known_is_written()
+    {
+        _folder.File("spinner", GuestProgram.Spinner("up"));
+        using Process process = Start("version: 1\ndefaults: {memory: 8m, kernel: spinner}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {}}");
+        AwaitConsole("x[seed=a]");
+
+        LguestProcess.Send("TERM", process);
+        LguestResult result = LguestProcess.Finish(process, string.Empty, Patience);
+
+        Assert.True(result.ExitCode == 143, result.Errors + result.Output);
+        Assert.All(Boots(), boot => Assert.Equal("not-run", boot.GetProperty("status").GetString()));
+        Assert.Empty(Guests());
+    }
+
+    [Fact]
+    public void A_suite_that_is_killed_takes_its_guests_with_it()
+    {
+        _folder.File("spinner", GuestProgram.Spinner("up"));
+        using Process process = Start("version: 1\ntests: {x: {memory: 8m, kernel: spinner}}");
+        AwaitConsole("x");
+        Assert.NotEmpty(Guests());
+
+        process.Kill();
+        LguestProcess.WaitFor(process);
+
+        Assert.True(SpinWait.SpinUntil(() => Guests().Length == 0, Patience));
+        Assert.Equal("not-run", Boots()[0].GetProperty("status").GetString());
+    }
+
+    [Theory]
+    [InlineData("say what to do with a suite: ", "suite")]
+    [InlineData("say what to do with a suite: ", "suite", "walk")]
+    [InlineData("`lguest suite run FILE.yaml` runs one suite, and 0 words are given: name its file", "suite", "run")]
+    [InlineData("there is no suite 'no-such'", "suite", "run", "no-such")]
+    [InlineData("--jobs=0 is not a number from 1 to 1000: write 4", "suite", "run", "no-such", "--jobs=0")]
+    [InlineData("--run is an option of `lguest MEMORY KERNEL`, not of `lguest suite run FILE.yaml`: leave it out", "suite", "run", "no-such", "--run=x")]
+    public void What_cannot_be_done_is_told(string sentence, params string[] arguments)
+    {
+        LguestResult result = LguestProcess.Run(string.Empty, arguments);
+
+        Assert.Equal((125, string.Empty), (result.ExitCode, result.Output));
+        Assert.StartsWith($"lguest: {sentence}", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_lguest_itself_would_refuse_is_told_with_its_place()
+    {
+        _folder.File("k", [1]);
+        LguestResult result = RunSuite("version: 1\ntests:\n  a: {kernel: k}\n  b: {kernel: k, timeout: soon}\n");
+
+        Assert.Equal(125, result.ExitCode);
+        Assert.Equal($"lguest: {_folder.Path("suite.yaml")}:4:3: b can't be run: --timeout=soon is not a time: write 30s, 500ms, 5m or 1h\n", result.Errors);
+    }
+
+    [Fact]
+    public void On_a_terminal_there_is_a_bar_and_what_has_failed_and_the_terminal_is_left_in_order()
+    {
+        _folder.File("panicker", GuestProgram.Panicker("out of [puppies]"));
+        _folder.File("suite.yaml", "version: 1\ntests: {x: {memory: 8m, kernel: panicker}}"u8.ToArray());
+        using var terminal = new PseudoTerminal();
+        using Process process = terminal.Start(LguestProcess.Path, "suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}");
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(1, process.ExitCode);
+        terminal.Await("suite: 1 crashed; 1 boots in ");
+        Assert.Contains("the guest panicked: out of [puppies]", terminal.Screen, StringComparison.Ordinal);
+        Assert.EndsWith("\u001b[?25h", terminal.Screen[..(terminal.Screen.LastIndexOf("\u001b[?25h", StringComparison.Ordinal) + 6)], StringComparison.Ordinal);
+        Assert.True(terminal.Screen.LastIndexOf("\u001b[?25h", StringComparison.Ordinal) > terminal.Screen.LastIndexOf("\u001b[?25l", StringComparison.Ordinal));
+    }
+
+    private LguestResult RunSuite(string text, params string[] arguments) => LguestProcess.Finish(Start(text, arguments), string.Empty, Patience);
+
+    private Process Start(string text, params string[] arguments)
+    {
+        _folder.File("suite.yaml", System.Text.Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\n")));
+        return LguestProcess.StartIn(
+            ShippedImages.Project, ["suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}", "--jobs=2", .. arguments]);
+    }
+
+    private JsonElement[] Boots() =>
+        [.. JsonDocument.Parse(File.ReadAllText(_folder.Path("out/results.json"))).RootElement.GetProperty("boots").EnumerateArray()];
+
+    private void AwaitConsole(string boot)
+    {
+        string console = _folder.Path($"out/runs/{boot}/1/console");
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(console) && new FileInfo(console).Length > 0, Patience));
+    }
+
+    /// <summary>The processes that run a guest of this test's.</summary>
+    private string[] Guests() =>
+    [
+        .. Directory.GetDirectories("/proc").Where(folder => char.IsAsciiDigit(Path.GetFileName(folder)[0])).Select(CommandLine)
+            .Where(line => line.Contains($"--log={_folder.Name}", StringComparison.Ordinal)),
+    ];
+
+    private static string CommandLine(string process)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(process, "cmdline"));
+        }
+        catch (IOException)
+        {
+            return string.Empty;
+        }
+    }
+}
