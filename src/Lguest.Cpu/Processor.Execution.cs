@@ -37,6 +37,7 @@ public sealed unsafe partial class Processor
         s->RetiredLimit = Retired + limit;
         s->Countdown = (long)limit;
         s->StopRequested = 0;
+        s->StopsAfter = 0;
         ForgetLink();
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.State.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
@@ -51,6 +52,11 @@ public sealed unsafe partial class Processor
 
         while (true)
         {
+            if (s->StopsAfter != 0)
+            {
+                return StopReason.Debug;
+            }
+
             // What MOV SS or POP SS has hit waits for the next instruction (SDM 3A, 6.8.3).
             if (s->PendingDebug != 0 && Retired >= s->DebugShadowUntil)
             {
@@ -98,9 +104,21 @@ public sealed unsafe partial class Processor
                 case ExitReason.Continue:
                     break;
                 case ExitReason.Exception:
+                    ExceptionInfo exception = s->Exception;
+                    if (exception.Origin == ExceptionOrigin.Fault)
+                    {
+                        // The access that was watched comes again.
+                        s->StopsAfter = 0;
+                    }
+
                     if (Deliver() is { } reason)
                     {
                         return reason;
+                    }
+
+                    if (Stops.StopsAt(exception))
+                    {
+                        return StopReason.Debug;
                     }
 
                     // A handler that faults at its first instruction, on a stack that wraps, would keep us here for ever.
@@ -114,6 +132,8 @@ public sealed unsafe partial class Processor
                     break;
                 case ExitReason.PageTableViolation:
                     return StopReason.PageTableViolation;
+                case ExitReason.Debug:
+                    return StopReason.Debug;
                 default:
                     throw new InvalidOperationException($"The engine met exit reason {s->Exit}.");
             }
@@ -216,6 +236,13 @@ public sealed unsafe partial class Processor
         uint eip = s->Eip;
         Operation* from = s->LinkFrom;
         s->LinkFrom = null;
+        bool mayStop = Blocks.EndsBefore((s->Cs.Base + eip) & PhysicalMemory.PageOffsetMask);
+        if (mayStop && Stops.StopsHere())
+        {
+            s->Exit = ExitReason.Debug;
+            return null;
+        }
+
         CodeBlock* block = Find(eip);
         if (block == null)
         {
@@ -242,7 +269,7 @@ public sealed unsafe partial class Processor
         {
             block = Blocks.Partial(block, limit);
         }
-        else if (from != null && isFlat && s->Block->IsAlive && s->Block->Mode == block->Mode && block->SecondPage == CodeBlock.NoPage
+        else if (from != null && isFlat && !mayStop && s->Block->IsAlive && s->Block->Mode == block->Mode && block->SecondPage == CodeBlock.NoPage
             && s->Block->SecondPage == CodeBlock.NoPage && !Blocks.IsPartial(s->Block))
         {
             from->Link = block;
@@ -294,7 +321,7 @@ public sealed unsafe partial class Processor
         }
 
         // In flat code EIP is the linear address; elsewhere it means something only together with CS, and isn't cached.
-        if (block->SecondPage == CodeBlock.NoPage && (s->Mode & ExecutionMode.Flat) != 0)
+        if (block->SecondPage == CodeBlock.NoPage && (s->Mode & ExecutionMode.Flat) != 0 && !Blocks.EndsBefore(block->Offset))
         {
             if (!user)
             {

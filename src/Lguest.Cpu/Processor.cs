@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Lguest.Cpu.Debugging;
 using Lguest.Cpu.Instructions.Integer;
 using Lguest.Cpu.Instructions.System;
 using Lguest.Cpu.Interpreter;
@@ -34,6 +35,7 @@ public sealed unsafe partial class Processor : IDisposable
         _state->Owner = GCHandle.ToIntPtr(_self);
         Translation = new TranslationBuffer(_state);
         Blocks = new BlockCache(this, _state);
+        Stops = new DebugStops(this, _state);
         memory.Code.Add(Blocks);
         memory.Code.Watch(Translation);
         Reset();
@@ -104,6 +106,9 @@ public sealed unsafe partial class Processor : IDisposable
 
     /// <summary>Counts of events since reset.</summary>
     public ProcessorStatistics Statistics { get; } = new();
+
+    /// <summary>Where the machine's debugger wants the processor to stop.</summary>
+    public DebugStops Stops { get; }
 
     internal TranslationBuffer Translation { get; }
 

@@ -27,6 +27,9 @@ internal sealed unsafe class BlockBuilder
         _decoder16 = Decoder.Create(16, _bytes);
     }
 
+    /// <summary>Offsets in a page at which an instruction is always the first of its block; null for none.</summary>
+    public bool[]? EndsBefore { get; set; }
+
     /// <summary>Builds a block in place. False when fetching its first instruction faults.</summary>
     public bool Build(CodeBlock* block, uint page, uint offset, byte* host, ExecutionMode mode, ref SecondPageSource second)
     {
@@ -42,6 +45,11 @@ internal sealed unsafe class BlockBuilder
         while (!ended && count < most)
         {
             uint start = (uint)decoder.IP;
+            if (count > 0 && start < inPage && EndsBefore is { } ends && ends[offset + start])
+            {
+                break;
+            }
+
             decoder.Decode(out Instruction instruction);
             uint length = instruction.IsInvalid ? UndefinedLength(start, mode) : (uint)instruction.Length;
             if (start + length > inPage)

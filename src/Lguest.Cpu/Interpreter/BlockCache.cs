@@ -35,6 +35,19 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         NativeMemory.Clear(_partial, (nuint)BlockBuilder.MaxBytes);
     }
 
+    /// <summary>Whether whoever comes to an offset of a page comes through the engine, which looks for a breakpoint there.</summary>
+    public bool EndsBefore(uint offset) => _builder.EndsBefore is { } ends && ends[offset];
+
+    /// <summary>Has blocks end before an offset in any page. Those that were built before don't: the cache is to be cleared.</summary>
+    /// <returns>False when they do already.</returns>
+    public bool EndBefore(uint offset)
+    {
+        bool[] ends = _builder.EndsBefore ??= new bool[PhysicalMemory.PageSize];
+        bool isNew = !ends[offset];
+        ends[offset] = true;
+        return isNew;
+    }
+
     /// <summary>The block for code at a physical address, decoded if need be.</summary>
     /// <param name="page">Physical page of the first byte.</param>
     /// <param name="offset">Its offset in that page.</param>
@@ -71,7 +84,11 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         }
 
         _processor.Statistics.BlocksDecoded++;
-        _processor.Translations?.Watch(built);
+        if (!EndsBefore(offset))
+        {
+            _processor.Translations?.Watch(built);
+        }
+
         _free += sizeof(CodeBlock) + ((built->InstructionCount + CodeBlock.ExtraOperations) * sizeof(Operation));
         _free = (byte*)(((nuint)_free + 63) & ~(nuint)63);
         built->NextInBucket = *bucket;

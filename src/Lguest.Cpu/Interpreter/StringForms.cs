@@ -64,7 +64,7 @@ internal unsafe ref struct StringRun
 /// <summary>String instructions (SDM 1, 7.3.9): how they advance, repeat, and give the engine its turn.</summary>
 /// <remarks>
 /// A step of a repeated instruction ends with the instruction, with a page of either operand, with an element that hits a
-/// data breakpoint, or, while TF is set, after one element. Whatever ends it, the registers say exactly what has been done, and it counts as one instruction.
+/// data breakpoint or a debugger's watchpoint, or, while TF is set, after one element. Whatever ends it, the registers say exactly what has been done, and it counts as one instruction.
 /// </remarks>
 internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     where TOperation : struct, IStringOperation
@@ -177,7 +177,7 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
                 return StepEnd.Done;
             }
 
-            if (s->PendingDebug != 0)
+            if (s->PendingDebug != 0 || s->StopsAfter != 0)
             {
                 return StepEnd.More;
             }
@@ -266,7 +266,7 @@ internal static unsafe class StringForms<TOperation, TSize, TAddressing>
     private static bool TryFindSlowly(ProcessorState* s, uint linear, uint count, AccessKind kind, out byte* host)
     {
         host = MemoryAccess.Translate(s, linear, kind, s->Cpl == 3, out ulong physical, out _);
-        if (host == null || host == MemoryAccess.NoMemory)
+        if (host == null || host == MemoryAccess.NoMemory || (s->Watching != 0 && Processor.From(s).Stops.WatchesPage(linear)))
         {
             return false;
         }

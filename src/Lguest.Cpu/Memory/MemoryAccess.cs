@@ -57,6 +57,11 @@ internal static unsafe class MemoryAccess
             s->PendingDebug |= Debug.MatchData(s, linear, size, kind);
         }
 
+        if (s->Watching != 0)
+        {
+            Processor.From(s).Stops.NoteAccess(linear, size, kind);
+        }
+
         if (kind != AccessKind.Read)
         {
             DropCode(s, first, physical, Math.Min(size, inPage));
@@ -119,7 +124,7 @@ internal static unsafe class MemoryAccess
         TlbEntry* entry = TranslationBuffer.EntryOf(user ? s->UserTlb : s->SupervisorTlb, linear, kind);
         TranslationBuffer translation = Processor.From(s).Translation;
         fault = default;
-        const ulong KeptBits = TlbEntry.CodePage | TlbEntry.NoMemory;
+        const ulong KeptBits = TlbEntry.CodePage | TlbEntry.NoMemory | TlbEntry.Watched;
         if ((entry->Tag & ~KeptBits) != (linear & ~PhysicalMemory.PageOffsetMask)
             && !Fill(s, translation, linear, kind, user, ref fault))
         {
@@ -239,6 +244,11 @@ internal static unsafe class MemoryAccess
         {
             translation.Fill(TranslationBuffer.EntryOf(tables, linear, kind), tag, addend, walk);
             return true;
+        }
+
+        if (s->Watching != 0 && processor.Stops.WatchesPage(linear))
+        {
+            tag |= TlbEntry.Watched;
         }
 
         translation.Fill(TranslationBuffer.ReadEntry(tables, linear), tag, addend, walk);

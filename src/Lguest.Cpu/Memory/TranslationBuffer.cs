@@ -21,6 +21,9 @@ internal unsafe struct TlbEntry
     /// <summary>In any tag: no memory stands behind this page, but a device or nothing.</summary>
     public const uint NoMemory = 0x002;
 
+    /// <summary>In a tag for reading or writing: the machine's debugger watches bytes of this page.</summary>
+    public const uint Watched = 0x004;
+
     /// <summary>The linear page and the slow bits. 64 bits wide, as an address of long mode would be.</summary>
     public ulong Tag;
 

@@ -161,6 +161,9 @@ public enum StopReason
     /// IF has become 1 while <see cref="Processor.InterruptLine"/> was set, and no shadow holds interrupts off any more.
     /// </summary>
     InterruptWindow,
+
+    /// <summary>The machine's debugger wanted it: <see cref="Processor.Stops"/> says for what.</summary>
+    Debug,
 }
 
 /// <summary>Why a chain of operations returned to the engine's loop.</summary>
@@ -174,6 +177,9 @@ internal enum ExitReason
 
     /// <summary>The page walker met what its policy rejects.</summary>
     PageTableViolation,
+
+    /// <summary>The next instruction has a breakpoint of the machine's debugger.</summary>
+    Debug,
 }
 
 /// <summary>What a block of decoded code depends on besides its bytes.</summary>

@@ -181,6 +181,12 @@ public unsafe partial struct ProcessorState
     /// <summary>Not zero from the moment IF becomes 1 with the line asserted until the run has ended over it.</summary>
     internal uint WindowWanted;
 
+    /// <summary>Not zero while the machine's debugger watches bytes (<see cref="Debugging.DebugStops"/>).</summary>
+    internal uint Watching;
+
+    /// <summary>Not zero once an instruction has accessed some of them: the run ends after it.</summary>
+    internal uint StopsAfter;
+
     /// <summary>SSE's control and status.</summary>
     [UnscopedRef]
     internal ref uint Mxcsr => ref X87.Mxcsr;

@@ -97,7 +97,7 @@ internal static unsafe class PortStrings<TSize>
         SetRegister(s, op, StateOffset.Ecx, GetRegister(s, op, StateOffset.Ecx) - 1);
         uint now = s->Segment(op->Segment).Base + GetRegister(s, op, pointer);
         uint before = s->Segment(op->Segment).Base + ((GetRegister(s, op, pointer) - Stride(s)) & Mask(op));
-        return IsExhausted(s, op) || s->StopRequested != 0 || s->PendingDebug != 0 || (s->SystemFlags & Eflags.Tf) != 0
+        return IsExhausted(s, op) || s->StopRequested != 0 || s->StopsAfter != 0 || s->PendingDebug != 0 || (s->SystemFlags & Eflags.Tf) != 0
             || (now ^ before) > PhysicalMemory.PageOffsetMask;
     }
 
