@@ -105,10 +105,10 @@ public sealed unsafe partial class Processor
                     break;
                 case ExitReason.Exception:
                     ExceptionInfo exception = s->Exception;
-                    if (exception.Origin == ExceptionOrigin.Fault)
+                    if (s->StopsAfter != 0 && exception.Origin == ExceptionOrigin.Fault)
                     {
                         // The access that was watched comes again.
-                        s->StopsAfter = 0;
+                        Stops.Forget();
                     }
 
                     if (Deliver() is { } reason)

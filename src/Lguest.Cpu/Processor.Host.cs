@@ -1,3 +1,4 @@
+using Lguest.Cpu.Instructions.Simd;
 using Lguest.Cpu.Instructions.X87;
 using Lguest.Cpu.Interpreter;
 using Lguest.Cpu.Memory;
@@ -13,6 +14,9 @@ public sealed unsafe partial class Processor
     /// their guest's table. Entry n belongs to selectors 8n to 8n + 7; nothing is written back.
     /// </summary>
     public ulong[]? HostGdt { get; set; }
+
+    /// <summary>Bytes of the floating-point state: FXSAVE's area up to the end of XMM7 (SDM 1, table 10-2).</summary>
+    public const int FloatingPointBytes = SimdSave.UsedBytes;
 
     /// <summary>EFLAGS, all of it.</summary>
     public uint Eflags
@@ -131,6 +135,26 @@ public sealed unsafe partial class Processor
     {
         _state->Cr3 = cr3;
         Translation.FlushBelow(limit);
+    }
+
+    /// <summary>Reads the x87's registers, MXCSR and the XMM registers as FXSAVE would save them.</summary>
+    /// <param name="image">The first <see cref="FloatingPointBytes"/> are written.</param>
+    public void ReadFloatingPoint(Span<byte> image)
+    {
+        fixed (byte* start = image[..FloatingPointBytes])
+        {
+            SimdSave.Fill(_state, start);
+        }
+    }
+
+    /// <summary>Writes them, but for bits that can't be set.</summary>
+    /// <param name="image">The first <see cref="FloatingPointBytes"/> count.</param>
+    public void WriteFloatingPoint(ReadOnlySpan<byte> image)
+    {
+        fixed (byte* start = image[..FloatingPointBytes])
+        {
+            SimdSave.Take(_state, start);
+        }
     }
 
     /// <summary>Drops all cached translations, the global ones too.</summary>

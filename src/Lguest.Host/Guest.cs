@@ -150,6 +150,16 @@ public sealed class Guest : IDisposable
     public ulong Age => _loop.Age;
 
     /// <summary>
+    /// Whether interrupts stay pending while the guest executes, for a debugger that goes step by step: a step doesn't lead into a
+    /// handler. A guest that sleeps is woken all the same. An observer sets it in its look.
+    /// </summary>
+    public bool HoldsInterrupts
+    {
+        get => _loop.HoldsInterrupts;
+        set => _loop.HoldsInterrupts = value;
+    }
+
+    /// <summary>
     /// All that the guest can see or change, but for the processor, memory and the devices, which keep their own. It is written
     /// after the processor's.
     /// </summary>

@@ -41,6 +41,9 @@ internal sealed class RunLoop(
     /// <summary>Nanoseconds of host time spent asleep.</summary>
     public ulong IdleNanoseconds { get; set; }
 
+    /// <summary>See <see cref="Guest.HoldsInterrupts"/>.</summary>
+    public bool HoldsInterrupts { get; set; }
+
     private TimeSpan? _processorTimeAtStart;
     private ulong _countedAtStart;
 
@@ -146,7 +149,11 @@ internal sealed class RunLoop(
             interrupts.Raise(TimerIrq);
         }
 
-        DeliverInterrupt();
+        if (!HoldsInterrupts || interrupts.IsHalted)
+        {
+            DeliverInterrupt();
+        }
+
         traps.ExpectInterrupt(interrupts.IsWaiting(traps));
         SliceEnd = NextSliceEnd();
     }
@@ -181,7 +188,7 @@ internal sealed class RunLoop(
     {
         ulong most = Math.Min(SliceEnd, end) - processor.Retired;
         StopReason reason = processor.Run(Math.Min(most, observers.InstructionsUntilDue(processor.Retired, AgeForObservers)));
-        if (reason != StopReason.InstructionLimit)
+        if (reason is not (StopReason.InstructionLimit or StopReason.Debug))
         {
             SliceEnd = 0;
         }
@@ -195,6 +202,9 @@ internal sealed class RunLoop(
                 throw new GuestFaultException(TrapPolicy.DescribeTripleFault(processor)) { IsDeath = true };
             case StopReason.Halted when !traps.AcceptsInterrupts:
                 throw new GuestFaultException("HLT with interrupts off, which nothing can end") { IsDeath = true };
+            case StopReason.Debug:
+                observers.Request();
+                break;
             case StopReason.Halted:
                 interrupts.IsHalted = true;
                 break;

@@ -31,8 +31,8 @@ public sealed unsafe class DebugStops
         _state = state;
     }
 
-    /// <summary>What the last run with <see cref="StopReason.Debug"/> stopped for.</summary>
-    public DebugStop Last { get; private set; }
+    /// <summary>What the last run stopped for; null if that was nothing of the debugger's, or has been passed.</summary>
+    public DebugStop? Last { get; private set; }
 
     /// <summary>Whether the processor stops when it has delivered an exception or an INT, as who goes step by step wants to see it.</summary>
     public bool AtExceptions { get; set; }
@@ -71,6 +71,14 @@ public sealed unsafe class DebugStops
     {
         _passedAt = _processor.Retired;
         _passed = _state->Cs.Base + _state->Eip;
+        Last = null;
+    }
+
+    /// <summary>An access that was noted hasn't happened after all.</summary>
+    internal void Forget()
+    {
+        _state->StopsAfter = 0;
+        Last = null;
     }
 
     /// <summary>Whether the run is to stop before the instruction at EIP.</summary>

@@ -77,6 +77,9 @@ internal sealed record Launch
     /// <summary>Where a trace of instructions starts, if there is to be one.</summary>
     public TraceStart? Trace { get; init; }
 
+    /// <summary>With what the user looks at the guest from outside.</summary>
+    public DebugOptions Debug { get; init; } = new();
+
     /// <summary>What the user wants to be told of the guest's kernel.</summary>
     public WatchOptions Watch { get; init; } = new();
 
@@ -198,6 +201,7 @@ internal sealed record Launch
             MaxSilence = Time(options, Options.MaxSilence),
             MaxInstructions = options.Value(Options.MaxInstructions) is { } most ? OptionValues.Instructions(most) : null,
             Trace = options.Value(Options.Trace) is { } trace ? OptionValues.Trace(trace) : null,
+            Debug = DebugOptions.Parse(options),
             Watch = WatchOptions.Parse(options),
             Tests = options.Value(Options.Ktap) is { } tests ? OptionValues.Tests(tests) : TestWish.Auto,
             Matching = matching,

@@ -196,6 +196,11 @@ internal static class Options
         "Log every instruction to standard error, from an address (0xc0100000) or from a count of instructions (1000000) on.",
         Run);
 
+    public static readonly Option Gdb = new(
+        "gdb", OptionValue.Optional, "PORT|SOCKET",
+        "Wait for gdb before the guest's first instruction, at a port of 127.0.0.1 (1234 if none is given, 0 for any) or at a Unix socket.",
+        Run);
+
     public static readonly Option Verbose = new("verbose", OptionValue.None, null, "Say more about what lguest does, to standard error.", Run);
 
     public static readonly Option InspectJson = new("json", OptionValue.None, null, "Tell it as JSON, for programs.", Inspect);
@@ -227,7 +232,9 @@ internal static class Options
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
-        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace, Verbose, InspectJson,
+        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
+        Gdb,
+        Verbose, InspectJson,
         SuiteOutput, Jobs, Filter, FailFast, Help, Version,
     ]);
 }

@@ -16,6 +16,7 @@ using Lguest.Logging;
 using Lguest.Packing;
 using Lguest.Results.Matching;
 using Lguest.Results.Reports;
+using Lguest.Running.Debugging;
 using Lguest.Running.Watching;
 using Microsoft.Extensions.Logging;
 
@@ -66,6 +67,7 @@ internal static class Machine
             streams.Match(matcher);
         }
 
+        using GdbServer? gdb = launch.Debug.Gdb is { } place ? GdbServer.Open(place) : null;
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
@@ -130,10 +132,17 @@ internal static class Machine
             guest.Observe(new CommandDriverCheck(end));
         }
 
+        GdbObserver? debugger = gdb is null ? null : new GdbObserver(gdb, watch.PageOffset, end, logger, watch.Answer);
+        if (debugger is not null)
+        {
+            guest.Observe(debugger);
+        }
+
         guest.Observe(new SilenceWarning(streams.Console, logger));
         Limit(guest, launch, end, streams, watch);
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
+        debugger?.Finish(guest, outcome);
         end.Returned();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         streams.Dispose();

@@ -29,7 +29,7 @@ internal static unsafe class SimdSave
     private const int XmmOffset = 160;
 
     /// <summary>Where what the processor uses ends; the rest is reserved, or software's own.</summary>
-    private const int UsedBytes = XmmOffset + (Registers * RegisterBytes);
+    public const int UsedBytes = XmmOffset + (Registers * RegisterBytes);
 
     private const int AreaBytes = 512;
     private const int Registers = 8;
@@ -137,7 +137,8 @@ internal static unsafe class SimdSave
 
     private static bool HasXmm(ProcessorState* s) => (s->Cr4 & Cr4.Osfxsr) != 0;
 
-    private static void Fill(ProcessorState* s, byte* image)
+    /// <summary>Makes the image of the state.</summary>
+    public static void Fill(ProcessorState* s, byte* image)
     {
         X87State* x87 = &s->X87;
         Unsafe.InitBlockUnaligned(image, 0, UsedBytes);
@@ -159,6 +160,14 @@ internal static unsafe class SimdSave
         }
 
         Unsafe.CopyBlockUnaligned(image + XmmOffset, &s->Sse.Registers, Registers * RegisterBytes);
+    }
+
+    /// <summary>Takes all of an image, but for bits that can't be set.</summary>
+    public static void Take(ProcessorState* s, byte* image)
+    {
+        s->Mxcsr = *(uint*)(image + MxcsrOffset) & SseControl.MxcsrMask;
+        TakeX87(s, image);
+        Unsafe.CopyBlockUnaligned(&s->Sse.Registers, image + XmmOffset, Registers * RegisterBytes);
     }
 
     private static void TakeX87(ProcessorState* s, byte* image)

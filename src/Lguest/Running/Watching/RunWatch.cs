@@ -32,6 +32,9 @@ internal sealed class RunWatch : IDisposable
     private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
     private KernelWatch? _watch;
 
+    /// <summary>Where the kernel maps physical address 0. After <see cref="Attach"/>.</summary>
+    public uint PageOffset { get; private set; }
+
     private RunWatch(Launch launch, InitrdContents initrd, bool isInteractive, RunEnd end, ILogger logger)
     {
         _launch = launch;
@@ -66,7 +69,8 @@ internal sealed class RunWatch : IDisposable
     public void Attach(Guest guest, uint pageOffset, GuestStreams streams)
     {
         _tests.Listen(streams);
-        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), pageOffset == 0 ? UsualPageOffset : pageOffset, _file, _tests);
+        PageOffset = pageOffset == 0 ? UsualPageOffset : pageOffset;
+        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), PageOffset, _file, _tests);
         guest.Observe(_watch);
     }
 
@@ -75,6 +79,14 @@ internal sealed class RunWatch : IDisposable
 
     /// <summary>Reads what there is of the kernel's log by now. On the processor's thread, after <see cref="Attach"/>.</summary>
     public void Look(Guest guest) => _watch!.Look(guest);
+
+    /// <summary>Answers a debugger's <c>monitor COMMAND</c>. On the processor's thread, after <see cref="Attach"/>.</summary>
+    /// <returns>Whole lines.</returns>
+    public string Answer(Guest guest, string command) => command.Trim() switch
+    {
+        "tasks" => string.Concat(TaskText.Lines(_watch!.Tasks(guest)).Select(line => line + '\n')),
+        _ => "monitor tasks   the kernel's tasks, and where each is\n",
+    };
 
     /// <summary>Reads what is left of the kernel's log after the run. If it can't be written, that is what ends the run.</summary>
     public void ReadRest(Guest guest) => _watch!.Finish(guest);
