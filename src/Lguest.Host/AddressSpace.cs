@@ -1,5 +1,6 @@
 using Lguest.Cpu;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 
 namespace Lguest.Host;
 
@@ -35,12 +36,18 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     /// Changes to another page directory, or to the same one: even then what was remembered of user addresses is
     /// stale, because the guest doesn't announce changes to a space that isn't in use, and uses directories again. What was
     /// remembered of the kernel's stays: it announces those. Only where the two directories differ there, all of it goes, so that
-    /// what a walk would find never depends on what was remembered.
+    /// what a walk would find never depends on what was remembered. With the first directory, paging begins.
     /// </summary>
     public void Load(uint directory)
     {
         uint frame = directory & FrameMask;
-        if (HasSameKernel(frame))
+        uint flags = processor.ReadControlRegister(0);
+        if ((flags & Cr0.Pg) == 0)
+        {
+            processor.WriteControlRegister(Cr3, frame);
+            processor.WriteControlRegister(0, flags | Cr0.Pg);
+        }
+        else if (HasSameKernel(frame))
         {
             processor.ChangeLowerAddressSpace(frame, PageOffset);
         }

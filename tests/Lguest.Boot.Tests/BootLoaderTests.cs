@@ -167,8 +167,8 @@ public sealed class BootLoaderTests : IDisposable
             initrdSize == 0 ? null : _folder.File("initrd", new byte[initrdSize]));
 
         uint top = memory.Size - ((((uint)initrdSize + Page - 1) / Page) * Page);
-        Assert.Equal(top - Page, record.Entry.PageDirectory);
-        Dictionary<uint, uint> map = Walk(memory, record.Entry.PageDirectory);
+        Assert.Equal(top - Page, record.Entry.PageDirectory ?? 0);
+        Dictionary<uint, uint> map = Walk(memory, record.Entry.PageDirectory ?? 0);
         Assert.Equal(memory.Size / Page, (uint)map.Count);
         for (uint address = 0; address < memory.Size; address += Page)
         {

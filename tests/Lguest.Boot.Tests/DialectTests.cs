@@ -43,7 +43,6 @@ public sealed class DialectTests : IDisposable
 
     [Theory]
     [InlineData("2.6.24", "2.6.24 and later")]
-    [InlineData("3.19.8", "3.1.0 and later")]
     [InlineData("4.0.5", "4.0.0 and later")]
     [InlineData("4.9", "4.1.0 and later")]
     [InlineData("4.13.4", "4.10.0 and later")]
@@ -67,10 +66,12 @@ public sealed class DialectTests : IDisposable
     [InlineData("2.6.33.3", "2.6.31")]
     [InlineData("2.6.34", "2.6.34")]
     [InlineData("3.0.1", "2.6.34")]
+    [InlineData("3.1", "3.1")]
+    [InlineData("3.19.8", "3.1")]
     public void A_guest_of_a_dialect_that_is_known_is_one_by_its_release_and_its_claim(string release, string id)
     {
         GuestAbi abi = KnownAbis.All.Single(each => each.Id == id);
-        string known = string.Join('.', release.Split('.').Take(3));
+        string known = release == "3.1" ? "3.1.0" : string.Join('.', release.Split('.').Take(3));
         byte[] elf = Elf($"Linux version {release} (x)\n");
 
         AssertDetected(
@@ -94,7 +95,14 @@ public sealed class DialectTests : IDisposable
         AssertRefused(
             "page tables of three levels",
             TestImages.WithSymbols(Elf("Linux version 3.0.1 (x)\n"), ("lguest_entry", 1), ("initial_pg_pmd", 2)));
+        AssertRefused("page tables of three levels", Elf("Linux version 3.2.65 (x)\n\0lguest\0\u00ab\u0093\u00ab\u0093"));
     }
+
+    [Fact]
+    public void What_is_code_of_three_levels_is_a_matter_of_the_kernels_beginning() => AssertDetected(
+        KnownAbis.Linux31,
+        "it is Linux 3.2.65, and it has the name lguest in it",
+        Elf("Linux version 3.2.65 (x)\n\0lguest\0" + new string('x', 0x4000) + "\u00ab\u0093\u00ab\u0093"));
 
     [Theory]
     [InlineData("2.6.22", "CONFIG_LGUEST_GUEST=y\n")]
@@ -109,7 +117,7 @@ public sealed class DialectTests : IDisposable
         new ElfPart(
             Address + PageOffset,
             Address,
-            [.. System.Text.Encoding.ASCII.GetBytes(text), .. configuration is null ? [] : TestImages.Configuration(configuration)]));
+            [.. System.Text.Encoding.Latin1.GetBytes(text), .. configuration is null ? [] : TestImages.Configuration(configuration)]));
 
     private static byte[] WithNote(byte[] code, string owner, uint type, uint number) => TestImages.Elf(
         Address,

@@ -42,7 +42,7 @@ public sealed class LinuxBootTests : IDisposable
         LoadedGuest record = Load(Kernel);
 
         Assert.Equal(KnownAbis.RingZero, record.Abi);
-        Assert.Equal((Entry, 0u, 0u), (record.Entry.EntryPoint, record.Entry.PageDirectory, record.Entry.PageOffset));
+        Assert.Equal((Entry, null, 0u), (record.Entry.EntryPoint, record.Entry.PageDirectory, record.Entry.PageOffset));
         Assert.Equal(Code, _memory.Slice(Address, Code.Length).ToArray());
     }
 

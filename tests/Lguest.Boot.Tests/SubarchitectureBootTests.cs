@@ -33,7 +33,7 @@ public sealed class SubarchitectureBootTests : IDisposable
 
         // Below the initrd's page: the directory, below it two tables for 8 MiB.
         uint directory = MemorySize - 0x2000;
-        Assert.Equal(directory, record.Entry.PageDirectory);
+        Assert.Equal(directory, record.Entry.PageDirectory ?? 0);
         Assert.Equal(directory - 0x2000 + 7, ReadUInt32(directory));
         Assert.Equal(directory - 0x1000 + 7, ReadUInt32(directory + 4));
         Assert.All(Enumerable.Range(2, 1022), index => Assert.Equal(0u, ReadUInt32(directory + ((uint)index * 4))));
@@ -79,6 +79,19 @@ public sealed class SubarchitectureBootTests : IDisposable
 
         Assert.Equal((KnownAbis.Linux2625, Address, 0u), (record.Abi, record.Entry.EntryPoint, record.Entry.PageOffset));
         Assert.Equal(0x207, (ushort)ReadUInt32(0x206));
+    }
+
+    [Fact]
+    public void From_3_1_on_they_start_without_page_tables()
+    {
+        byte[] code = [.. Encoding.ASCII.GetBytes("Linux version 3.19.8 (x)\n\0lguest\0"), .. new byte[200]];
+
+        // Up to the end of memory, where there is no room for tables.
+        LoadedGuest record = Load(TestImages.Elf(Entry, new ElfPart(Address + PageOffset, Address, code, MemorySize: MemorySize - Address)));
+
+        Assert.Equal((KnownAbis.Linux31, Entry, PageOffset), (record.Abi, record.Entry.EntryPoint, record.Entry.PageOffset));
+        Assert.Null(record.Entry.PageDirectory);
+        Assert.All(_memory.Slice(Address + 0x1000, (int)(MemorySize - Address - 0x1000)).ToArray(), each => Assert.Equal(0, each));
     }
 
     [Fact]

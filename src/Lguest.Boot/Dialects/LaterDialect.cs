@@ -17,6 +17,12 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     /// <summary>Tables that there are only with PAE: to some release, and from there on.</summary>
     private static readonly string[] PaeSymbols = ["swapper_pg_pmd", "initial_pg_pmd"];
 
+    /// <summary>Bytes at the kernel's start in which its entry's code is.</summary>
+    private const int EntryCodeSize = 4 * 4096;
+
+    /// <summary>That code writes each entry of its first page tables by two STOSD, with XCHG EAX, EBX behind either.</summary>
+    private static ReadOnlySpan<byte> WideEntryCode => [0xab, 0x93, 0xab, 0x93];
+
     /// <summary>All of them.</summary>
     public static IReadOnlyList<LaterDialect> All { get; } =
     [
@@ -27,7 +33,7 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
         new("C1", new(2, 6, 30), new(2, 6, 31), KnownAbis.Linux2630),
         new("C2", new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
         new("D1", new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
-        new("D2", new(3, 1, 0), new(4, 0, 0)),
+        new("D2", new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31),
         new("E0", new(4, 0, 0), new(4, 1, 0)),
         new("E1", new(4, 1, 0), new(4, 10, 0)),
         new("F", new(4, 10, 0), new(4, 14, 0)),
@@ -53,7 +59,16 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     /// <summary>Whether a kernel of such a release has page tables of three levels, as far as it tells: kernels could from 2.6.31 on.</summary>
     public static bool HasPae(KernelImage kernel) => kernel.Configuration is { } configuration
         ? configuration.Has(PhysicalAddressExtension)
-        : kernel.Symbols is { } symbols && PaeSymbols.Any(symbol => symbols.TryFind(symbol, out _));
+        : kernel.Symbols is { } symbols
+            ? PaeSymbols.Any(symbol => symbols.TryFind(symbol, out _))
+            : WritesWideEntries(kernel);
+
+    private static bool WritesWideEntries(KernelImage kernel)
+    {
+        KernelSegment first = kernel.Segments.MinBy(segment => segment.PhysicalAddress)!;
+        byte[] code = new byte[Math.Min(first.FileSize, EntryCodeSize)];
+        return kernel.TryRead(first.Offset, code) && code.AsSpan().IndexOf(WideEntryCode) >= 0;
+    }
 
     /// <summary>What in a kernel of such a release says that it was built to be a guest; null when nothing does.</summary>
     public static string? Claim(KernelImage kernel) =>

@@ -75,7 +75,8 @@ public static class BootLoader
     private static IBootMethod MethodOf(BootMethod method) => method switch
     {
         BootMethod.LguestSignature => new LguestBoot(),
-        BootMethod.Subarchitecture => new SubarchitectureBoot(),
+        BootMethod.Subarchitecture => new SubarchitectureBoot(isPaged: true),
+        BootMethod.UnpagedSubarchitecture => new SubarchitectureBoot(isPaged: false),
         BootMethod.Boot32 => new LinuxBoot(),
         _ => throw new ArgumentOutOfRangeException(nameof(method), method, "No kernel is entered so."),
     };

@@ -79,7 +79,7 @@ internal static class LguestEntryCode
 /// <param name="kernel">The kernel.</param>
 /// <param name="entryPoint">Virtual address of its entry.</param>
 /// <param name="pageOffset">Virtual minus physical address.</param>
-internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint pageOffset) : PagedBootPlan(kernel)
+internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint pageOffset) : RingOneBootPlan(kernel)
 {
     /// <inheritdoc />
     public override uint EntryPoint => entryPoint;
@@ -91,5 +91,5 @@ internal sealed class LguestBootPlan(KernelImage kernel, uint entryPoint, uint p
     internal override ReadOnlySpan<byte> SetupHeader => default;
 
     /// <inheritdoc />
-    protected override uint MapsAt => pageOffset;
+    protected override uint? MapsAt => pageOffset;
 }

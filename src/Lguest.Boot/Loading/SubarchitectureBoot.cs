@@ -3,17 +3,18 @@ using Lguest.Boot.Images;
 namespace Lguest.Boot.Loading;
 
 /// <summary>
-/// The way of lguest from Linux 2.6.24 on: at ring 1, with paging on and memory mapped where it is, at the kernel's own 32-bit entry. By
-/// the subarchitecture in its boot parameters the kernel finds out what it runs on.
+/// The way of lguest from Linux 2.6.24 on: at ring 1, at the kernel's own 32-bit entry, with memory where it is. By the subarchitecture in its boot
+/// parameters the kernel finds out what it runs on.
 /// </summary>
-internal sealed class SubarchitectureBoot : IBootMethod
+/// <param name="isPaged">Whether paging is on, with memory mapped where it is; else the kernel makes its first tables itself.</param>
+internal sealed class SubarchitectureBoot(bool isPaged) : IBootMethod
 {
     /// <inheritdoc />
     public BootPlan Plan(KernelImage kernel)
     {
         // A bzImage without an ELF file in it starts with its first byte.
         uint entry = kernel.Entry ?? kernel.Start;
-        return kernel.Holds(entry) ? new SubarchitectureBootPlan(kernel, entry) : throw new BootException(
+        return kernel.Holds(entry) ? new SubarchitectureBootPlan(kernel, entry, isPaged) : throw new BootException(
             $"{kernel.Description} has no 32-bit entry (its ELF entry, 0x{entry:x}, isn't in the image): give a vmlinux or bzImage of Linux for i386");
     }
 }
@@ -21,7 +22,8 @@ internal sealed class SubarchitectureBoot : IBootMethod
 /// <summary>A kernel that is entered so.</summary>
 /// <param name="kernel">The kernel.</param>
 /// <param name="entryPoint">Physical address of its first instruction.</param>
-internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint) : PagedBootPlan(kernel)
+/// <param name="isPaged">Whether it starts with paging on.</param>
+internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint, bool isPaged) : RingOneBootPlan(kernel)
 {
     private readonly byte[] _setupHeader = BootParameters.MakeGuestHeader(kernel.Header);
 
@@ -35,5 +37,5 @@ internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoin
     internal override ReadOnlySpan<byte> SetupHeader => _setupHeader;
 
     /// <inheritdoc />
-    protected override uint MapsAt => 0;
+    protected override uint? MapsAt => isPaged ? 0 : null;
 }

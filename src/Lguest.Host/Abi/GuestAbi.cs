@@ -18,6 +18,9 @@ public enum BootMethod
     /// </summary>
     Subarchitecture,
 
+    /// <summary>As <see cref="Subarchitecture"/>, but with paging off until the kernel names its first page directory.</summary>
+    UnpagedSubarchitecture,
+
     /// <summary>By Linux's 32-bit boot protocol: at CPL 0, flat segments, paging off, ESI at the boot parameters.</summary>
     Boot32,
 }
@@ -62,6 +65,9 @@ public sealed record GuestAbi
 
     /// <summary>Whether CLI, STI and HLT, which are some kernels' by mistake, are taken for what the kernel's own calls would be.</summary>
     public bool ToleratesInterruptInstructions { get; init; }
+
+    /// <summary>Whether the kernel may use model-specific registers, which are 0, until it has a handler for the fault.</summary>
+    public bool ToleratesEarlyMsrs { get; init; }
 
     /// <summary>Which registers carry a hypercall.</summary>
     public required HypercallRegisters Registers { get; init; }

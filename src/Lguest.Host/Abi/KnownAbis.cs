@@ -61,7 +61,7 @@ public static class KnownAbis
     ];
 
     /// <summary>All of them, oldest first. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, RingZero];
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, RingZero];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
@@ -141,6 +141,18 @@ public static class KnownAbis
     {
         Name = "Linux 2.6.34 to 3.0",
         Id = "2.6.34",
+    };
+
+    /// <summary>Linux 3.1 to 3.19, without PAE: all hypercalls by INT, and first page tables of the kernel's own.</summary>
+    public static GuestAbi Linux31 { get; } = Linux2634 with
+    {
+        Name = "Linux 3.1 to 3.19",
+        Id = "3.1",
+        CallsByVmcall = false,
+        ToleratesEarlyMsrs = true,
+        Data = LguestDataLayout.Linux31,
+        MapsLinearly = false,
+        Boot = BootMethod.UnpagedSubarchitecture,
     };
 
     /// <summary>

@@ -116,6 +116,16 @@ public sealed record LguestDataLayout
         SystemCallVector = 1392,
     };
 
+    /// <summary>Linux 3.1's to 4.0's: the kernel needs no page directory of the host's.</summary>
+    public static LguestDataLayout Linux31 { get; } = Linux2631 with
+    {
+        Size = 1392,
+        PageDirectory = null,
+        NoInterruptRange = 1376,
+        KernelAddress = 1384,
+        SystemCallVector = 1388,
+    };
+
     /// <summary>That of kernels in ring 0.</summary>
     public static LguestDataLayout RingZero { get; } = Linux2623 with { Description = 1128 };
 }

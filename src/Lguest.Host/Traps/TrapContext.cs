@@ -37,8 +37,8 @@ public sealed class TrapContext
 
 /// <summary>Where a kernel starts.</summary>
 /// <param name="EntryPoint">EIP of its first instruction.</param>
-/// <param name="PageDirectory">Physical address of the first page directory, for kernels that start with paging on.</param>
-/// <param name="PageOffset">Linear address at which such a kernel sees physical 0.</param>
+/// <param name="PageDirectory">Physical address of the first page directory; null for kernels that start with paging off.</param>
+/// <param name="PageOffset">Linear address at which a kernel at ring 1 sees physical 0, as far as its image says it.</param>
 /// <param name="BootParameters">Physical address of the boot parameters, for kernels that are told.</param>
 public readonly record struct KernelEntry(
-    uint EntryPoint, uint PageDirectory = 0, uint PageOffset = 0, uint BootParameters = 0);
+    uint EntryPoint, uint? PageDirectory = null, uint PageOffset = 0, uint BootParameters = 0);

@@ -14,7 +14,7 @@ public sealed class TrapDispatcher : TrapPolicy
 {
     private const int KernelPrivilege = SegmentTable.KernelPrivilege;
     private const uint ClearedOnEntry = Eflags.Tf | Eflags.Nt | Eflags.Rf | Eflags.Vm;
-    private const uint InitialCr0 = Cr0.Pe | Cr0.Mp | Cr0.Et | Cr0.Ne | Cr0.Wp | Cr0.Am | Cr0.Pg;
+    private const uint InitialCr0 = Cr0.Pe | Cr0.Mp | Cr0.Et | Cr0.Ne | Cr0.Wp | Cr0.Am;
     private const uint InitialCr4 = Cr4.Osfxsr | Cr4.Osxmmexcpt;
     private const int GateErrorShift = 3;
     private const uint GateErrorIdt = 2;
@@ -27,6 +27,10 @@ public sealed class TrapDispatcher : TrapPolicy
 
     /// <summary>SDM 2B, VMCALL.</summary>
     private static ReadOnlySpan<byte> Vmcall => [0x0f, 0x01, 0xc1];
+
+    private static ReadOnlySpan<byte> Rdmsr => [0x0f, 0x32];
+
+    private static ReadOnlySpan<byte> Wrmsr => [0x0f, 0x30];
 
     /// <summary>Makes the dispatcher of a guest.</summary>
     public TrapDispatcher(TrapContext context)
@@ -55,8 +59,14 @@ public sealed class TrapDispatcher : TrapPolicy
         _processor.PageTablePolicy = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
         Context.AddressSpace.PageOffset = entry.PageOffset;
         _processor.WriteControlRegister(4, InitialCr4);
-        _processor.WriteControlRegister(3, entry.PageDirectory);
-        _processor.WriteControlRegister(0, InitialCr0);
+        uint paging = 0;
+        if (entry.PageDirectory is { } directory)
+        {
+            _processor.WriteControlRegister(3, directory);
+            paging = Cr0.Pg;
+        }
+
+        _processor.WriteControlRegister(0, InitialCr0 | paging);
         SegmentRegister data = SegmentTable.InitialSegment(code: false);
         _processor.SetSegment(SegmentName.Cs, SegmentTable.InitialSegment(code: true));
         _processor.SetSegment(SegmentName.Ss, data);
@@ -140,9 +150,9 @@ public sealed class TrapDispatcher : TrapPolicy
             return TryPassVmcall();
         }
 
-        return Context.Abi.ToleratesInterruptInstructions
-            && fault is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
-            && TryPassInterruptInstruction();
+        return fault is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
+            && ((Context.Abi.ToleratesInterruptInstructions && TryPassInterruptInstruction())
+                || (Context.Abi.ToleratesEarlyMsrs && !Context.Gates[fault.Vector].IsPresent && TryPassMsr()));
     }
 
     private bool TryPassVmcall()
@@ -177,6 +187,25 @@ public sealed class TrapDispatcher : TrapPolicy
             _processor.RequestStop();
         }
 
+        return true;
+    }
+
+    /// <summary>A kernel that can't deal with the fault yet looks for its processor's microcode: registers that are 0 say that it has none.</summary>
+    private bool TryPassMsr()
+    {
+        Span<byte> code = stackalloc byte[Rdmsr.Length];
+        if (!TryReadCode(code) || !(code.SequenceEqual(Rdmsr) || code.SequenceEqual(Wrmsr)))
+        {
+            return false;
+        }
+
+        if (code.SequenceEqual(Rdmsr))
+        {
+            _processor.State.Eax = 0;
+            _processor.State.Edx = 0;
+        }
+
+        _processor.State.Eip += (uint)code.Length;
         return true;
     }
 

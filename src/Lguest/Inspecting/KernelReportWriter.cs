@@ -68,6 +68,7 @@ internal static class KernelReportWriter
         {
             BootMethod.LguestSignature => Invariant($"at 0x{entry:x8} with paging on, physical memory at 0x{report.PageOffset:x8}"),
             BootMethod.Subarchitecture => Invariant($"at 0x{entry:x8} with paging on, physical memory where it is"),
+            BootMethod.UnpagedSubarchitecture => Invariant($"at 0x{entry:x8} at ring 1 with paging off"),
             _ => Invariant($"at physical address 0x{entry:x8} by Linux's 32-bit boot protocol"),
         }
         : null;

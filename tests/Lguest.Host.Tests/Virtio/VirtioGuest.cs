@@ -11,7 +11,7 @@ namespace Lguest.Host.Tests.Virtio;
 
 /// <summary>
 /// A guest of 1 MiB with virtio devices, whose kernel is assembled by the test: it starts at CPL 1, with its memory and its devices' mapped
-/// where they are, as kernels from 2.6.25 on do. The test writes the virtqueues in the driver's place, the kernel notifies.
+/// where they are, as kernels from 2.6.25 on do; those from 3.1 on start with paging off. The test writes the virtqueues in the driver's place, the kernel notifies.
 /// </summary>
 public sealed class VirtioGuest : IDisposable
 {
@@ -45,6 +45,12 @@ public sealed class VirtioGuest : IDisposable
     public const uint LaterRingStatus = Data + 24;
     public const uint LaterRingCalls = Data + 88;
     public const uint LaterDirectoryField = Data + 1376;
+    public const uint LaterReservedMemory = Data + 1368;
+    public const uint LaterTscKilohertz = Data + 1372;
+
+    // The same from 3.1 on.
+    public const uint LastNoInterruptRange = Data + 1376;
+    public const uint LastSystemCallVector = Data + 1388;
 
     public const uint Shutdown = 2;
     public const uint Notify = 17;
@@ -71,13 +77,18 @@ public sealed class VirtioGuest : IDisposable
         }
 
         Write(PageDirectory, PageTable | PresentWritableUser);
-        bool isLater = abi.Id is "2.6.31" or "2.6.34";
-        Guest.PhysicalMemory.Span(isLater ? LaterRingStatus : RingStatus, 64).Fill(0xff);
+        (uint ringStatus, uint kernelAddress, uint systemCallVector) = abi.Id switch
+        {
+            "2.6.31" or "2.6.34" => (LaterRingStatus, Data + 1388, Data + 1392),
+            "3.1" => (LaterRingStatus, Data + 1384, LastSystemCallVector),
+            _ => (RingStatus, Data + 1128, SystemCallVector),
+        };
+        Guest.PhysicalMemory.Span(ringStatus, 64).Fill(0xff);
         Write(BlockedInterrupts, 1);
-        Write(Data + (isLater ? 1388u : 1128), KernelAddress);
-        Write(isLater ? Data + 1392 : SystemCallVector, 0x80);
+        Write(kernelAddress, KernelAddress);
+        Write(systemCallVector, 0x80);
         WriteText(Strings, "Power down");
-        Guest.Start(new KernelEntry(Text, PageDirectory));
+        Guest.Start(new KernelEntry(Text, abi.Boot == BootMethod.UnpagedSubarchitecture ? null : PageDirectory));
         Guest.Processor.State.Esp = StackTop;
     }
 
@@ -132,11 +143,15 @@ public sealed class VirtioGuest : IDisposable
     /// <summary>A hypercall of 2.6.30 and later.</summary>
     public static void Vmcall(Assembler a, uint number, uint first = 0, uint second = 0, uint third = 0)
     {
-        a.mov(eax, number);
-        a.mov(ebx, first);
-        a.mov(ecx, second);
-        a.mov(edx, third);
+        LoadLaterRegisters(a, number, first, second, third);
         a.vmcall();
+    }
+
+    /// <summary>A hypercall of 2.6.34 and later.</summary>
+    public static void LaterHypercall(Assembler a, uint number, uint first = 0, uint second = 0, uint third = 0)
+    {
+        LoadLaterRegisters(a, number, first, second, third);
+        a.@int(HypercallVector);
     }
 
     public GuestOutcome Run() => Guest.Run(new RunLimits(1_000_000));
@@ -194,4 +209,12 @@ public sealed class VirtioGuest : IDisposable
     public void WriteText(uint physical, string text) => Write(physical, Encoding.ASCII.GetBytes(text + "\0"));
 
     public void Dispose() => Guest.Dispose();
+
+    private static void LoadLaterRegisters(Assembler a, uint number, uint first, uint second, uint third)
+    {
+        a.mov(eax, number);
+        a.mov(ebx, first);
+        a.mov(ecx, second);
+        a.mov(edx, third);
+    }
 }

@@ -9,7 +9,7 @@ using static Lguest.Host.Tests.Virtio.VirtioGuest;
 
 namespace Lguest.Host.Tests.Virtio;
 
-/// <summary>Kernels of the dialects from 2.6.25 to 3.0, as far as their host can tell.</summary>
+/// <summary>Kernels of the dialects from 2.6.25 to 3.19, as far as their host can tell.</summary>
 public sealed class VirtioGuestTests
 {
     private const uint LaterInMemory = Buffers + 0x1000;
@@ -678,24 +678,218 @@ public sealed class VirtioGuestTests
         using var guest = new VirtioGuest(KnownAbis.Linux2634, ClockKind.Virtual);
         guest.Kernel(a =>
         {
-            void Call(uint number, uint first, uint second = 0)
-            {
-                a.mov(eax, number);
-                a.mov(ebx, first);
-                a.mov(ecx, second);
-                a.@int(0x1f);
-            }
-
-            Call(1, Data);
-            a.mov(eax, 19);
-            a.vmcall();
-            Call(Shutdown, Strings, PowerOff);
+            LaterHypercall(a, 1, Data);
+            Vmcall(a, 19);
+            LaterHypercall(a, Shutdown, Strings, PowerOff);
         });
 
         guest.RunUntilPowerOff();
 
         Assert.Equal(
             [new("LGUEST_INIT", 1), new("SHUTDOWN", 1), new("SEND_INTERRUPTS", 1)], guest.Guest.HypercallCounts.ToArray());
+    }
+
+    [Fact]
+    public void From_3_1_on_a_kernel_starts_with_paging_off_and_its_first_page_directory_ends_that()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31);
+        guest.Write(PageTable + ((Scratch >> 12) * 4), Buffers | 7);
+        guest.Write(PageDirectory + ((KernelAddress >> 22) * 4), PageTable | 7);
+        guest.Kernel(a =>
+        {
+            a.mov(__dword_ptr[Scratch], 1);
+            LaterHypercall(a, 1, Data);
+            a.mov(__dword_ptr[Scratch + 4], 2);
+            LaterHypercall(a, 4, PageDirectory);
+            a.mov(__dword_ptr[Scratch + 8], 3);
+            a.mov(__dword_ptr[KernelAddress + Scratch + 12], 4);
+            LaterHypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal((1u, 2u, 0u, 0u), (guest.Read(Scratch), guest.Read(Scratch + 4), guest.Read(Scratch + 8), guest.Read(Scratch + 12)));
+        Assert.Equal((0u, 0u, 3u, 4u), (guest.Read(Buffers), guest.Read(Buffers + 4), guest.Read(Buffers + 8), guest.Read(Buffers + 12)));
+    }
+
+    [Fact]
+    public void Then_no_call_is_made_by_vmcall()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31);
+        guest.Kernel(a =>
+        {
+            LaterHypercall(a, 1, Data);
+            LaterHypercall(a, 4, PageDirectory);
+            Vmcall(a, 19);
+        });
+
+        Assert.Contains("trap 6", Assert.IsType<GuestOutcome.Died>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_kernel_of_3_1_has_its_fields_where_they_are_then()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.MakeAvailable(0, (Buffers, 64, true));
+        guest.Write(LastNoInterruptRange, 0x1_0000);
+        guest.Write(LastNoInterruptRange + 4, 0x1_1000);
+        guest.Assemble(Handler, a =>
+        {
+            a.pop(__dword_ptr[Scratch]);
+            LaterHypercall(a, Shutdown, Strings, PowerOff);
+        });
+
+        // Where no interrupt may be: it waits, and nothing tells the host when it may come in.
+        guest.Assemble(0x1_0000, a =>
+        {
+            Label wait = a.CreateLabel();
+            a.Label(ref wait);
+            a.cmp(__dword_ptr[InterruptPending], 0x200);
+            a.jne(wait);
+            a.mov(__dword_ptr[IrqEnabled], 0x200);
+            LaterHypercall(a, 19);
+            a.nop();
+            LaterHypercall(a, 19);
+            a.jmp(0x1_2000);
+        });
+        guest.Assemble(0x1_2000, a =>
+        {
+            LaterHypercall(a, 19);
+            a.ud2();
+        });
+        guest.Kernel(a =>
+        {
+            LaterHypercall(a, 1, Data);
+            LaterHypercall(a, 4, PageDirectory);
+            LaterHypercall(a, 6, 33, (0x61u << 16) | Handler, 0x8e00);
+            LaterHypercall(a, Notify, Queue(0));
+            a.jmp(0x1_0000);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.InRange(guest.Read(Scratch), 0x1_2000u, 0x1_2fffu);
+        Assert.Equal((4u << 20, 1_000_000u), (guest.Read(LaterReservedMemory), guest.Read(LaterTscKilohertz)));
+        Assert.Equal(0x1_0000u, guest.Read(LastNoInterruptRange));
+    }
+
+    [Fact]
+    public void A_structure_of_2_6_34_is_none_of_3_1()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31);
+        guest.Write(LastSystemCallVector, KernelAddress);
+        guest.Write(LastSystemCallVector + 4, 0x80);
+        guest.Kernel(a => LaterHypercall(a, 1, Data));
+
+        Assert.Contains("system call vector 0xc0000000, not 0x80", Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Queued_calls_of_3_1_are_made()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31);
+        guest.Write(LaterRingCalls + 20, Shutdown);
+        guest.Write(LaterRingCalls + 24, Strings);
+        guest.Write(LaterRingCalls + 28, Restart);
+        guest.Kernel(a =>
+        {
+            LaterHypercall(a, 1, Data);
+            LaterHypercall(a, 4, PageDirectory);
+            a.mov(__word_ptr[LaterRingStatus], 0);
+            LaterHypercall(a, 0);
+        });
+
+        Assert.IsType<GuestOutcome.Restart>(guest.Run());
+    }
+
+    [Theory]
+    [InlineData("3.1", true)]
+    [InlineData("2.6.34", false)]
+    public void A_kernel_looks_for_microcode_before_its_first_call_and_finds_none(string abi, bool isPassed)
+    {
+        using var guest = new VirtioGuest(KnownAbis.All.Single(each => each.Id == abi));
+        guest.Kernel(a =>
+        {
+            a.mov(eax, uint.MaxValue);
+            a.mov(edx, uint.MaxValue);
+            a.mov(ecx, 0x8b);
+            a.wrmsr();
+            a.mov(__dword_ptr[Scratch], eax);
+            a.rdmsr();
+            a.mov(__dword_ptr[Scratch + 4], eax);
+            a.mov(__dword_ptr[Scratch + 8], edx);
+            LaterHypercall(a, 1, Data);
+            LaterHypercall(a, Shutdown, Strings, PowerOff);
+        });
+        guest.Write(Scratch + 4, 1);
+        guest.Write(Scratch + 8, 1);
+
+        GuestOutcome outcome = guest.Run();
+
+        if (isPassed)
+        {
+            Assert.Equal(new GuestOutcome.PowerOff(0), outcome);
+            Assert.Equal((uint.MaxValue, 0u, 0u), (guest.Read(Scratch), guest.Read(Scratch + 4), guest.Read(Scratch + 8)));
+        }
+        else
+        {
+            Assert.Contains("trap 13", Assert.IsType<GuestOutcome.Died>(outcome).Sentence, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Once_it_has_a_handler_for_the_fault_the_registers_are_its_own_matter()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux31);
+        guest.Assemble(Handler, a => LaterHypercall(a, Shutdown, Strings, PowerOff));
+        guest.Kernel(a =>
+        {
+            LaterHypercall(a, 1, Data);
+            LaterHypercall(a, 4, PageDirectory);
+            LaterHypercall(a, 6, 13, (0x61u << 16) | Handler, 0x8e00);
+            a.rdmsr();
+            a.ud2();
+        });
+
+        guest.RunUntilPowerOff();
+    }
+
+    [Theory]
+    [InlineData(6)]
+    [InlineData(11)]
+    public void A_guest_is_saved_with_paging_as_it_is(int instructions)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using (var guest = new VirtioGuest(KnownAbis.Linux31))
+            {
+                guest.Write(PageTable + ((Scratch >> 12) * 4), Buffers | 7);
+                guest.Kernel(a =>
+                {
+                    LaterHypercall(a, 1, Data);
+                    a.mov(__dword_ptr[Scratch], 1);
+                    LaterHypercall(a, 4, PageDirectory);
+                    a.mov(__dword_ptr[Scratch + 4], 2);
+                    LaterHypercall(a, Shutdown, Strings, PowerOff);
+                });
+                Assert.IsType<GuestOutcome.InstructionLimit>(
+                    guest.Guest.Run(new RunLimits((ulong)instructions), TestContext.Current.CancellationToken));
+                using FileStream output = File.Create(path);
+                guest.Guest.Save(output);
+            }
+
+            using Microsoft.Win32.SafeHandles.SafeFileHandle file = File.OpenHandle(path);
+            using var next = new Guest(Saving.SavedState.Read(file, path).Configuration([]));
+
+            Assert.Equal(new GuestOutcome.PowerOff(0), next.Run(new RunLimits(1_000_000), TestContext.Current.CancellationToken));
+            Assert.Equal([1, 0, 0, 0, 0], next.PhysicalMemory.Span(Scratch, 5).ToArray());
+            Assert.Equal([0, 0, 0, 0, 2], next.PhysicalMemory.Span(Buffers, 5).ToArray());
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     [Fact]

@@ -4,9 +4,9 @@ using Lguest.Host.Traps;
 
 namespace Lguest.Boot.Loading;
 
-/// <summary>A kernel that starts at ring 1 with paging on, on tables that the host has made.</summary>
+/// <summary>A kernel that starts at ring 1, on page tables that the host has made, or without any until it has its own.</summary>
 /// <param name="kernel">The kernel.</param>
-internal abstract class PagedBootPlan(KernelImage kernel) : BootPlan(kernel)
+internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
 {
     // Linux keeps this much of its address space for vmalloc and ioremap (VMALLOC_RESERVE)...
     private const ulong ReservedForVmalloc = 128 * 1024 * 1024;
@@ -22,19 +22,25 @@ internal abstract class PagedBootPlan(KernelImage kernel) : BootPlan(kernel)
         ? offset + Reserved < AddressSpace ? AddressSpace - Reserved - offset : 0
         : null;
 
-    /// <summary>Linear address at which physical 0 is mapped at first.</summary>
-    protected abstract uint MapsAt { get; }
+    /// <summary>Linear address at which physical 0 is mapped at first; null for a kernel that starts with paging off.</summary>
+    protected abstract uint? MapsAt { get; }
 
     /// <summary>One range: it looks at no other.</summary>
     internal override IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory) => [new MemoryRange(0, memory.Size)];
 
     /// <inheritdoc />
-    internal override uint RoomBeside(ulong memory) => InitialPageTables.Size((uint)memory, MapsAt);
+    internal override uint RoomBeside(ulong memory) => MapsAt is { } place ? InitialPageTables.Size((uint)memory, place) : 0;
 
     /// <inheritdoc />
     internal override KernelEntry Prepare(IBootMemory memory, LoadedKernel loaded, uint end)
     {
-        uint size = InitialPageTables.Size(memory.Size, MapsAt);
+        uint? pageDirectory = MapsAt is { } place ? BuildTables(memory, place, loaded, end) : null;
+        return new KernelEntry(EntryPoint - loaded.Shift, pageDirectory, PageOffset ?? 0, BootParameters.Address);
+    }
+
+    private uint BuildTables(IBootMemory memory, uint place, LoadedKernel loaded, uint end)
+    {
+        uint size = InitialPageTables.Size(memory.Size, place);
         ulong kernelEnd = MemorySize.RoundUpToPage(loaded.End);
         if (kernelEnd + size > end)
         {
@@ -44,7 +50,6 @@ internal abstract class PagedBootPlan(KernelImage kernel) : BootPlan(kernel)
                 + $"give it at least {MemorySize.Format(enough)}");
         }
 
-        uint pageDirectory = InitialPageTables.Build(memory, MapsAt, end);
-        return new KernelEntry(EntryPoint - loaded.Shift, pageDirectory, PageOffset ?? 0, BootParameters.Address);
+        return InitialPageTables.Build(memory, place, end);
     }
 }
