@@ -25,6 +25,12 @@ public interface IPacketPort : IDisposable
     /// <summary>The MAC address of the host's end: six bytes.</summary>
     ReadOnlySpan<byte> HostAddress { get; }
 
+    /// <summary>Tells the MAC address at the guest's end, before <see cref="Start"/>, of a guest that hasn't chosen it itself. Most cables don't care.</summary>
+    /// <param name="address">Six bytes.</param>
+    void TakeGuestAddress(ReadOnlySpan<byte> address)
+    {
+    }
+
     /// <summary>Begins to receive. Once.</summary>
     /// <param name="attention">Called on a thread of the port's when frames have arrived.</param>
     void Start(Action attention);

@@ -25,8 +25,8 @@ internal sealed class VirtioFrontEnds : FrontEnds
 
     /// <inheritdoc />
     [SupportedOSPlatform("linux")]
-    public override INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder) => throw new BackendException(
-        $"{network.Name} is a network of guests on the lguest bus, and this guest has virtio devices: give it --tunnet or --usernet");
+    public override INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder) =>
+        Network(new SharedNetworkPort(network), recorder);
 
     /// <inheritdoc />
     public override IGuestDevice Entropy(ReadOnlyMemory<byte> seed) => new VirtioEntropy(seed);

@@ -71,6 +71,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
         _address[0] = LocalAddress;
         BinaryPrimitives.WriteUInt16LittleEndian(_address.AsSpan(GuestIdOffset), slot.GuestId);
         _address[PlaceOffset] = (byte)slot.Index;
+        _port.TakeGuestAddress(_address);
         _port.Start(slot.Attention);
     }
 

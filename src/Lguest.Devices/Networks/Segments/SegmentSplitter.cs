@@ -60,6 +60,20 @@ internal struct SegmentSplitter
         return true;
     }
 
+    /// <summary>Makes the TCP or UDP checksum of a frame anew, whatever its field has; false when there is no such field.</summary>
+    public static bool TryRenew(Span<byte> frame)
+    {
+        if (!SegmentLayout.TryFind(frame, out SegmentLayout layout))
+        {
+            return false;
+        }
+
+        Span<byte> message = frame[layout.Transport..layout.End];
+        message.Slice(layout.ChecksumOffset, sizeof(ushort)).Clear();
+        Write(message, layout, InternetChecksum.Add(layout.PseudoHeader(frame, message.Length), message));
+        return true;
+    }
+
     /// <summary>Makes the next frame.</summary>
     /// <param name="frame">The segment.</param>
     /// <param name="destination">Room for a frame.</param>
