@@ -11,15 +11,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices;
 
-/// <summary>Makes front ends of back ends, for the bus that a guest has. A front end owns its back end.</summary>
+/// <summary>Makes front ends of back ends, for the kind of guest. A front end owns its back end.</summary>
 public abstract class FrontEnds
 {
-    /// <summary>Those of a bus.</summary>
-    public static FrontEnds Of(DeviceBusKind bus) => bus switch
+    /// <summary>Those of a kind of guest.</summary>
+    public static FrontEnds Of(GuestAbi abi) => abi.Bus switch
     {
         DeviceBusKind.Lguest => new LgbusFrontEnds(),
-        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(),
-        _ => throw new ArgumentOutOfRangeException(nameof(bus), bus, "There are no devices for this bus."),
+        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(abi.Headers),
+        _ => throw new ArgumentOutOfRangeException(nameof(abi), abi.Bus, "There are no devices for this bus."),
     };
 
     /// <summary>What the guest's Linux calls disks, before the letter: the first is <c>/dev/lgba</c> or <c>/dev/vda</c>.</summary>

@@ -280,6 +280,7 @@ public sealed class Guest : IDisposable
                 return new LguestVirtioBus(
                     virtio,
                     _configuration.Abi.Notices,
+                    _configuration.Abi.Descriptors,
                     _configuration.GuestId,
                     Layout,
                     memory,

@@ -57,6 +57,6 @@ public sealed record Dialect(GuestAbi Abi, string Evidence)
 
         return later.Abi is { } abi ? new Dialect(abi, $"it is Linux {release}, and {claim}") : throw new BootException(
             $"{kernel.Description} is Linux {release}, a guest of the lguest of {later.Releases} ({claim}), which this lguest doesn't speak: "
-            + "give a kernel of 2.6.23 or of 2.6.25 to 3.19, or one of 6.1 or later with the patch in images/linux");
+            + "give a kernel of 2.6.23 to 3.19, or one of 6.1 or later with the patch in images/linux");
     }
 }

@@ -26,7 +26,7 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     /// <summary>All of them.</summary>
     public static IReadOnlyList<LaterDialect> All { get; } =
     [
-        new("B1", new(2, 6, 24), new(2, 6, 25)),
+        new("B1", new(2, 6, 24), new(2, 6, 25), KnownAbis.Linux2624),
         new("B2", new(2, 6, 25), new(2, 6, 26), KnownAbis.Linux2625),
         new("B3", new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
         new("B4", new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),

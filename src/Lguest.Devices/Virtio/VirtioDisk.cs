@@ -41,6 +41,7 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
 
     private readonly IBlockBackend _disk;
     private readonly ILogger _logger;
+    private readonly int _headerSize;
     private readonly uint _sectors;
     private readonly Queue<Pending> _inFlight = new();
     private readonly Stack<Pending> _spare = new();
@@ -55,11 +56,13 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
     /// <summary>Makes a disk.</summary>
     /// <param name="disk">Its contents, which the device owns from now on.</param>
     /// <param name="logger">Hears of the host's first error, and of what the guest doesn't get.</param>
+    /// <param name="headerSize">Bytes of a request's header: {u32 type, u32 priority, u64 sector}, and what is of no use behind it.</param>
     /// <exception cref="Backends.BackendException">It is smaller than a sector, or has more of them than 32 bits can count.</exception>
-    public VirtioDisk(IBlockBackend disk, ILogger logger)
+    public VirtioDisk(IBlockBackend disk, ILogger logger, int headerSize = HeaderSize)
     {
         _disk = disk;
         _logger = logger;
+        _headerSize = headerSize;
         _sectors = Sectors.Count(disk, logger);
         BinaryPrimitives.WriteUInt64LittleEndian(_configuration, _sectors);
     }
@@ -195,10 +198,11 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
     private Pending Describe(VirtioChain chain)
     {
         Span<byte> header = stackalloc byte[HeaderSize];
-        bool isWhole = chain.Read(0, header) == HeaderSize && chain.WritableLength > 0;
+        bool isWhole = chain.ReadableLength >= _headerSize && chain.WritableLength > 0;
+        chain.Read(0, header);
         uint type = BinaryPrimitives.ReadUInt32LittleEndian(header);
         ulong sector = BinaryPrimitives.ReadUInt64LittleEndian(header[SectorOffset..]);
-        int toDisk = chain.ReadableLength - HeaderSize;
+        int toDisk = chain.ReadableLength - _headerSize;
         int fromDisk = chain.WritableLength - 1;
         (BlockOperation operation, int length) = type switch
         {
@@ -219,7 +223,7 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
         request.Data = ArrayPool<byte>.Shared.Rent(length);
         if (operation == BlockOperation.Write)
         {
-            chain.Read(HeaderSize, request.Data.AsSpan(0, length));
+            chain.Read(_headerSize, request.Data.AsSpan(0, length));
         }
 
         return pending;

@@ -4,12 +4,14 @@ using Lguest.Devices.Disks;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
 using Lguest.Host.Bus;
+using Lguest.Host.Virtio;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Virtio;
 
 /// <summary>Front ends that are virtio devices.</summary>
-internal sealed class VirtioFrontEnds : FrontEnds
+/// <param name="headers">What the guest's drivers put before their data.</param>
+internal sealed class VirtioFrontEnds(VirtioHeaders headers) : FrontEnds
 {
     /// <inheritdoc />
     public override string DiskPrefix => "vd";
@@ -18,10 +20,11 @@ internal sealed class VirtioFrontEnds : FrontEnds
     public override IConsoleDevice Console(ICharPort port) => new VirtioConsole(port);
 
     /// <inheritdoc />
-    public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger);
+    public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger, headers.Block);
 
     /// <inheritdoc />
-    public override INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder) => new VirtioNetwork(port, recorder);
+    public override INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder) => 
+        new VirtioNetwork(port, recorder, headers.Network);
 
     /// <inheritdoc />
     [SupportedOSPlatform("linux")]

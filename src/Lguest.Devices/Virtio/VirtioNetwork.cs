@@ -18,7 +18,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     private const int AddressSize = 6;
 
     /// <summary>{u8 flags, u8 GSO type, u16 header length, u16 GSO size, u16 checksum start, u16 checksum offset}, all zero.</summary>
-    private const int HeaderSize = 10;
+    private const int UsualHeaderSize = 10;
 
     // A locally administered address, with the guest's number and the device's place in it.
     private const byte LocalAddress = 2;
@@ -30,9 +30,10 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
 
     private readonly IPacketPort _port;
     private readonly IFrameRecorder? _recorder;
+    private readonly int _headerSize;
     private readonly byte[] _address = new byte[AddressSize];
     private readonly byte[] _sending = new byte[IPacketPort.LongestFrame];
-    private readonly byte[] _receiving = new byte[HeaderSize + IPacketPort.LongestFrame];
+    private readonly byte[] _receiving;
     private VirtioSlot? _slot;
     private VirtioChain? _chain;
 
@@ -42,10 +43,13 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     /// <summary>Makes a network card.</summary>
     /// <param name="port">The far end of its cable, which the device owns from now on.</param>
     /// <param name="recorder">Sees what goes through; null for nobody.</param>
-    public VirtioNetwork(IPacketPort port, IFrameRecorder? recorder = null)
+    /// <param name="headerSize">Bytes before a frame.</param>
+    public VirtioNetwork(IPacketPort port, IFrameRecorder? recorder = null, int headerSize = UsualHeaderSize)
     {
         _port = port;
         _recorder = recorder;
+        _headerSize = headerSize;
+        _receiving = new byte[headerSize + IPacketPort.LongestFrame];
     }
 
     /// <inheritdoc />
@@ -151,7 +155,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
 
     private void Send(VirtioChain chain)
     {
-        int length = chain.ReadableLength - HeaderSize;
+        int length = chain.ReadableLength - _headerSize;
         if (length is < IPacketPort.ShortestFrame or > IPacketPort.LongestFrame)
         {
             Statistics.SendingDropped++;
@@ -159,7 +163,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
         }
 
         Span<byte> frame = _sending.AsSpan(0, length);
-        chain.Read(HeaderSize, frame);
+        chain.Read(_headerSize, frame);
         if (!_port.Send(frame, largest: 0))
         {
             Statistics.SendingDropped++;
@@ -174,7 +178,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     /// <returns>False for what is no frame.</returns>
     private bool TryNext(ReadOnlySpan<byte> frame, int largest, out int length)
     {
-        Span<byte> room = _receiving.AsSpan(HeaderSize);
+        Span<byte> room = _receiving.AsSpan(_headerSize);
         length = frame.Length;
         if (_rest is not { } splitter)
         {
@@ -200,16 +204,16 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     /// <returns>Bytes written.</returns>
     private int Fill(int length, VirtioChain chain)
     {
-        if (HeaderSize + length > chain.WritableLength)
+        if (_headerSize + length > chain.WritableLength)
         {
             Statistics.ReceivingDropped++;
             return 0;
         }
 
-        chain.Write(0, _receiving.AsSpan(0, HeaderSize + length));
+        chain.Write(0, _receiving.AsSpan(0, _headerSize + length));
         Statistics.CountReceived(length);
-        _recorder?.Record(sent: false, _receiving.AsSpan(HeaderSize, length));
-        return HeaderSize + length;
+        _recorder?.Record(sent: false, _receiving.AsSpan(_headerSize, length));
+        return _headerSize + length;
     }
 
     private (Virtqueue Queue, VirtioChain Chain) Place(int queue) => _slot is { } slot && _chain is { } chain

@@ -1,5 +1,6 @@
 using Lguest.Cpu;
 using Lguest.Host.Traps;
+using Lguest.Host.Virtio;
 
 namespace Lguest.Host.Abi;
 
@@ -43,6 +44,9 @@ public enum DescriptorNotice
 
     /// <summary>A reset is asked for, whatever the status says.</summary>
     AlwaysReset,
+
+    /// <summary>Nothing: there is no such notice.</summary>
+    None,
 }
 
 /// <summary>
@@ -98,6 +102,12 @@ public sealed record GuestAbi
 
     /// <summary>What it means when it tells of a descriptor, if it has such a bus.</summary>
     public DescriptorNotice Notices { get; init; }
+
+    /// <summary>How it reads a device's descriptor there.</summary>
+    public DescriptorWriter Descriptors { get; init; } = VirtioDescriptors.Fixed;
+
+    /// <summary>What its virtio drivers put before their data.</summary>
+    public VirtioHeaders Headers { get; init; } = VirtioHeaders.Linux2625;
 
     /// <summary>What CPUID tells it.</summary>
     public required CpuidModel Cpuid { get; init; }

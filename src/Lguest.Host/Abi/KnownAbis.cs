@@ -2,6 +2,7 @@ using System.Globalization;
 using Lguest.Cpu;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Traps;
+using Lguest.Host.Virtio;
 
 namespace Lguest.Host.Abi;
 
@@ -51,17 +52,23 @@ public static class KnownAbis
         new(16, "LOAD_TLS", SegmentCalls.LoadTls),
     ];
 
-    /// <summary>Calls of kernels with virtio devices.</summary>
-    private static readonly HypercallDefinition[] VirtioBusCalls =
+    /// <summary>Calls of kernels with virtio devices that say how they end by text alone.</summary>
+    private static readonly HypercallDefinition[] FirstVirtioCalls =
     [
         .. CommonCalls,
         .. RingOneCalls,
-        new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
         new(17, "NOTIFY", NotifyCalls.Notify),
     ];
 
+    /// <summary>Calls of later ones.</summary>
+    private static readonly HypercallDefinition[] VirtioBusCalls =
+    [
+        .. FirstVirtioCalls,
+        new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
+    ];
+
     /// <summary>All of them, oldest first. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, RingZero];
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2624, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, RingZero];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
@@ -86,18 +93,31 @@ public static class KnownAbis
         Bus = DeviceBusKind.Lguest,
     };
 
-    /// <summary>Linux 2.6.25: virtio devices, and an entry by the subarchitecture.</summary>
-    public static GuestAbi Linux2625 { get; } = Linux2623 with
+    /// <summary>Linux 2.6.24: virtio devices, and an entry by the subarchitecture.</summary>
+    public static GuestAbi Linux2624 { get; } = Linux2623 with
     {
-        Name = "Linux 2.6.25",
-        Id = "2.6.25",
-        Hypercalls = [.. VirtioBusCalls, new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
+        Name = "Linux 2.6.24",
+        Id = "2.6.24",
+        Hypercalls = [.. FirstVirtioCalls, new(2, "CRASH", LifecycleCalls.Crash), new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
         Data = LguestDataLayout.Linux2624,
         LastGate = LastVector,
         ToleratesInterruptInstructions = true,
         Boot = BootMethod.Subarchitecture,
         Bus = DeviceBusKind.LguestVirtio,
+        Notices = DescriptorNotice.None,
+        Descriptors = VirtioDescriptors.Typed,
+        Headers = VirtioHeaders.Linux2624,
+    };
+
+    /// <summary>Linux 2.6.25: a restart is a call, and descriptors and headers are those that stayed.</summary>
+    public static GuestAbi Linux2625 { get; } = Linux2624 with
+    {
+        Name = "Linux 2.6.25",
+        Id = "2.6.25",
+        Hypercalls = [.. VirtioBusCalls, new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
         Notices = DescriptorNotice.AlwaysReset,
+        Descriptors = VirtioDescriptors.Fixed,
+        Headers = VirtioHeaders.Linux2625,
     };
 
     /// <summary>Linux 2.6.26 to 2.6.28: each change of a device's status is told.</summary>

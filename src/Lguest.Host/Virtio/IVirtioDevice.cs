@@ -24,6 +24,18 @@ public enum VirtioType
 /// <param name="Features">What it offers: bit n is feature n.</param>
 public readonly record struct VirtioIdentity(VirtioType Type, int Queues, uint Features);
 
+/// <summary>How long the headers are that drivers put before their data, in bytes. What is added to one is added at its end, or doesn't matter here.</summary>
+/// <param name="Block">Of a disk's request.</param>
+/// <param name="Network">Of a frame.</param>
+public sealed record VirtioHeaders(int Block, int Network)
+{
+    /// <summary>Linux 2.6.24's.</summary>
+    public static VirtioHeaders Linux2624 { get; } = new(24, 8);
+
+    /// <summary>Those from Linux 2.6.25 on.</summary>
+    public static VirtioHeaders Linux2625 { get; } = new(16, 10);
+}
+
 /// <summary>A virtio device, whatever transport leads to it.</summary>
 public interface IVirtioDevice : IGuestDevice
 {

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using Lguest.Cpu.Memory;
 using Lguest.Host.Abi;
@@ -9,13 +8,11 @@ using Microsoft.Extensions.Logging;
 namespace Lguest.Host.Virtio;
 
 /// <summary>
-/// The lguest bus of Linux 2.6.25 to 3.19: a page of descriptors at the end of RAM, then the pages of each device's virtqueues.
+/// The lguest bus of Linux 2.6.24 to 3.19: a page of descriptors at the end of RAM, then the pages of each device's virtqueues.
 /// The guest tells of both by NOTIFY with a physical address.
 /// </summary>
 /// <remarks>
-/// A descriptor is {u8 type, u8 queues, u8 bytes of features, u8 bytes of configuration, u8 status}, then for each queue {u16 size,
-/// u16 irq, u32 page frame}, the features offered, those that the guest acknowledges, and the configuration, without padding. The guest may
-/// write all of that: nothing is ever read there but the status.
+/// For descriptors see <see cref="VirtioDescriptors"/>. The guest may write all of one: nothing is ever read there but the status.
 /// </remarks>
 public sealed class LguestVirtioBus : DeviceBus
 {
@@ -28,10 +25,6 @@ public sealed class LguestVirtioBus : DeviceBus
     /// <summary>A kernel without an IO-APIC has sixteen lines, the first of them the timer's. What is over is shared.</summary>
     private const int DeviceLines = 15;
 
-    private const int HeaderSize = 5;
-    private const int StatusOffset = 4;
-    private const int QueueFieldSize = 8;
-    private const int FeatureBytes = sizeof(uint);
     private const int DescriptorTableSize = QueueSize * 16;
     private const int AvailableSize = 4 + (QueueSize * 2);
     private const int UsedSize = 4 + (QueueSize * 8);
@@ -45,13 +38,15 @@ public sealed class LguestVirtioBus : DeviceBus
     private const string Rings = "a virtqueue's pages";
 
     private readonly GuestMemory _memory;
-    private readonly bool _noticeMeansReset;
+    private readonly DescriptorNotice _notices;
+    private readonly DescriptorWriter _describe;
     private readonly uint _descriptorPage;
     private readonly List<Place> _places = [];
 
     /// <summary>Makes a bus with all devices in their places.</summary>
     /// <param name="devices">In the guest's order, at most <see cref="MostDevices"/>; see <see cref="PlaceMemory"/>.</param>
     /// <param name="notices">What a NOTIFY about a descriptor means.</param>
+    /// <param name="describe">Writes descriptors.</param>
     /// <param name="guestId">The guest's number among others.</param>
     /// <param name="layout">Where RAM is.</param>
     /// <param name="memory">Guest memory, with the bus's pages.</param>
@@ -63,6 +58,7 @@ public sealed class LguestVirtioBus : DeviceBus
     public LguestVirtioBus(
         IReadOnlyList<IVirtioDevice> devices,
         DescriptorNotice notices,
+        DescriptorWriter describe,
         ushort guestId,
         MemoryLayout layout,
         GuestMemory memory,
@@ -74,7 +70,8 @@ public sealed class LguestVirtioBus : DeviceBus
         : base(devices, clock, events)
     {
         _memory = memory;
-        _noticeMeansReset = notices == DescriptorNotice.AlwaysReset;
+        _notices = notices;
+        _describe = describe;
         _descriptorPage = (uint)layout.Devices;
         uint ring = _descriptorPage + PhysicalMemory.PageSize;
         uint descriptor = _descriptorPage;
@@ -147,7 +144,7 @@ public sealed class LguestVirtioBus : DeviceBus
 
         foreach (Place place in _places)
         {
-            if (address == place.Descriptor)
+            if (address == place.Descriptor && _notices != DescriptorNotice.None)
             {
                 OnStatus(place);
                 return;
@@ -168,14 +165,15 @@ public sealed class LguestVirtioBus : DeviceBus
 
     private void OnStatus(Place place)
     {
-        if (!_noticeMeansReset && _memory.ReadByte(place.Descriptor + StatusOffset, What) != 0)
+        const int Status = VirtioDescriptors.StatusOffset;
+        if (_notices == DescriptorNotice.StatusChanged && _memory.ReadByte(place.Descriptor + Status, What) != 0)
         {
             return;
         }
 
         Empty(place);
-        _memory.Write(place.Descriptor + StatusOffset, [0], What);
-        _memory.WriteUInt32(place.Descriptor + HeaderSize + (uint)(place.Queues.Length * QueueFieldSize) + FeatureBytes, 0, What);
+        _memory.Write(place.Descriptor + Status, [0], What);
+        _memory.WriteUInt32(place.Descriptor + (uint)VirtioDescriptors.AcknowledgedOffset(place.Queues.Length), 0, What);
         place.Device.OnReset();
     }
 
@@ -197,24 +195,9 @@ public sealed class LguestVirtioBus : DeviceBus
 
     private uint WriteDescriptor(Place place)
     {
-        VirtioIdentity identity = place.Device.Identity;
-        ReadOnlySpan<byte> configuration = place.Device.Configuration.Span;
-        int features = HeaderSize + (place.Queues.Length * QueueFieldSize);
-        byte[] bytes = new byte[features + FeatureBytes + FeatureBytes + configuration.Length];
-        bytes[0] = (byte)identity.Type;
-        bytes[1] = (byte)place.Queues.Length;
-        bytes[2] = FeatureBytes;
-        bytes[3] = (byte)configuration.Length;
-        for (int q = 0; q < place.Queues.Length; q++)
-        {
-            Span<byte> field = bytes.AsSpan(HeaderSize + (q * QueueFieldSize));
-            BinaryPrimitives.WriteUInt16LittleEndian(field, QueueSize);
-            BinaryPrimitives.WriteUInt16LittleEndian(field[2..], (ushort)place.Queues[q].Irq);
-            BinaryPrimitives.WriteUInt32LittleEndian(field[4..], place.Queues[q].Address >> PageShift);
-        }
-
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(features), identity.Features);
-        configuration.CopyTo(bytes.AsSpan(features + FeatureBytes + FeatureBytes));
+        QueueDescription[] queues =
+            [.. place.Queues.Select(queue => new QueueDescription(queue.Queue.Size, queue.Irq, queue.Address >> PageShift))];
+        byte[] bytes = _describe(place.Device.Identity, queues, place.Device.Configuration.Span);
         _memory.Write(place.Descriptor, bytes, What);
         return (uint)bytes.Length;
     }

@@ -49,7 +49,7 @@ internal static class Machine
         using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
         Dialect dialect = launch.Abi is { } named ? new Dialect(named, "--abi says so") : Dialect.Detect(kernel);
         LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
-        var frontEnds = FrontEnds.Of(dialect.Abi.Bus);
+        var frontEnds = FrontEnds.Of(dialect.Abi);
         if (KernelWords.RootWarning(launch.KernelCommandLine, frontEnds.DiskPrefix) is { } warning)
         {
             LaunchLog.Warning(logger, warning);
