@@ -4,9 +4,9 @@ using System.Text;
 using Lguest.Boot.Dialects;
 using Lguest.Boot.Images;
 using Lguest.Boot.Loading;
+using Lguest.Devices;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
-using Lguest.Devices.Lgbus;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
@@ -32,13 +32,16 @@ internal static class Program
     {
         (string kernel, string initrd, string diskPath, string words, string from, string to) =
             (arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+        using KernelImage image = KernelImage.Open(kernel);
+        GuestAbi abi = Dialect.Detect(image).Abi;
+        var frontEnds = FrontEnds.Of(abi);
         using var port = new Screen();
-        using var disk = new BlockDevice(RawImage.Open(diskPath, readOnly: true), NullLogger.Instance);
-        using var console = new ConsoleDevice(port);
+        using IDiskDevice disk = frontEnds.Disk(RawImage.Open(diskPath, readOnly: true), NullLogger.Instance);
+        using IConsoleDevice console = frontEnds.Console(port);
         IGuestDevice[] devices = [disk, console];
         using SafeFileHandle? saved = from == None ? null : File.OpenHandle(from);
         using Guest guest = saved is null
-            ? Start(kernel, initrd == None ? null : initrd, words, devices)
+            ? Start(image, abi, initrd == None ? null : initrd, words, devices)
             : new Guest(SavedState.Read(saved, from).Configuration(devices));
 
         string[] end = to.Split('@');
@@ -56,10 +59,8 @@ internal static class Program
         return 0;
     }
 
-    private static Guest Start(string kernel, string? initrd, string words, IGuestDevice[] devices)
+    private static Guest Start(KernelImage kernel, GuestAbi abi, string? initrd, string words, IGuestDevice[] devices)
     {
-        using KernelImage image = KernelImage.Open(kernel);
-        GuestAbi abi = Dialect.Detect(image).Abi;
         var guest = new Guest(new GuestConfiguration
         {
             MemoryBytes = MemoryBytes,
@@ -67,7 +68,7 @@ internal static class Program
             Clock = ClockKind.Virtual,
             Devices = devices,
         });
-        guest.Start(BootLoader.Load(new BootRequest(image, abi, initrd, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
+        guest.Start(BootLoader.Load(new BootRequest(kernel, abi, initrd, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
         return guest;
     }
 
