@@ -92,10 +92,9 @@ public class StreamPort : ICharPort
     /// <returns>False when there is nothing more to read.</returns>
     protected virtual bool BeforeRead() => true;
 
-    /// <summary>Called on the input's thread with what was read, before the guest can have it.</summary>
-    protected virtual void OnInput(ReadOnlySpan<byte> input)
-    {
-    }
+    /// <summary>Called on the input's thread with what was read.</summary>
+    /// <returns>What the guest is to have of it.</returns>
+    protected virtual ReadOnlySpan<byte> OnInput(ReadOnlySpan<byte> input) => input;
 
     private void ReadInput()
     {
@@ -105,15 +104,15 @@ public class StreamPort : ICharPort
         int count;
         while (!EndOfInput && (count = ReadSome(buffer)) > 0)
         {
-            OnInput(buffer.AsSpan(0, count));
+            ReadOnlySpan<byte> input = OnInput(buffer.AsSpan(0, count));
             isLineStart = buffer[count - 1] == '\n';
             if (Interactive)
             {
-                _queue.AddOrDrop(buffer.AsSpan(0, count));
+                _queue.AddOrDrop(input);
             }
             else
             {
-                _queue.Add(buffer.AsSpan(0, count));
+                _queue.Add(input);
             }
 
             InputArrived?.Invoke();

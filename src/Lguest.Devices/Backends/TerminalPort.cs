@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Lguest.Devices.Backends;
 
 /// <summary>
-/// A console on the terminal that is standard input. Every key goes to the guest, ^C, ^Z and ^\ included; ^C
-/// three times within a second asks for the end of the run.
+/// A console on the terminal that is standard input. Every key goes to the guest, ^C, ^Z and ^\ included, but ^] and the
+/// one after it (<see cref="EscapeKey"/>); ^C three times within a second asks for the end of the run.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class TerminalPort : StreamPort
@@ -15,6 +15,7 @@ public sealed class TerminalPort : StreamPort
     private readonly DescriptorStream _terminal;
     private readonly TerminalMode _mode;
     private readonly InterruptKey _interruptKey;
+    private readonly EscapeKey _escapeKey;
 
     /// <summary>Makes a port; the terminal is raw from <see cref="Start"/> on.</summary>
     /// <param name="terminal">The descriptor of a terminal.</param>
@@ -31,10 +32,14 @@ public sealed class TerminalPort : StreamPort
         _terminal = stream;
         _mode = new TerminalMode(terminal, logger);
         _interruptKey = new InterruptKey(TimeProvider.System, logger, () => EndRequested?.Invoke());
+        _escapeKey = new EscapeKey(key => MenuKeyPressed?.Invoke(key));
     }
 
     /// <summary>Raised on the input's thread at the third ^C within a second.</summary>
     public event Action? EndRequested;
+
+    /// <summary>Raised on the input's thread at ^], with that, and at the key after it.</summary>
+    public event Action<char>? MenuKeyPressed;
 
     /// <inheritdoc />
     public override bool Interactive => true;
@@ -68,5 +73,9 @@ public sealed class TerminalPort : StreamPort
     }
 
     /// <inheritdoc />
-    protected override void OnInput(ReadOnlySpan<byte> input) => _interruptKey.Observe(input);
+    protected override ReadOnlySpan<byte> OnInput(ReadOnlySpan<byte> input)
+    {
+        _interruptKey.Observe(input);
+        return _escapeKey.Filter(input);
+    }
 }

@@ -40,7 +40,7 @@ public static class ExitCodeTable
         new(RunCondition.LimitReached, "124", 124, 124, "a limit was reached: the sentence says which"),
         new(RunCondition.Complaint, "104", 104, 104, "the kernel complained, whatever the guest's own status"),
         new(RunCondition.GuestStatus, "1-99", 1, HighestGuestStatus, "the guest's own status; above 99: 99, and the exact one is in the sentence and in --json"),
-        new(RunCondition.ExpectationFailed, "102", 102, 102, "an expectation failed: --expect, --forbid, --ktap=required, a command that told no status"),
+        new(RunCondition.ExpectationFailed, "102", 102, 102, "an expectation failed: --expect, --forbid, --ktap=required, --profile-compare, a command that told no status"),
         new(RunCondition.TestsFailed, "1", 1, 1, "the guest ended with 0, but its test output (KTAP) has a failure"),
         new(RunCondition.PowerOff, "0", 0, 0, "power-off, or a halt that the kernel announced, and nothing of the above"),
     ];

@@ -201,6 +201,21 @@ internal static class Options
         "Wait for gdb before the guest's first instruction, at a port of 127.0.0.1 (1234 if none is given, 0 for any) or at a Unix socket.",
         Run);
 
+    public static readonly Option Dump = new(
+        "dump", OptionValue.Required, "FILE",
+        "Write the guest's memory and registers to an ELF core for gdb, when the guest dies or a limit or a signal ends the run.",
+        Run);
+
+    public static readonly Option Profile = new(
+        "profile", OptionValue.Required, "FILE",
+        "Write where the guest spent its instructions, as folded stacks of the kernel, and a flame graph of them to FILE.svg.",
+        Run);
+
+    public static readonly Option ProfileCompare = new(
+        "profile-compare", OptionValue.Required, "FILE[,PERCENT%]",
+        "Compare with an older profile: if the guest executes more than so many per cent more instructions (5% if none are given), the exit code is 102.",
+        Run);
+
     public static readonly Option Verbose = new("verbose", OptionValue.None, null, "Say more about what lguest does, to standard error.", Run);
 
     public static readonly Option InspectJson = new("json", OptionValue.None, null, "Tell it as JSON, for programs.", Inspect);
@@ -233,7 +248,7 @@ internal static class Options
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
-        Gdb,
+        Gdb, Dump, Profile, ProfileCompare,
         Verbose, InspectJson,
         SuiteOutput, Jobs, Filter, FailFast, Help, Version,
     ]);

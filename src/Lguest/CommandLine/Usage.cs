@@ -58,7 +58,7 @@ internal static class Usage
         Options, anywhere before --:
         {OptionHelp.Text(Options.Table, Options.Run).Trim('\n').TrimEnd()}
 
-        In a terminal, ^C goes to the guest; three within a second end the run.
+        In a terminal, ^C goes to the guest; three within a second end the run. ^] opens a menu.
         Exit codes, the first that applies:
         {ExitCodes()}
 

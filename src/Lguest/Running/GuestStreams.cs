@@ -133,6 +133,19 @@ internal sealed class GuestStreams : IDisposable
         matcher.Answered += text => _answers?.Type(text.Span);
     }
 
+    /// <summary>Has the keys of a terminal's menu told to somebody, on another thread.</summary>
+    /// <returns>False when no terminal has the guest's console.</returns>
+    public bool OfferMenu(Action<char> pressed)
+    {
+        if (!OperatingSystem.IsLinux() || _port is not TerminalPort terminal)
+        {
+            return false;
+        }
+
+        terminal.MenuKeyPressed += pressed;
+        return true;
+    }
+
     /// <summary>Gives the terminal back.</summary>
     public void Dispose() => _port.Dispose();
 

@@ -15,6 +15,7 @@ using Lguest.Host.Traps;
 using Lguest.Logging;
 using Lguest.Packing;
 using Lguest.Results.Matching;
+using Lguest.Results.Outcomes;
 using Lguest.Results.Reports;
 using Lguest.Running.Debugging;
 using Lguest.Running.Watching;
@@ -67,7 +68,7 @@ internal static class Machine
             streams.Match(matcher);
         }
 
-        using GdbServer? gdb = launch.Debug.Gdb is { } place ? GdbServer.Open(place) : null;
+        using var instruments = Instruments.Open(launch.Debug, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
@@ -108,6 +109,7 @@ internal static class Machine
         initrd.Dispose();
         guest.Start(entry);
         watch.Attach(guest, entry.PageOffset, streams);
+        instruments.Attach(guest, watch, streams, end);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? MakeTracer(start, end, patience) : null;
         if (tracer is not null)
@@ -132,17 +134,11 @@ internal static class Machine
             guest.Observe(new CommandDriverCheck(end));
         }
 
-        GdbObserver? debugger = gdb is null ? null : new GdbObserver(gdb, watch.PageOffset, end, logger, watch.Answer);
-        if (debugger is not null)
-        {
-            guest.Observe(debugger);
-        }
-
         guest.Observe(new SilenceWarning(streams.Console, logger));
         Limit(guest, launch, end, streams, watch);
         long begin = Stopwatch.GetTimestamp();
         GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
-        debugger?.Finish(guest, outcome);
+        instruments.Finish(guest, outcome);
         end.Returned();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         streams.Dispose();
@@ -161,14 +157,15 @@ internal static class Machine
 
         // What can't be written of it is a reason, too.
         watch.ReadRest(guest);
+        IReadOnlyList<RunFinding> findings = [.. matcher.Finish(), .. instruments.Write(guest, outcome, out string? lost)];
         Ending ending = watch.Finish(
-            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), matcher.Finish(), streams.Console.BytesWritten == 0, elapsed);
+            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), findings, streams.Console.BytesWritten == 0, elapsed);
         if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
         {
             streams.ShowConsole(logger);
         }
 
-        return ending;
+        return lost is null ? ending : new Ending(ExitCode.CouldNotRun, lost, true);
     }
 
     private static void Limit(Guest guest, Launch launch, RunEnd end, GuestStreams streams, RunWatch watch)

@@ -4,6 +4,7 @@ using Lguest.Devices.Backends;
 using Lguest.Host;
 using Lguest.Insight.Health;
 using Lguest.Insight.Log;
+using Lguest.Insight.Symbols;
 using Lguest.Logging;
 using Lguest.Packing;
 using Lguest.Results.Outcomes;
@@ -31,6 +32,10 @@ internal sealed class RunWatch : IDisposable
     private readonly IReadOnlyList<InputReport> _inputs;
     private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
     private KernelWatch? _watch;
+    private KernelSymbols? _symbols;
+
+    /// <summary>The kernel's symbols; null if there are none. After <see cref="Attach"/>.</summary>
+    public SymbolTable? Symbols => _symbols!.Table;
 
     /// <summary>Where the kernel maps physical address 0. After <see cref="Attach"/>.</summary>
     public uint PageOffset { get; private set; }
@@ -70,7 +75,8 @@ internal sealed class RunWatch : IDisposable
     {
         _tests.Listen(streams);
         PageOffset = pageOffset == 0 ? UsualPageOffset : pageOffset;
-        _watch = new KernelWatch(new KernelSymbols(_launch.Kernel), PageOffset, _file, _tests);
+        _symbols = new KernelSymbols(_launch.Kernel);
+        _watch = new KernelWatch(_symbols, PageOffset, _file, _tests);
         guest.Observe(_watch);
     }
 
@@ -80,11 +86,17 @@ internal sealed class RunWatch : IDisposable
     /// <summary>Reads what there is of the kernel's log by now. On the processor's thread, after <see cref="Attach"/>.</summary>
     public void Look(Guest guest) => _watch!.Look(guest);
 
+    /// <summary>Where the processor is and how it came there; nothing without symbols. After <see cref="Attach"/>.</summary>
+    public IReadOnlyList<string> Stack(Guest guest) => _watch!.Stack(guest);
+
+    /// <summary>The kernel's tasks; nothing without symbols. On the processor's thread, after <see cref="Attach"/>.</summary>
+    public IReadOnlyList<TaskReport> Tasks(Guest guest) => _watch!.Tasks(guest);
+
     /// <summary>Answers a debugger's <c>monitor COMMAND</c>. On the processor's thread, after <see cref="Attach"/>.</summary>
     /// <returns>Whole lines.</returns>
     public string Answer(Guest guest, string command) => command.Trim() switch
     {
-        "tasks" => string.Concat(TaskText.Lines(_watch!.Tasks(guest)).Select(line => line + '\n')),
+        "tasks" => string.Concat(TaskText.Lines(Tasks(guest)).Select(line => line + '\n')),
         _ => "monitor tasks   the kernel's tasks, and where each is\n",
     };
 
