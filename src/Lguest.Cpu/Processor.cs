@@ -120,6 +120,12 @@ public sealed unsafe partial class Processor : IDisposable
     /// <summary>Whether translated code marks what it executes: see <see cref="ExecutionMarks"/>.</summary>
     internal bool MarksTranslated { get; init; }
 
+    /// <summary>
+    /// Whether translated code changes what the manual leaves open: see <see cref="HostEmitter.ScramblesOpen"/>. To be set before there
+    /// is a translator.
+    /// </summary>
+    internal bool ScramblesOpen { get; set; }
+
     internal ProcessorState* StatePointer => _state;
 
     /// <summary>

@@ -22,6 +22,12 @@ internal enum Engine
     /// that LGUEST_TEST_RECORD names.
     /// </summary>
     Translator,
+
+    /// <summary>
+    /// The same, and whatever the manual leaves open after an instruction is another value than the host's. What passes here depends
+    /// on no host.
+    /// </summary>
+    Scrambled,
 }
 
 /// <summary>The one place where the tests get their processors: all of them have to pass with each engine.</summary>
@@ -35,7 +41,8 @@ internal static class TestEngine
         null or "" or "interpreter" => Engine.Interpreter,
         "traced" => Engine.Traced,
         "translator" => Engine.Translator,
-        var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter, traced or translator."),
+        "scrambled" => Engine.Scrambled,
+        var other => throw new InvalidOperationException($"{Variable} is '{other}': give interpreter, traced, translator or scrambled."),
     };
 
     /// <summary>Skips a test of the translator where there is none.</summary>
@@ -54,9 +61,10 @@ internal static class TestEngine
         var processor = new Processor(memory)
         {
             Tracer = Current == Engine.Traced ? new ExecutionRecorder() : null,
-            MarksTranslated = Current == Engine.Translator,
+            MarksTranslated = Current >= Engine.Translator,
+            ScramblesOpen = Current == Engine.Scrambled,
         };
-        if (Current == Engine.Translator && !processor.TryTranslate(threshold: 0))
+        if (Current >= Engine.Translator && !processor.TryTranslate(threshold: 0))
         {
             throw new InvalidOperationException("This host doesn't let us execute what we write.");
         }

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
+using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Translator;
 
@@ -68,6 +69,15 @@ internal readonly struct FlagUse
 
         return new FlagUse(instruction.RflagsRead, modified, instruction.RflagsUndefined);
     }
+
+    /// <summary>The arithmetic flags among some of Iced's, as they are in EFLAGS.</summary>
+    public static uint ImageOf(RflagsBits flags) =>
+        ((flags & RflagsBits.OF) != 0 ? Eflags.Of : 0)
+        | ((flags & RflagsBits.SF) != 0 ? Eflags.Sf : 0)
+        | ((flags & RflagsBits.ZF) != 0 ? Eflags.Zf : 0)
+        | ((flags & RflagsBits.AF) != 0 ? Eflags.Af : 0)
+        | ((flags & RflagsBits.CF) != 0 ? Eflags.Cf : 0)
+        | ((flags & RflagsBits.PF) != 0 ? Eflags.Pf : 0);
 
     /// <summary>Whether it shifts or rotates.</summary>
     public static bool IsShift(Mnemonic mnemonic) =>

@@ -65,8 +65,21 @@ internal sealed unsafe partial class HostEmitter
         }
     }
 
+    /// <summary>
+    /// Whether what the manual leaves open after an instruction is changed at once, as if another host had executed it: a test mode, in
+    /// which nothing may come out that doesn't without it.
+    /// </summary>
+    public bool ScramblesOpen { get; init; }
+
     /// <summary>An instruction of the host's.</summary>
-    public void Instruction(in Instruction instruction) => _encoder.Encode(instruction, (ulong)(_at + _executeOffset));
+    public void Instruction(in Instruction instruction)
+    {
+        Encode(instruction);
+        if (ScramblesOpen)
+        {
+            Scramble(instruction);
+        }
+    }
 
     /// <summary>The way in: (state, address in translated code), as the System V ABI calls it.</summary>
     public void Entry()
@@ -210,6 +223,28 @@ internal sealed unsafe partial class HostEmitter
         Bytes(0x41, 0x81, 0xE1); // and r9d, ~(VM and RF)
         UInt32(~(Eflags.Vm | Eflags.Rf));
         Bytes(0x45, 0x09, 0xCB); // or r11d, r9d
+    }
+
+    private void Encode(in Instruction instruction) => _encoder.Encode(instruction, (ulong)(_at + _executeOffset));
+
+    private void Scramble(in Instruction instruction)
+    {
+        if (instruction.Mnemonic is Mnemonic.Bsf or Mnemonic.Bsr)
+        {
+            // After a source of 0 the destination is open too: the state's address is as good as anything.
+            bool isWord = instruction.Op0Register.GetSize() == sizeof(ushort);
+            Encode(Iced.Intel.Instruction.Create(
+                isWord ? Code.Cmove_r16_rm16 : Code.Cmove_r32_rm32, instruction.Op0Register, isWord ? Register.R14W : Register.R14D));
+        }
+
+        uint open = FlagUse.ImageOf(instruction.RflagsUndefined);
+        if (open != 0)
+        {
+            Bytes(0x9C); // pushfq
+            Bytes(0x81, 0x34, 0x24); // xor dword [rsp], open
+            UInt32(open);
+            Bytes(0x9D); // popfq
+        }
     }
 
     private byte* TranslateTo(int table)

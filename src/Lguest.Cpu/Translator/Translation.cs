@@ -6,6 +6,9 @@ namespace Lguest.Cpu.Translator;
 /// <summary>A block of guest code, translated for one EIP.</summary>
 internal sealed unsafe class Translation(CodeBlock* block, uint eip, byte* entry, bool needsFlags)
 {
+    /// <summary>By instruction, up to the last that has one.</summary>
+    private TranslatedReturn?[] _returnAt = [];
+
     /// <summary>The block.</summary>
     public CodeBlock* Block => block;
 
@@ -25,29 +28,19 @@ internal sealed unsafe class Translation(CodeBlock* block, uint eip, byte* entry
     public int SplitGroups { get; set; }
 
     /// <summary>Where the interpreter comes back within the block, in the order of instructions.</summary>
-    public List<TranslatedReturn> Returns { get; } = [];
+    public IEnumerable<TranslatedReturn> Returns => _returnAt.OfType<TranslatedReturn>();
 
     /// <summary>Has the interpreter come back at an instruction.</summary>
     public void AddReturn(int index, byte* entry, bool needsFlags)
     {
         Operation* operation = CodeBlock.Operations(block) + index;
-        Returns.Add(new TranslatedReturn(index, entry, needsFlags, operation->Handler));
+        Array.Resize(ref _returnAt, index + 1);
+        _returnAt[index] = new TranslatedReturn(index, entry, needsFlags, operation->Handler);
         operation->Handler = &TranslationCache.Return;
     }
 
     /// <summary>The place where the interpreter comes back at an instruction, or null.</summary>
-    public TranslatedReturn? FindReturn(int index)
-    {
-        foreach (TranslatedReturn one in Returns)
-        {
-            if (one.Index == index)
-            {
-                return one;
-            }
-        }
-
-        return null;
-    }
+    public TranslatedReturn? FindReturn(int index) => index < _returnAt.Length ? _returnAt[index] : null;
 }
 
 /// <summary>A place in a block where the interpreter, when it has executed what isn't on the list, comes back to translated code.</summary>

@@ -43,7 +43,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _state = processor.StatePointer;
         _memory = memory;
         Threshold = threshold;
-        _emitter = new HostEmitter(memory);
+        _emitter = new HostEmitter(memory) { ScramblesOpen = processor.ScramblesOpen };
         byte* entry = _emitter.Position;
         _emitter.Entry();
         _emitter.Align();
@@ -257,7 +257,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             Operation* next = CodeBlock.Operations(from.Block) + exit.Index;
             if (exit.Distance == null || LinkedTarget(next, exit) is not { } target)
             {
-                return exit.Reason == Mnemonic.INVALID && from.FindReturn(exit.Index) is { } place ? place.Handler(s, next) : next;
+                return from.FindReturn(exit.Index) is { } place ? place.Handler(s, next) : next;
             }
 
             Link(exit, target);

@@ -14,12 +14,14 @@ public sealed unsafe class ListedFormTests
     private const int States = 12;
     private const uint End = Machine.CodeBase + PhysicalMemory.PageSize;
 
-    [Fact]
-    public void Both_engines_do_the_same()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Both_engines_do_the_same(bool isScrambled)
     {
         TestEngine.SkipUnlessTranslating();
-        using var interpreter = new Side(translate: false);
-        using var translator = new Side(translate: true);
+        using var interpreter = new Side(translate: false, scramble: false);
+        using var translator = new Side(translate: true, isScrambled);
         Random random = TestSize.SeededRandom(nameof(ListedFormTests));
         foreach (EncodingSample sample in TranslatedEncodings.All.SelectMany(EncodingSample.Of))
         {
@@ -60,10 +62,10 @@ public sealed unsafe class ListedFormTests
         private const uint Size = 0x8000;
         private const int GeneralRegisters = 8;
 
-        public Side(bool translate)
+        public Side(bool translate, bool scramble)
         {
             Memory.AddRam(0, Size);
-            Cpu = new Processor(Memory) { MarksTranslated = translate, ExceptionHook = this };
+            Cpu = new Processor(Memory) { MarksTranslated = translate, ScramblesOpen = scramble, ExceptionHook = this };
             if (translate)
             {
                 Assert.True(Cpu.TryTranslate(threshold: 0));

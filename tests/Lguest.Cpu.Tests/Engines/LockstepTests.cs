@@ -19,27 +19,29 @@ public sealed unsafe class LockstepTests
     private const int SseControlAndStatus = 1 << 16;
 
     [Theory]
-    [InlineData(0, false)]
-    [InlineData(3, false)]
-    [InlineData(0, true)]
-    [InlineData(2, true)]
-    public void Both_engines_do_the_same(int threshold, bool paged)
+    [InlineData(0, false, false)]
+    [InlineData(0, false, true)]
+    [InlineData(3, false, false)]
+    [InlineData(0, true, false)]
+    [InlineData(2, true, true)]
+    public void Both_engines_do_the_same(int threshold, bool paged, bool isScrambled)
     {
         TestEngine.SkipUnlessTranslating();
         ulong translated = 0;
         int first = int.TryParse(Environment.GetEnvironmentVariable("LGUEST_FUZZ_SEED"), out int seed) ? seed : paged ? 1_000_000 : 0;
         for (int i = 0; i < Programs; i++)
         {
-            translated += Compare(first + i, threshold, paged);
+            translated += Compare(first + i, threshold, paged, isScrambled);
         }
 
         Assert.True(translated > (ulong)Programs * 1000, $"Only {translated} instructions were translated.");
     }
 
-    private static ulong Compare(int seed, int threshold, bool paged)
+    private static ulong Compare(int seed, int threshold, bool paged, bool isScrambled)
     {
         using Side interpreter = Side.Make(paged);
         using Side translator = Side.Make(paged);
+        translator.Cpu.ScramblesOpen = isScrambled;
         translator.Cpu.TryTranslate(threshold);
         var random = new Random(seed);
         uint start = random.Next(2) == 0 ? 0x3000u : 0x3000u - (uint)random.Next(300);
@@ -52,7 +54,7 @@ public sealed unsafe class LockstepTests
             byte[] before = interpreter.Cpu.Save();
             StopReason expected = interpreter.Cpu.Run(limit);
             StopReason actual = translator.Cpu.Run(limit);
-            string where = $"seed {seed}, threshold {threshold}, paged {paged}, slice {slice} of {limit} from EIP {BitConverter.ToUInt32(before, 36):x}\n{program}";
+            string where = $"seed {seed}, threshold {threshold}, paged {paged}, scrambled {isScrambled}, slice {slice} of {limit} from EIP {BitConverter.ToUInt32(before, 36):x}\n{program}";
             AssertSame(interpreter, translator, expected, actual, where);
             if (expected != StopReason.InstructionLimit)
             {
