@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Lguest.Results.Reports;
+using Lguest.Suites.Merging;
 using Lguest.Suites.Output;
 using Lguest.Suites.Plans;
 using Lguest.Suites.Results;
@@ -60,9 +61,47 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
             Interrupted = stop.IsCancellationRequested ? "a signal" : null,
             Boots = ran,
         };
-        ResultsFile.Write(folder, result);
-        Say($"{SuiteSummary.Line(result)}\n");
+        Tell(folder, result, request.TellsGitHub);
         return result;
+    }
+
+    /// <summary>Merges shards.</summary>
+    /// <param name="folders">The shards' folders of results.</param>
+    /// <param name="target">The folder for all of it.</param>
+    /// <param name="tellsGitHub">Whether GitHub is told.</param>
+    /// <returns>What became of the suite.</returns>
+    /// <exception cref="SuiteException">They can't be merged, or one of them was ended before its end: then what there is has been written.</exception>
+    /// <exception cref="ReportException">Results can't be written.</exception>
+    public SuiteResult Merge(IReadOnlyList<string> folders, string target, bool tellsGitHub)
+    {
+        (SuiteResult result, string folder) = SuiteMerger.Merge(folders, target);
+        Tell(folder, result, tellsGitHub);
+        return result.Interrupted is { } why ? throw new SuiteException($"this is not all of the suite, which was ended by {why}: run that shard again") : result;
+    }
+
+    /// <summary>Writes all results, and says what they come to.</summary>
+    private void Tell(string folder, SuiteResult result, bool tellsGitHub)
+    {
+        ResultPages.Write(folder, result);
+        Say($"{SuiteSummary.Line(result)}\n");
+        if (!tellsGitHub)
+        {
+            return;
+        }
+
+        Say(GitHubCommands.Annotations(result));
+        if (Environment.GetEnvironmentVariable(GitHubCommands.SummaryVariable) is { Length: > 0 } summary)
+        {
+            try
+            {
+                // What the step has said before stays.
+                File.AppendAllText(summary, File.ReadAllText(Path.Combine(folder, ResultPages.Summary)));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new SuiteException($"the job's summary can't be written to '{summary}', as {GitHubCommands.SummaryVariable} says: {e.Message.TrimEnd('.')}", e);
+            }
+        }
     }
 
     private IReadOnlyList<BootResult> Run(SuiteRequest request, IReadOnlyList<PlannedBoot> boots, string folder, DateOnly today, CancellationToken stop)

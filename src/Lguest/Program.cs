@@ -41,6 +41,7 @@ internal static class Program
                 Request.Run run => Run(run.Launch),
                 Request.Inspect inspect => Inspect(inspect),
                 Request.RunSuite suite => RunSuite(suite.Options),
+                Request.MergeSuite suite => MergeSuite(suite.Options),
                 Request.Help help => Print(Usage.Help(help.Command)),
                 _ => Print(Usage.Version()),
             };
@@ -112,6 +113,9 @@ internal static class Program
     // Apart, so that who runs a guest doesn't load what it takes to run many.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int RunSuite(SuiteOptions options) => SuiteCommand.Run(options);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int MergeSuite(SuiteOptions options) => SuiteCommand.Merge(options);
 
     private static void Report(ILogger logger, Ending ending)
     {

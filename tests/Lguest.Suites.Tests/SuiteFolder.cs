@@ -26,7 +26,6 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
         }
         complain() { printf '{"class":"warning","title":"WARNING at a","fingerprint":"%s","counts":%s,"records":["WARNING: CPU: 0 at a"]}' "$1" "$2"; }
         not_ok() { printf '{"source":"kernel","suite":"s","name":"%s","isSuite":false,"status":"failed","kcidb":"FAIL","reason":"","output":"","jUnit":"Failure"}' "$1"; }
-        echo "arguments: $*" >>"$log"
         eval "$run"
         finish 0 PowerOff ''
         """;

@@ -106,6 +106,9 @@ public sealed class SuiteTests : IDisposable
     [InlineData("say what to do with a suite: ", "suite", "walk")]
     [InlineData("`lguest suite run FILE.yaml` runs one suite, and 0 words are given: name its file", "suite", "run")]
     [InlineData("there is no suite 'no-such'", "suite", "run", "no-such")]
+    [InlineData("`lguest suite merge DIR...` merges shards, and none is given: name the folders of their results", "suite", "merge")]
+    [InlineData("--shard=0/2 is no part of a suite: write 1/4 for the first of four", "suite", "run", "no-such", "--shard=0/2")]
+    [InlineData("--durations balances shards, and there are none: give --shard=I/N too", "suite", "run", "no-such", "--durations=x")]
     [InlineData("--jobs=0 is not a number from 1 to 1000: write 4", "suite", "run", "no-such", "--jobs=0")]
     [InlineData("--run is an option of `lguest MEMORY KERNEL`, not of `lguest suite run FILE.yaml`: leave it out", "suite", "run", "no-such", "--run=x")]
     public void What_cannot_be_done_is_told(string sentence, params string[] arguments)
@@ -142,13 +145,34 @@ public sealed class SuiteTests : IDisposable
         Assert.True(terminal.Screen.LastIndexOf("\u001b[?25h", StringComparison.Ordinal) > terminal.Screen.LastIndexOf("\u001b[?25l", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Shards_that_are_merged_are_the_suite_to_the_instruction()
+    {
+        _folder.File("greeter", GuestProgram.Greeter("all is well\n"));
+        _folder.File("panicker", GuestProgram.Panicker("out of puppies"));
+        const string Text = "version: 1\ndefaults: {memory: 8m}\nmatrix:\n  kernel: {greeter: greeter, panicker: panicker}\n  seed: {a: 1, b: 2}\ntests: {x: {}}";
+        RunSuite(Text);
+        JsonElement[] whole = Boots();
+        string[] shards = [.. Enumerable.Range(1, 2).Select(i => _folder.Path($"shard{i}"))];
+        Assert.All(shards, shard => Assert.InRange(RunSuite(Text, $"--shard={shard[^1]}/2", $"--out={shard}").ExitCode, 0, 1));
+
+        LguestResult merged = LguestProcess.Run(string.Empty, ["suite", "merge", .. shards, $"--out={_folder.Path("out")}", "--github"]);
+
+        Assert.Equal((1, string.Empty), (merged.ExitCode, merged.Errors));
+        Assert.Contains("\n::error title=x[kernel=panicker%2Cseed=a]::crashed: the guest panicked: out of puppies (", merged.Output, StringComparison.Ordinal);
+        Assert.Equal(whole.Select(Essence), Boots().Select(Essence));
+        Assert.Equal(125, LguestProcess.Run(string.Empty, "suite", "merge", shards[0], $"--out={_folder.Path("out")}").ExitCode);
+
+        static string Essence(JsonElement boot) => $"{boot.GetProperty("name")} {boot.GetProperty("status")} {boot.GetProperty("attempts")[0].GetProperty("instructions")}";
+    }
+
     private LguestResult RunSuite(string text, params string[] arguments) => LguestProcess.Finish(Start(text, arguments), string.Empty, Patience);
 
     private Process Start(string text, params string[] arguments)
     {
         _folder.File("suite.yaml", System.Text.Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\n")));
-        return LguestProcess.StartIn(
-            ShippedImages.Project, ["suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}", "--jobs=2", .. arguments]);
+        string[] output = arguments.Any(argument => argument.StartsWith("--out=", StringComparison.Ordinal)) ? [] : [$"--out={_folder.Path("out")}"];
+        return LguestProcess.StartIn(ShippedImages.Project, ["suite", "run", _folder.Path("suite.yaml"), "--jobs=2", .. output, .. arguments]);
     }
 
     private JsonElement[] Boots() =>

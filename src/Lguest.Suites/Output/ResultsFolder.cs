@@ -5,9 +5,6 @@ namespace Lguest.Suites.Output;
 /// <summary>The folder that a suite's results go to.</summary>
 public static class ResultsFolder
 {
-    /// <summary>What is in it besides the folder of runs and the results for programs.</summary>
-    private static readonly string[] Pages = ["junit.xml", "index.html", "summary.md"];
-
     /// <summary>Makes it, without what an earlier suite has left in it. What else is in it stays.</summary>
     /// <param name="path">Where.</param>
     /// <returns>The same as an absolute path.</returns>
@@ -33,7 +30,7 @@ public static class ResultsFolder
 
             if (IsOurs(results))
             {
-                Array.ForEach([ResultsFile.Name, .. Pages], name => File.Delete(Path.Combine(folder, name)));
+                Array.ForEach([ResultsFile.Name, ResultPages.JUnit, ResultPages.Page, ResultPages.Summary], name => File.Delete(Path.Combine(folder, name)));
             }
 
             Directory.CreateDirectory(runs);

@@ -37,7 +37,7 @@ public sealed class TerminalProgress : ISuiteProgress
             .Columns(new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
             .Start(context =>
             {
-                ProgressTask bar = context.AddTask(string.Empty, maxValue: Math.Max(_total, 1));
+                ProgressTask bar = context.AddTask("boots", maxValue: Math.Max(_total, 1));
                 while (!work.IsCompleted)
                 {
                     Show(bar);

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using Lguest.Results.Reports;
+
 namespace Lguest.Suites.Results;
 
 /// <summary>The files of an attempt: <c>runs/NAME/ATTEMPT</c> in a folder of results.</summary>
@@ -37,6 +40,23 @@ public sealed class BootFiles(string folder)
     /// <param name="attempt">From 1.</param>
     public static BootFiles Of(string results, string boot, int attempt) =>
         new(Path.Combine(results, Runs, boot, attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+
+    /// <summary>Reads the report for programs; null if there is none, or half of one.</summary>
+    public RunReport? ReadReport()
+    {
+        try
+        {
+            using FileStream stream = File.OpenRead(Result);
+            RunReport report = JsonReport.Read(stream);
+
+            // What isn't in the file is null, whatever the declarations say: then it isn't lguest's.
+            return report is { Health: not null, Tests: not null, TestErrors: not null, Outcome.Sentence: not null } ? report : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
 
     private string In(string name) => Path.Combine(folder, name);
 }

@@ -46,7 +46,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         long begin = Stopwatch.GetTimestamp();
         using Process process = Start(arguments);
         bool isStopped = Await(process, limit, stop);
-        RunReport? report = ReadReport();
+        RunReport? report = files.ReadReport();
         AttemptResult result = AttemptJudge.Judge(number, process.ExitCode, report, LastWords()) with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
@@ -93,22 +93,6 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         }
 
         return false;
-    }
-
-    private RunReport? ReadReport()
-    {
-        try
-        {
-            using FileStream stream = File.OpenRead(files.Result);
-            RunReport report = JsonReport.Read(stream);
-
-            // What isn't in the file is null, whatever the declarations say: then it isn't lguest's.
-            return report is { Health: not null, Tests: not null, TestErrors: not null, Outcome.Sentence: not null } ? report : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException)
-        {
-            return null;
-        }
     }
 
     private string LastWords()

@@ -126,12 +126,17 @@ internal sealed record Launch
 
         if (split.Command == Options.Suite)
         {
-            throw new CommandLineException("say what to do with a suite: `lguest suite run FILE.yaml`");
+            throw new CommandLineException("say what to do with a suite: `lguest suite run FILE.yaml`, or `lguest suite merge DIR...`");
         }
 
         if (split.Command == Options.SuiteRun)
         {
             return new Request.RunSuite(SuiteOptions.ParseRun(split, options));
+        }
+
+        if (split.Command == Options.SuiteMerge)
+        {
+            return new Request.MergeSuite(SuiteOptions.ParseMerge(split, options));
         }
 
         IReadOnlyList<string>? command = CommandOption.Parse(options);
@@ -270,6 +275,9 @@ internal abstract record Request
 
     /// <summary>To run a suite.</summary>
     public sealed record RunSuite(SuiteOptions Options) : Request;
+
+    /// <summary>To merge the shards of a suite.</summary>
+    public sealed record MergeSuite(SuiteOptions Options) : Request;
 
     /// <summary>To be told how.</summary>
     /// <param name="Command">How to do what.</param>

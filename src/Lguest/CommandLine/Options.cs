@@ -17,8 +17,11 @@ internal static class Options
     /// <summary>To run a suite.</summary>
     public static readonly Command SuiteRun = new("suite run", "lguest suite run FILE.yaml");
 
+    /// <summary>To make one result of a suite's shards.</summary>
+    public static readonly Command SuiteMerge = new("suite merge", "lguest suite merge DIR...");
+
     /// <summary>Those that are named by a command line's first words.</summary>
-    public static readonly IReadOnlyList<Command> Named = [Inspect, Suite, SuiteRun];
+    public static readonly IReadOnlyList<Command> Named = [Inspect, Suite, SuiteRun, SuiteMerge];
 
     public static readonly Option RunLine = new(
         "run", OptionValue.Required, "COMMAND",
@@ -236,6 +239,20 @@ internal static class Options
 
     public static readonly Option FailFast = new("fail-fast", OptionValue.None, null, "Begin no other boot once one has failed.", SuiteRun);
 
+    public static readonly Option GitHub = new(
+        "github", OptionValue.None, null, "Tell GitHub's runner: annotations on standard output, ten of a kind, and the job's summary.", SuiteRun);
+
+    public static readonly Option Shard = new(
+        "shard", OptionValue.Required, "I/N", "Run a part of the suite, the I-th of N. `lguest suite merge` makes one result of all parts.", SuiteRun);
+
+    public static readonly Option Durations = new(
+        "durations", OptionValue.Required, "FILE", "Make shards that take about as long as each other, by an earlier results.json. All shards need the same.", SuiteRun);
+
+    public static readonly Option MergeOutput = new(
+        "out", OptionValue.Required, "DIR", "The folder that all of it goes to; `out` without this.", SuiteMerge);
+
+    public static readonly Option MergeGitHub = new("github", OptionValue.None, null, "Tell GitHub's runner, as `lguest suite run` does.", SuiteMerge);
+
     public static readonly Option Help = new("help", OptionValue.None, null, "Show this text.", null);
 
     public static readonly Option Version = new("version", OptionValue.None, null, "Show the version.", null);
@@ -247,9 +264,9 @@ internal static class Options
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
-        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
+Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
         Gdb, Dump, Profile, ProfileCompare,
         Verbose, InspectJson,
-        SuiteOutput, Jobs, Filter, FailFast, Help, Version,
+        SuiteOutput, Jobs, Filter, FailFast, GitHub, Shard, Durations, MergeOutput, MergeGitHub, Help, Version,
     ]);
 }

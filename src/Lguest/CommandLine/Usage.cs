@@ -17,12 +17,17 @@ internal static class Usage
 
     private static string SuiteHelp() => $"""
         Usage: lguest suite run FILE.yaml [--OPTION[=VALUE]...]
+               lguest suite merge DIR... [--OPTION[=VALUE]...]
 
         Runs many guests: each test of a suite, with each kernel, command line, amount of memory and seed of its matrix.
-        docs/suites.md says how a suite is written. Results go to a folder: results.json, and the files of each boot.
+        docs/suites.md says how a suite is written. Results go to a folder: results.json, junit.xml, index.html,
+        summary.md, and the files of each boot. Several machines may run a shard each, of which `merge` makes one result.
 
         Options of `lguest suite run`:
         {OptionHelp.Text(Options.Table, Options.SuiteRun).Trim('\n').TrimEnd()}
+
+        Options of `lguest suite merge`:
+        {OptionHelp.Text(Options.Table, Options.SuiteMerge).Trim('\n').TrimEnd()}
 
         Exit codes: 0 nothing has failed, 1 something has, 125 the suite could not be run, 129, 130, 143 a signal.
 

@@ -5,6 +5,7 @@ using Lguest.Logging;
 using Lguest.Results.Reports;
 using Lguest.Running;
 using Lguest.Suites;
+using Lguest.Suites.Plans;
 using Lguest.Suites.Results;
 using Microsoft.Extensions.Logging;
 
@@ -20,19 +21,32 @@ internal static class SuiteCommand
     public static int Run(SuiteOptions options) => Guard(() =>
     {
         using var signals = new SuiteSignals();
-        var session = new SuiteSession(
-            new BootLauncher(), new DescriptorStream(StandardDescriptors.Output), DescriptorStream.IsTerminal(StandardDescriptors.Output), TimeProvider.System);
-        SuiteResult result = session.Run(
-            new SuiteRequest(options.File)
+        SuiteResult result = Session().Run(
+            new SuiteRequest(options.Files[0])
             {
                 Output = options.Output,
                 Jobs = options.Jobs ?? Environment.ProcessorCount,
                 Filters = options.Filters,
                 FailsFast = options.FailsFast,
+                TellsGitHub = options.TellsGitHub,
+                Shard = options.Shard is { } shard ? Parse(shard) : null,
+                Durations = options.Durations,
             },
             signals.Token);
-        return signals.ExitCode ?? (result.Boots.Any(boot => boot.Status.IsFailure()) ? SomethingFailed : ExitCode.PowerOff);
+        return signals.ExitCode ?? ExitCodeOf(result);
     });
+
+    /// <summary>Merges the shards of a suite.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Merge(SuiteOptions options) => Guard(() => ExitCodeOf(Session().Merge(options.Files, options.Output, options.TellsGitHub)));
+
+    private static SuiteSession Session() => new(
+        new BootLauncher(), new DescriptorStream(StandardDescriptors.Output), DescriptorStream.IsTerminal(StandardDescriptors.Output), TimeProvider.System);
+
+    private static ShardChoice Parse(string shard) => ShardChoice.Parse(shard)
+        ?? throw new SuiteException($"--{Options.Shard.Name}={shard} is no part of a suite: write 1/4 for the first of four");
+
+    private static int ExitCodeOf(SuiteResult result) => result.Boots.Any(boot => boot.Status.IsFailure()) ? SomethingFailed : ExitCode.PowerOff;
 
     private static int Guard(Func<int> action)
     {
