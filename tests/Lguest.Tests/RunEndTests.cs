@@ -64,7 +64,7 @@ public sealed class RunEndTests
     {
         var lost = new EndReason(ExitCode.OutputLost, "lost");
 
-        Assert.Equal(new Ending(141, "lost", true), Ending.OfCommand(new GuestOutcome.PowerOff(0), lost, status));
+        Assert.Equal(new Ending(141, "lost", true), Ending.OfTold(new GuestOutcome.PowerOff(0), lost, status, isCommands: true));
         Assert.Equal(new Ending(141, "lost", true), Ending.Of(new GuestOutcome.PowerOff(status ?? 0), lost));
     }
 

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Lguest.Devices.Backends;
 using Lguest.Host;
 using Lguest.Host.Abi;
@@ -37,6 +38,9 @@ internal sealed record Launch
 
     /// <summary>The command that the guest is to run, and its arguments; null for none.</summary>
     public IReadOnlyList<string>? Command { get; init; }
+
+    /// <summary>The word by which the guest is known when it tells its status on the console; null if it tells none so.</summary>
+    public string? StatusToken { get; init; }
 
     /// <summary>Where what the guest prints on its console is written; null for nowhere.</summary>
     public string? Log { get; init; }
@@ -156,6 +160,7 @@ internal sealed record Launch
             announcement = command is null ? $"no guest is given: this is `lguest {string.Join(' ', arguments)}`" : null;
         }
 
+        string? token = StatusTokenOf(options, hasCommand: command is not null, hasInitrd: initrd is not null);
         if (packs && initrd is null)
         {
             throw new CommandLineException(
@@ -193,6 +198,7 @@ internal sealed record Launch
             Shares = [.. options.Values(Options.Share).Select(ShareOption.Parse)],
             Modules = options.Value(Options.Modules),
             Command = command,
+            StatusToken = token,
             Log = options.Value(Options.Log),
             Disks = disks,
             Networks = networks,
@@ -226,6 +232,27 @@ internal sealed record Launch
     {
         bool isUnattended = input == InputKind.Fixed || (Command is not null && input != InputKind.Stream);
         return Clock ?? (isUnattended && Networks.Count == 0 ? ClockKind.Virtual : ClockKind.Real);
+    }
+
+    private static string? StatusTokenOf(GivenOptions options, bool hasCommand, bool hasInitrd)
+    {
+        const int Length = 32;
+        if (!options.Has(Options.StatusToken))
+        {
+            return null;
+        }
+
+        if (hasCommand || !hasInitrd)
+        {
+            throw new CommandLineException(hasCommand
+                ? $"--{Options.StatusToken.Name} is for guests that run no command, whose status is known: leave it out, or --{Options.RunLine.Name}"
+                : $"--{Options.StatusToken.Name} puts a file into the guest's initrd, and it has none: give it one with --{Options.Initrd.Name}");
+        }
+
+        string token = options.Value(Options.StatusToken) ?? RandomNumberGenerator.GetHexString(Length, lowercase: true);
+        return token.All(char.IsAsciiLetterOrDigit)
+            ? token
+            : throw new CommandLineException($"--{Options.StatusToken.Name}={token}: a token has letters and digits alone");
     }
 
     private static bool EndsInput(GivenOptions options, bool isRead)

@@ -150,6 +150,11 @@ internal static class Options
         Repeat = OptionRepeat.Each,
     };
 
+    public static readonly Option StatusToken = new(
+        "status-token", OptionValue.Optional, "TOKEN",
+        "For an initrd of your own: its first program finds a random word in /lguest-status-token, and tells the guest's status by a line on the console, `lguest-status WORD N`.",
+        Run);
+
     public static readonly Option StandardInputEnd = new(
         "stdin-end", OptionValue.Required, "nothing|eof",
         "What the console gets when standard input, which is no terminal, has ended: nothing (the default), or a ^D, which ends a shell.",
@@ -263,8 +268,8 @@ internal static class Options
         RunLine, RunArgument, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
-        Ktap, Expect, Forbid, Send, StandardInputEnd, Skip,
-Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
+        Ktap, Expect, Forbid, Send, StatusToken, StandardInputEnd, Skip,
+        Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
         Gdb, Dump, Profile, ProfileCompare,
         Verbose, InspectJson,
         SuiteOutput, Jobs, Filter, FailFast, GitHub, Shard, Durations, MergeOutput, MergeGitHub, Help, Version,

@@ -1,7 +1,9 @@
+using System.Text;
 using Lguest.Boot;
 using Lguest.Boot.Archives;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
+using Lguest.Running;
 
 namespace Lguest.Packing;
 
@@ -14,6 +16,7 @@ internal sealed class InitrdContents(Launch launch) : IDisposable
 {
     private const string ModulesFolder = "lib/modules";
     private const int Alignment = 4;
+    private const uint RootReads = 0x100; // r--------
 
     // Where make modules_install has left links to where the kernel was built.
     private static readonly string[] LinksToSource = ["build", "source"];
@@ -28,7 +31,7 @@ internal sealed class InitrdContents(Launch launch) : IDisposable
     public Stream Open(string path)
     {
         bool isFolder = Directory.Exists(path);
-        if (!isFolder && launch.Shares.Count == 0 && launch.Modules is null)
+        if (!isFolder && launch.Shares.Count == 0 && launch.Modules is null && launch.StatusToken is null)
         {
             return HostFile.OpenForReading(path);
         }
@@ -68,6 +71,11 @@ internal sealed class InitrdContents(Launch launch) : IDisposable
         {
             string folder = Existing(Path.Combine(modules, ModulesFolder), "--modules");
             Append(contents, there, writer => FolderArchive.Add(writer, folder, ModulesFolder, there, IsLinkToSource));
+        }
+
+        if (launch.StatusToken is { } token)
+        {
+            Append(contents, there, writer => writer.Add(CpioKind.File, ToldStatus.File, RootReads, Encoding.ASCII.GetBytes(token)));
         }
 
         return contents;

@@ -9,16 +9,17 @@ namespace Lguest.Running;
 /// <param name="IsFailure">Whether the sentence is about something that went wrong.</param>
 internal sealed record Ending(int ExitCode, string? Sentence, bool IsFailure)
 {
-    /// <summary>What an outcome means to a user who had a command run.</summary>
+    /// <summary>What an outcome means to a user who had a command run, or wants to be told a status.</summary>
     /// <param name="outcome">From the run.</param>
     /// <param name="reason">Why it was stopped, for a run that was.</param>
-    /// <param name="status">The command's exit status; null if it was never told.</param>
-    public static Ending OfCommand(GuestOutcome outcome, EndReason? reason, int? status) => (outcome, status) switch
+    /// <param name="status">The exit status; null if it was never told.</param>
+    /// <param name="isCommands">Whether it is a command's.</param>
+    public static Ending OfTold(GuestOutcome outcome, EndReason? reason, int? status, bool isCommands) => (outcome, status) switch
     {
         _ when reason is { ExitCode: Running.ExitCode.OutputLost } => Of(outcome, reason),
         (GuestOutcome.PowerOff, null) => new Ending(
-            Running.ExitCode.NoStatus, "the guest switched itself off before it had told its command's exit status", true),
-        (GuestOutcome.PowerOff, _) => OfStatus(status.Value, "the command's"),
+            Running.ExitCode.NoStatus, $"the guest switched itself off before it had told its {(isCommands ? "command's exit status" : "status")}", true),
+        (GuestOutcome.PowerOff, _) => OfStatus(status.Value, isCommands ? "the command's" : "the guest's"),
         _ => Of(outcome, reason),
     };
 

@@ -24,6 +24,7 @@ internal sealed class GuestStreams : IDisposable
     private readonly StreamPort _port;
     private readonly UnattendedPort? _unattended;
     private readonly AnsweredPort? _answers;
+    private readonly ToldStatus? _told;
 
     private GuestStreams(Launch launch, FrontEnds frontEnds, RunEnd end, WritePatience patience, ILogger logger)
     {
@@ -39,6 +40,12 @@ internal sealed class GuestStreams : IDisposable
 
             ConsoleOutput = new HeardPort(launch.Log is { } path ? LoggedPort.Open(console, path, logger) : console);
             Console = frontEnds.Console(ConsoleOutput);
+            if (launch.StatusToken is { } token)
+            {
+                _told = new ToldStatus(token);
+                ConsoleOutput.Written += _told.Write;
+            }
+
             CommandOutput = new HeardPort(_port);
             CommandErrors = new HeardPort(_errors);
             Command = launch.Command is { } command
@@ -95,10 +102,10 @@ internal sealed class GuestStreams : IDisposable
     /// <param name="outcome">From the run.</param>
     /// <param name="reason">Why it was stopped, for a run that was.</param>
     public Ending EndingOf(GuestOutcome outcome, EndReason? reason) =>
-        Command is null ? Ending.Of(outcome, reason) : Ending.OfCommand(outcome, reason, Command.ExitStatus);
+        Command is null && _told is null ? Ending.Of(outcome, reason) : Ending.OfTold(outcome, reason, Command?.ExitStatus ?? _told?.Status, Command is not null);
 
     /// <summary>The status that the guest gave, or its command; null if there was none.</summary>
-    public int? StatusOf(GuestOutcome outcome) => Command is not null ? Command.ExitStatus : outcome is GuestOutcome.PowerOff off ? off.Status : null;
+    public int? StatusOf(GuestOutcome outcome) => Command is not null ? Command.ExitStatus : _told is not null ? _told.Status : outcome is GuestOutcome.PowerOff off ? off.Status : null;
 
     /// <summary>Shows what the guest printed on its console, or the last of it, if nobody has seen it.</summary>
     /// <param name="logger">For the heading.</param>
