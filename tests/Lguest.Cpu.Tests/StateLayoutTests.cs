@@ -87,6 +87,15 @@ public sealed unsafe class StateLayoutTests : IDisposable
     }
 
     [Fact]
+    public void What_decides_about_interrupts_is_known_to_translated_code()
+    {
+        Assert.Equal(880, Offset(&_state->RetiredLimit));
+        Assert.Equal(888, Offset(&_state->ShadowUntil));
+        Assert.Equal(1100, Offset(&_state->InterruptLine));
+        Assert.Equal(1104, Offset(&_state->WindowWanted));
+    }
+
+    [Fact]
     public void The_translations_lie_behind_the_state()
     {
         Assert.True(sizeof(ProcessorState) <= TranslationBuffer.StateOffset);

@@ -88,6 +88,9 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     private uint _supervisorGeneration;
     private uint _lowestSupervisorCode;
 
+    /// <summary>Whether the jump cache has code for CPL 0 to 2 from a page that isn't global.</summary>
+    private bool _hasLocalSupervisorCode;
+
     /// <summary>Whether a translation of a large page may be cached.</summary>
     private bool _hasLargePages;
 
@@ -185,7 +188,13 @@ internal sealed unsafe class TranslationBuffer : IDisposable
         }
 
         _journalLength = kept;
-        NewGenerations();
+
+        // A kernel's code is global, as a rule: then the way it jumps needn't be learned again at each switch of spaces.
+        NewGeneration(ref _userGeneration, ExecutionMode.User);
+        if (_hasLocalSupervisorCode)
+        {
+            NewSupervisorGeneration();
+        }
     }
 
     /// <summary>Drops the translations of linear addresses below a limit.</summary>
@@ -207,7 +216,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
 
         _journalLength = kept;
 
-        // A kernel's code lies above, as a rule: then the way it jumps needn't be learned again at each switch of spaces.
+        // The kernel's code lies above, as a rule.
         NewGeneration(ref _userGeneration, ExecutionMode.User);
         if (_lowestSupervisorCode < limit)
         {
@@ -267,8 +276,13 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     public uint JumpKey(ExecutionMode mode) =>
         ((mode & ExecutionMode.User) != 0 ? _userGeneration : _supervisorGeneration) | (uint)mode;
 
-    /// <summary>Takes note that the jump cache has an entry for CPL 0 to 2.</summary>
-    public void NoteSupervisorCode(uint linear) => _lowestSupervisorCode = Math.Min(_lowestSupervisorCode, linear);
+    /// <summary>Takes note that the jump cache has an entry for CPL 0 to 2. The address has just been translated.</summary>
+    public void NoteSupervisorCode(uint linear)
+    {
+        TlbEntry* entry = EntryOf(_state->SupervisorTlb, linear, AccessKind.Execute);
+        _hasLocalSupervisorCode |= (OriginOf(entry)->Kind & TlbOrigin.Global) == 0;
+        _lowestSupervisorCode = Math.Min(_lowestSupervisorCode, linear);
+    }
 
     public void Dispose()
     {
@@ -297,6 +311,7 @@ internal sealed unsafe class TranslationBuffer : IDisposable
     private void NewSupervisorGeneration()
     {
         _lowestSupervisorCode = uint.MaxValue;
+        _hasLocalSupervisorCode = false;
         NewGeneration(ref _supervisorGeneration, ExecutionMode.None);
     }
 

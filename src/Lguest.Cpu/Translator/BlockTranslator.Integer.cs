@@ -377,6 +377,23 @@ internal sealed unsafe partial class BlockTranslator
         Move(Register.R12D, Register.R8D);
     }
 
+    /// <summary>CLI and STI at CPL 0. What waits for IF to become 1 is the interpreter's, and so are other rings.</summary>
+    private void EmitInterruptFlag(int index, in Instruction guest)
+    {
+        KeepFlags(index);
+        AddMiss(index, _emitter.JumpUnlessRingZero());
+        if (guest.Mnemonic == Mnemonic.Cli)
+        {
+            _emitter.DisableInterrupts();
+            return;
+        }
+
+        byte* done = _emitter.JumpIfInterruptsAreEnabled();
+        AddMiss(index, _emitter.JumpIfInterruptWaits());
+        _emitter.EnableInterrupts(_translation.Block->InstructionCount - index);
+        HostEmitter.SetDistance(done, _emitter.Position);
+    }
+
     private void EmitPushFlags(int index)
     {
         SaveFlagsIfHost();

@@ -254,6 +254,9 @@ internal sealed unsafe partial class BlockTranslator
                 KeepFlags(index);
                 _emitter.SetDirection(instruction.Mnemonic == Mnemonic.Std);
                 return true;
+            case TranslatedForm.InterruptFlag:
+                EmitInterruptFlag(index, instruction);
+                return true;
             case TranslatedForm.Address:
                 EmitAddress(instruction, HostRegisters.Of(instruction.Op0Register));
                 return true;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Iced.Intel;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.Protection;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Translator;
@@ -19,6 +20,9 @@ internal sealed unsafe partial class HostEmitter
     private const byte SystemFlagsSlot = 48;
     private const byte CountdownSlot = 56;
     private const byte JumpKeySlot = 96;
+    private const uint RetiredLimitSlot = 880;
+    private const uint ShadowUntilSlot = 888;
+    private const uint InterruptLineSlot = 1100;
     private const uint BaseInSegment = 4;
     private const uint LimitInSegment = 8;
     private const uint AccessInSegment = 12;
@@ -410,6 +414,53 @@ internal sealed unsafe partial class HostEmitter
             Bytes(0x41, 0x81, 0x66, SystemFlagsSlot); // and dword [r14 + flags], ~DF
             UInt32(~(uint)Eflags.Df);
         }
+    }
+
+    /// <summary>Jumps if CPL isn't 0. The host's flags are lost.</summary>
+    public byte* JumpUnlessRingZero()
+    {
+        Bytes(0x41, 0xF6, 0x86); // test byte [r14 + cs], 3
+        UInt32((uint)SegmentSlot(Register.CS));
+        Bytes(Selector.RplMask);
+        return JumpIf(ConditionCode.ne);
+    }
+
+    /// <summary>Clears EFLAGS.IF in the state. The host's flags are lost.</summary>
+    public void DisableInterrupts()
+    {
+        Bytes(0x41, 0x81, 0x66, SystemFlagsSlot); // and dword [r14 + flags], ~IF
+        UInt32(~(uint)Eflags.If);
+    }
+
+    /// <summary>Jumps if EFLAGS.IF is set in the state.</summary>
+    public byte* JumpIfInterruptsAreEnabled()
+    {
+        Bytes(0x41, 0xF6, 0x46, SystemFlagsSlot + 1, (byte)(Eflags.If >> 8)); // test byte [r14 + flags + 1], IF
+        return JumpIf(ConditionCode.ne);
+    }
+
+    /// <summary>Jumps if the machine waits for interrupts to be enabled.</summary>
+    public byte* JumpIfInterruptWaits()
+    {
+        Bytes(0x49, 0x83, 0xBE); // cmp qword [r14 + line, and window], 0
+        UInt32(InterruptLineSlot);
+        Bytes(0);
+        return JumpIf(ConditionCode.ne);
+    }
+
+    /// <summary>Sets EFLAGS.IF in the state, and holds interrupts off for one instruction more. R9 is lost.</summary>
+    /// <param name="rest">Instructions of the block from this one on.</param>
+    public void EnableInterrupts(int rest)
+    {
+        const int Shadow = 2;
+        Bytes(0x4D, 0x8B, 0x8E); // mov r9, [r14 + limit]
+        UInt32(RetiredLimitSlot);
+        Bytes(0x4D, 0x29, 0xE9); // sub r9, r13
+        Bytes(0x49, 0x83, 0xE9, (byte)(rest - Shadow)); // sub r9, rest - 2
+        Bytes(0x4D, 0x89, 0x8E); // mov [r14 + shadow], r9
+        UInt32(ShadowUntilSlot);
+        Bytes(0x41, 0x81, 0x4E, SystemFlagsSlot); // or dword [r14 + flags], IF
+        UInt32(Eflags.If);
     }
 
     /// <summary>mov dword [r14 + slot + 4], number: says how the flags can be computed again.</summary>

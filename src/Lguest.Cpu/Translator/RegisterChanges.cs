@@ -34,7 +34,7 @@ internal static class RegisterChanges
                 return Eax | Edx;
             case TranslatedForm.Lookup:
                 return Eax;
-            case TranslatedForm.Nothing or TranslatedForm.Direction or TranslatedForm.JumpIf or TranslatedForm.Jump:
+            case TranslatedForm.Nothing or TranslatedForm.Direction or TranslatedForm.InterruptFlag or TranslatedForm.JumpIf or TranslatedForm.Jump:
                 return 0;
             default:
                 return All;

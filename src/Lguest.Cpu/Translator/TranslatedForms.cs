@@ -90,6 +90,9 @@ internal enum TranslatedForm
     /// <summary>CLD or STD: the state's DF, not the host's.</summary>
     Direction,
 
+    /// <summary>CLI or STI, at CPL 0.</summary>
+    InterruptFlag,
+
     /// <summary>PUSHFD.</summary>
     PushFlags,
 
@@ -251,6 +254,8 @@ internal static class TranslatedForms
                 return instruction.MemoryBase == Register.EBX ? TranslatedForm.Lookup : TranslatedForm.None;
             case Mnemonic.Cld or Mnemonic.Std:
                 return TranslatedForm.Direction;
+            case Mnemonic.Cli or Mnemonic.Sti:
+                return TranslatedForm.InterruptFlag;
             case Mnemonic.Pop:
                 return instruction.StackPointerIncrement == 4 && instruction.Op0Kind == OpKind.Register && IsGeneral(instruction)
                     ? TranslatedForm.Pop

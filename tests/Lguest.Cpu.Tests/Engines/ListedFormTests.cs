@@ -107,7 +107,9 @@ public sealed unsafe class ListedFormTests
             state.Ebp = NextAddress(random);
             state.Esp = NextAddress(random);
             state.Ecx = random.Next(2) == 0 ? (uint)random.Next(64) : state.Ecx;
-            Cpu.Eflags = Eflags.Fixed | (uint)random.Next() & Eflags.Arithmetic | (random.Next(4) == 0 ? Eflags.Df : 0);
+            Cpu.Eflags = Eflags.Fixed | (uint)random.Next() & Eflags.Arithmetic | (random.Next(4) == 0 ? Eflags.Df : 0)
+                | (random.Next(2) == 0 ? Eflags.If : 0);
+            Cpu.InterruptLine = random.Next(4) == 0;
             for (int i = 0; i < GeneralRegisters; i++)
             {
                 state.Sse.Registers[i].Low = FloatSamples.Next64(random);

@@ -52,6 +52,7 @@ public sealed unsafe class TranslatorTests
     [Fact]
     public void Nothing_else_is_ever_emitted()
     {
+        Assert.SkipWhen(TestEngine.Current == Engine.Scrambled, "What changes open values is emitted in tests only.");
         TestEngine.SkipUnlessTranslating();
         long checkedInstructions = 0;
         for (int seed = 0; seed < Programs; seed++)

@@ -252,6 +252,34 @@ public sealed class PagingTests : IDisposable
         Assert.Equal((2u, 1u), (State.Eax, State.Ecx));
     }
 
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(0, false)]
+    [InlineData(3, true)]
+    [InlineData(3, false)]
+    public void Code_is_found_anew_in_another_space_unless_it_is_global(int ring, bool isGlobal)
+    {
+        const byte incrementEax = 0x40;
+        const byte incrementEcx = 0x41;
+        uint flags = All | (isGlobal ? Global : 0);
+        _machine.Cpu.WriteControlRegister(4, Cr4.Pge);
+        _machine.Memory.Write(Frame, [incrementEax]);
+        _machine.Memory.Write(OtherFrame, [incrementEcx]);
+        SetEntries(Table | All, Frame | flags);
+        _machine.EnterRing(ring);
+        for (int i = 0; i < 2; i++)
+        {
+            State.Eip = Page;
+            _machine.Cpu.Run(1);
+        }
+
+        SetEntries(Table | All, OtherFrame | flags);
+        _machine.Cpu.WriteControlRegister(3, _machine.Cpu.ReadControlRegister(3));
+        State.Eip = Page;
+        _machine.Cpu.Run(1);
+        Assert.Equal(isGlobal ? (3u, 0u) : (2u, 1u), (State.Eax, State.Ecx));
+    }
+
     [Fact]
     public void A_large_page_can_be_global()
     {
