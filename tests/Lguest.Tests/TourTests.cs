@@ -5,7 +5,7 @@ namespace Lguest.Tests;
 /// <summary>The documents name files; the files are there.</summary>
 public sealed partial class TourTests
 {
-    public static TheoryData<string> Documents => ["README.md", "docs/tour.md", "docs/design.md", "docs/reference.md"];
+    public static TheoryData<string> Documents => ["README.md", "docs/tour.md", "docs/design.md", "docs/reference.md", "docs/suites.md", "docs/ci.md"];
 
     [Theory]
     [MemberData(nameof(Documents))]
