@@ -99,7 +99,7 @@ public sealed class PackingTests : IDisposable
 
         string Hash()
         {
-            using var initrd = new InitrdContents(launch);
+            using var initrd = new InitrdContents(launch, "lgb");
             using Stream contents = initrd.Open(launch.Initrd!);
             return Convert.ToHexString(SHA256.HashData(contents));
         }
@@ -109,7 +109,7 @@ public sealed class PackingTests : IDisposable
     public void What_is_read_again_is_what_was_packed_first()
     {
         Launch launch = ((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}"])).Launch;
-        using var initrd = new InitrdContents(launch);
+        using var initrd = new InitrdContents(launch, "lgb");
         byte[] first = Hash();
         File.WriteAllText(Path.Combine(launch.Initrd!, "a", "text"), "one\ntwO\n");
 
@@ -176,7 +176,7 @@ public sealed class PackingTests : IDisposable
             "--share and --modules put files into the guest's initrd, and it has none",
             Assert.Throws<CommandLineException>(() => Launch.Parse(["64m", "vmlinux", "--share=."])).Message,
             StringComparison.Ordinal);
-        using var initrd = new InitrdContents(((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}", "--share=/nowhere"])).Launch);
+        using var initrd = new InitrdContents(((Request.Run)Launch.Parse(["64m", "vmlinux", $"--initrd={Tree()}", "--share=/nowhere"])).Launch, "lgb");
         Assert.Throws<BootException>(() => initrd.Open(_folder.Path("tree")));
     }
 

@@ -354,10 +354,13 @@ public sealed class SuiteReader
     private string Share(YamlText share)
     {
         const string UsualMount = "/share";
-        int colon = share.Value.LastIndexOf(':');
-        string folder = Path.GetFullPath(colon < 0 ? share.Value : share.Value[..colon], _folder);
-        string mount = colon < 0 ? UsualMount : share.Value[(colon + 1)..];
-        return Directory.Exists(folder) ? $"{folder}:{mount}" : throw Error(share.Place, $"there is no folder '{folder}'");
+        int comma = share.Value.LastIndexOf(",rw", StringComparison.Ordinal);
+        string words = comma < 0 ? string.Empty : share.Value[comma..];
+        string place = comma < 0 ? share.Value : share.Value[..comma];
+        int colon = place.LastIndexOf(':');
+        string folder = Path.GetFullPath(colon < 0 ? place : place[..colon], _folder);
+        string mount = colon < 0 ? UsualMount : place[(colon + 1)..];
+        return Directory.Exists(folder) ? $"{folder.Replace(",", ",,", StringComparison.Ordinal)}:{mount}{words}" : throw Error(share.Place, $"there is no folder '{folder}'");
     }
 
     // As on the command line, commas of a name are doubled, and that has to be so of the folder's, too.

@@ -33,6 +33,9 @@ internal sealed record Launch
     /// <summary>Folders whose contents the guest has in its initrd besides.</summary>
     public IReadOnlyList<ShareOption> Shares { get; init; } = [];
 
+    /// <summary>Those of them that are copied back at the end, each by way of a disk of the guest's.</summary>
+    public IEnumerable<ShareOption> ReturnedShares => Shares.Where(share => share.Returned is not null);
+
     /// <summary>A folder into which a kernel's modules were installed, which the guest has there, too; null for none.</summary>
     public string? Modules { get; init; }
 
@@ -175,7 +178,8 @@ internal sealed record Launch
         }
 
         DiskOption[] disks = [.. options.Values(Options.Block).Select(DiskOption.Parse)];
-        int others = command is null ? 1 : 2; // The console; the command.
+        ShareOption[] shares = [.. options.Values(Options.Share).Select(ShareOption.Parse)];
+        int others = (command is null ? 1 : 2) + shares.Count(share => share.Returned is not null); // The console; the command; disks for what comes back.
         if (disks.Length + networks.Length + others > LguestBus.MostDevices)
         {
             throw new CommandLineException(
@@ -195,7 +199,7 @@ internal sealed record Launch
             KernelCommandLine = kernelCommandLine,
             Initrd = initrd,
             Abi = options.Value(Options.Abi) is { } abi ? OptionValues.Abi(abi) : null,
-            Shares = [.. options.Values(Options.Share).Select(ShareOption.Parse)],
+            Shares = shares,
             Modules = options.Value(Options.Modules),
             Command = command,
             StatusToken = token,

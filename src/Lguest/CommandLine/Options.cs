@@ -83,8 +83,8 @@ internal static class Options
     public static readonly Option Initrd = new("initrd", OptionValue.Required, "FILE|DIR", "An initial RAM disk: a file, or a folder, which is packed.", Run);
 
     public static readonly Option Share = new(
-        "share", OptionValue.Required, "DIR[:MOUNT]",
-        "The guest gets what is in a folder, at /share or where MOUNT says, as a copy in its initrd. Repeatable.",
+        "share", OptionValue.Required, "DIR[:MOUNT][,rw[=SIZE]]",
+        "The guest gets what is in a folder, at /share or where MOUNT says, as a copy in its initrd. With ,rw it is copied back at the end, 64m of it at most, or SIZE. Repeatable.",
         Run)
     {
         Repeat = OptionRepeat.EachValue,

@@ -12,11 +12,13 @@ namespace Lguest.Packing;
 /// one after the other, and the later ones into the same place. It is packed once, so that a report's hash is that of what the guest has.
 /// </summary>
 /// <param name="launch">What the user wants; it has an initrd.</param>
-internal sealed class InitrdContents(Launch launch) : IDisposable
+/// <param name="diskPrefix">What the guest calls disks, before the letter.</param>
+internal sealed class InitrdContents(Launch launch, string diskPrefix) : IDisposable
 {
     private const string ModulesFolder = "lib/modules";
     private const int Alignment = 4;
     private const uint RootReads = 0x100; // r--------
+    private const uint AllRead = 0x124; // r--r--r--
 
     // Where make modules_install has left links to where the kernel was built.
     private static readonly string[] LinksToSource = ["build", "source"];
@@ -71,6 +73,11 @@ internal sealed class InitrdContents(Launch launch) : IDisposable
         {
             string folder = Existing(Path.Combine(modules, ModulesFolder), "--modules");
             Append(contents, there, writer => FolderArchive.Add(writer, folder, ModulesFolder, there, IsLinkToSource));
+        }
+
+        if (launch.ReturnedShares.Any())
+        {
+            Append(contents, there, writer => writer.Add(CpioKind.File, ReturnedShares.File, AllRead, ReturnedShares.Table(launch, diskPrefix)));
         }
 
         if (launch.StatusToken is { } token)

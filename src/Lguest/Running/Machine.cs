@@ -59,7 +59,7 @@ internal static class Machine
         ClockKind clock = launch.ClockFor(StandardDescriptors.InputKind);
         LaunchLog.Clock(logger, clock == ClockKind.Virtual ? "virtual" : "real");
 
-        using var initrd = new InitrdContents(launch);
+        using var initrd = new InitrdContents(launch, frontEnds.DiskPrefix);
         using RunWatch watch = RunWatch.Open(launch, initrd, GuestStreams.IsInteractive(launch), end, logger);
         using var streams = GuestStreams.Open(launch, frontEnds, end, patience, logger);
         var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
@@ -70,6 +70,8 @@ internal static class Machine
 
         using var instruments = Instruments.Open(launch.Debug, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
+        var shares = ReturnedShares.Open(launch);
+        IDiskDevice[] returned = [.. shares.Disks.Select(disk => frontEnds.Disk(disk, logger))];
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
         if (clock == ClockKind.Virtual && networks.All.Count > 0)
@@ -81,6 +83,7 @@ internal static class Machine
         IGuestDevice[] devices =
         [
             .. disks.Select(disk => disk.Device),
+            .. returned,
             .. networks.All.Select(network => network.Device),
             .. frontEnds.Entropy(seed) is { } entropy ? [entropy] : Array.Empty<IGuestDevice>(),
             .. streams.Devices,
@@ -159,7 +162,7 @@ internal static class Machine
         watch.ReadRest(guest);
         IReadOnlyList<RunFinding> findings = [.. matcher.Finish(), .. instruments.Write(guest, outcome, out string? lost)];
         Ending ending = watch.Finish(
-            guest, streams.EndingOf(outcome, end.Reason), streams.StatusOf(outcome), findings, streams.Console.BytesWritten == 0, elapsed);
+            guest, shares.Take(streams.EndingOf(outcome, end.Reason), outcome, logger), streams.StatusOf(outcome), findings, streams.Console.BytesWritten == 0, elapsed);
         if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
         {
             streams.ShowConsole(logger);
