@@ -18,7 +18,8 @@ public abstract class FrontEnds
     public static FrontEnds Of(GuestAbi abi) => abi.Bus switch
     {
         DeviceBusKind.Lguest => new LgbusFrontEnds(),
-        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(abi.Headers),
+        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(abi.Headers, hasEmergencyConsole: false),
+        DeviceBusKind.VirtioPci => new VirtioFrontEnds(abi.Headers, hasEmergencyConsole: true),
         _ => throw new ArgumentOutOfRangeException(nameof(abi), abi.Bus, "There are no devices for this bus."),
     };
 

@@ -6,6 +6,7 @@ using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Observation;
+using Lguest.Host.Pci;
 using Lguest.Host.Saving;
 using Lguest.Host.Traps;
 using Lguest.Host.Virtio;
@@ -98,7 +99,7 @@ public sealed class Guest : IDisposable
             Ending = ending,
         });
         Processor.ExceptionHook = _traps;
-        Processor.Ports = new LguestPorts(ending, Processor);
+        Processor.Ports = new LguestPorts(ending, Processor, configuration.Abi.KeyboardStatus, _bus.Ports);
         Processor.TimeStampClock = Clock;
 
         _observers = new ObserverList(this);
@@ -175,6 +176,7 @@ public sealed class Guest : IDisposable
             Clock = Clock.State,
             Bindings = Router.State,
             Queues = _bus.State,
+            Transport = _bus.Transport,
             Events = _events.State,
             SliceEnd = _loop.SliceEnd,
             AddressSpace = _context.AddressSpace.State,
@@ -190,6 +192,7 @@ public sealed class Guest : IDisposable
             Interrupts.State = value.Interrupts;
             Clock.State = value.Clock;
             Router.State = value.Bindings;
+            _bus.Transport = value.Transport;
             _bus.State = value.Queues;
             _events.State = value.Events;
             _loop.SliceEnd = value.SliceEnd;
@@ -288,6 +291,19 @@ public sealed class Guest : IDisposable
                     Clock,
                     _events,
                     _signal,
+                    logger);
+            case DeviceBusKind.VirtioPci:
+                return new VirtioPciBus(
+                    [.. DevicesOf<IVirtioDevice>()],
+                    _configuration.GuestId,
+                    PhysicalMemory,
+                    Layout,
+                    memory,
+                    Interrupts,
+                    Clock,
+                    _events,
+                    _signal,
+                    Processor.RequestStop,
                     logger);
             default:
                 throw new InvalidOperationException($"There is no bus {_configuration.Abi.Bus}.");

@@ -31,6 +31,9 @@ public sealed record GuestState
     /// <summary>Virtqueues, in the order of the devices.</summary>
     public required IReadOnlyList<SplitRingState> Queues { get; init; }
 
+    /// <summary>What the bus keeps beside them.</summary>
+    public required string Transport { get; init; }
+
     /// <summary>What is going to happen to devices.</summary>
     public required IReadOnlyList<QueuedEvent> Events { get; init; }
 

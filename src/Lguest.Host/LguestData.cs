@@ -72,10 +72,11 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
         }
 
         uint range = address + (uint)layout.NoInterruptRange;
+        uint start = memory.ReadUInt32(range, What);
         State = new LguestDataState(
             address,
-            memory.ReadUInt32(range, What),
-            memory.ReadUInt32(range + sizeof(uint), What),
+            start,
+            layout.IsNoInterruptRangeOneInstruction ? start + 1 : memory.ReadUInt32(range + sizeof(uint), What),
             layout.KernelAddress is { } offset ? memory.ReadUInt32(address + (uint)offset, What) : null,
             ReadDescription(address, size));
     }

@@ -48,15 +48,13 @@ public sealed record Dialect(GuestAbi Abi, string Evidence)
             return null;
         }
 
-        if (later.Abi is not null && LaterDialect.HasPae(kernel))
+        if (LaterDialect.HasPae(kernel))
         {
             throw new BootException(
                 $"{kernel.Description} is a guest of the lguest of {later.Releases} with page tables of three levels, which this lguest doesn't know there: "
                 + "build it without CONFIG_HIGHMEM64G");
         }
 
-        return later.Abi is { } abi ? new Dialect(abi, $"it is Linux {release}, and {claim}") : throw new BootException(
-            $"{kernel.Description} is Linux {release}, a guest of the lguest of {later.Releases} ({claim}), which this lguest doesn't speak: "
-            + "give a kernel of 2.6.23 to 3.19, or one of 6.1 or later with the patch in images/linux");
+        return new Dialect(later.Abi, $"it is Linux {release}, and {claim}");
     }
 }

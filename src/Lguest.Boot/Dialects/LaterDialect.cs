@@ -7,8 +7,8 @@ namespace Lguest.Boot.Dialects;
 /// <param name="Name">A short name: B1 to F, in the order of the releases.</param>
 /// <param name="First">The first release.</param>
 /// <param name="Next">The first release that has another interface.</param>
-/// <param name="Abi">What such a kernel expects of its host; null while nobody has written that down here.</param>
-internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next, GuestAbi? Abi = null)
+/// <param name="Abi">What such a kernel expects of its host.</param>
+internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next, GuestAbi Abi)
 {
     private const string Configured = "LGUEST_GUEST";
     private const string EntrySymbol = "lguest_entry";
@@ -34,9 +34,9 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
         new("C2", new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
         new("D1", new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
         new("D2", new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31),
-        new("E0", new(4, 0, 0), new(4, 1, 0)),
-        new("E1", new(4, 1, 0), new(4, 10, 0)),
-        new("F", new(4, 10, 0), new(4, 14, 0)),
+        new("E0", new(4, 0, 0), new(4, 1, 0), KnownAbis.Linux40),
+        new("E1", new(4, 1, 0), new(4, 10, 0), KnownAbis.Linux41),
+        new("F", new(4, 10, 0), new(4, 14, 0), KnownAbis.Linux410),
     ];
 
     /// <summary>In words: "2.6.26 and later".</summary>

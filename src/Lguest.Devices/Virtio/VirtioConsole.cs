@@ -15,7 +15,13 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     // Linux prints a page at a time. All of the queue is shown before the guest goes on: no limit of a run is looked at meanwhile.
     private const int LongestText = 1 << 16;
 
+    private const uint EmergencyWriteFeature = 1 << 2;
+
+    /// <summary>In {u16 columns, u16 rows, u32 ports, u32 emergency write}: the low byte is shown.</summary>
+    private const int EmergencyWrite = 8;
+
     private readonly ICharPort _port;
+    private readonly byte[] _configuration;
     private readonly PortInput _input;
     private readonly byte[] _piece = new byte[PieceSize];
     private VirtioSlot? _slot;
@@ -23,17 +29,19 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
 
     /// <summary>Makes a console.</summary>
     /// <param name="port">Its far end, which the device owns from now on.</param>
-    public VirtioConsole(ICharPort port)
+    /// <param name="hasEmergencyWrite">Whether a kernel prints by writes to the configuration until it has a driver.</param>
+    public VirtioConsole(ICharPort port, bool hasEmergencyWrite = false)
     {
         _port = port;
+        _configuration = new byte[hasEmergencyWrite ? EmergencyWrite + sizeof(uint) : 0];
         _input = new PortInput(port);
     }
 
     /// <inheritdoc />
-    public VirtioIdentity Identity => new(VirtioType.Console, Queues: 2, Features: 0);
+    public VirtioIdentity Identity => new(VirtioType.Console, Queues: 2, _configuration.Length > 0 ? EmergencyWriteFeature : 0);
 
     /// <inheritdoc />
-    public ReadOnlyMemory<byte> Configuration => default;
+    public ReadOnlyMemory<byte> Configuration => _configuration;
 
     /// <inheritdoc />
     public string Kind => "a virtio console";
@@ -53,6 +61,15 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
         _slot = slot;
         _input.Attach(slot.Attention);
         _chain = slot.MakeChain();
+    }
+
+    /// <inheritdoc />
+    public void OnConfigurationWrite(int offset, uint value)
+    {
+        if (offset == EmergencyWrite && _configuration.Length > 0)
+        {
+            Show([(byte)value]);
+        }
     }
 
     /// <inheritdoc />
@@ -89,6 +106,12 @@ public sealed class VirtioConsole : IVirtioDevice, IConsoleDevice
     public void Service()
     {
         if (_slot is not { } slot || !_input.MayHave(slot.IsRepeatable))
+        {
+            return;
+        }
+
+        // Drivers of such kernels throw away what comes before they have made themselves a port of the device. Then they print.
+        if (_configuration.Length > 0 && !slot.Queue(OutputQueue).IsInUse)
         {
             return;
         }

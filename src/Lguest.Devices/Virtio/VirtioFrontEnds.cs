@@ -11,13 +11,14 @@ namespace Lguest.Devices.Virtio;
 
 /// <summary>Front ends that are virtio devices.</summary>
 /// <param name="headers">What the guest's drivers put before their data.</param>
-internal sealed class VirtioFrontEnds(VirtioHeaders headers) : FrontEnds
+/// <param name="hasEmergencyConsole">Whether kernels print by the console's configuration before they have a driver.</param>
+internal sealed class VirtioFrontEnds(VirtioHeaders headers, bool hasEmergencyConsole) : FrontEnds
 {
     /// <inheritdoc />
     public override string DiskPrefix => "vd";
 
     /// <inheritdoc />
-    public override IConsoleDevice Console(ICharPort port) => new VirtioConsole(port);
+    public override IConsoleDevice Console(ICharPort port) => new VirtioConsole(port, hasEmergencyConsole);
 
     /// <inheritdoc />
     public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger, headers.Block);

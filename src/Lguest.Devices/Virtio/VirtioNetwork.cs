@@ -20,6 +20,9 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     /// <summary>{u8 flags, u8 GSO type, u16 header length, u16 GSO size, u16 checksum start, u16 checksum offset}, all zero.</summary>
     private const int UsualHeaderSize = 10;
 
+    /// <summary>In a header of virtio 1.0, behind the usual one: u16, how many buffers the frame takes.</summary>
+    private const int BuffersOffset = 10;
+
     // A locally administered address, with the guest's number and the device's place in it.
     private const byte LocalAddress = 2;
     private const int GuestIdOffset = 2;
@@ -50,6 +53,10 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
         _recorder = recorder;
         _headerSize = headerSize;
         _receiving = new byte[headerSize + IPacketPort.LongestFrame];
+        if (headerSize > BuffersOffset)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(_receiving.AsSpan(BuffersOffset), 1);
+        }
     }
 
     /// <inheritdoc />

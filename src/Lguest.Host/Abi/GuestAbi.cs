@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.Memory;
 using Lguest.Host.Traps;
 using Lguest.Host.Virtio;
 
@@ -34,6 +35,9 @@ public enum DeviceBusKind
 
     /// <summary>One page of descriptors of virtio devices at the end of RAM, virtqueues, and a hypercall to tell of them.</summary>
     LguestVirtio,
+
+    /// <summary>Virtio devices on a PCI bus.</summary>
+    VirtioPci,
 }
 
 /// <summary>What it means when a guest tells of a virtio device's descriptor.</summary>
@@ -70,8 +74,8 @@ public sealed record GuestAbi
     /// <summary>Whether CLI, STI and HLT, which are some kernels' by mistake, are taken for what the kernel's own calls would be.</summary>
     public bool ToleratesInterruptInstructions { get; init; }
 
-    /// <summary>Whether the kernel may use model-specific registers, which are 0, until it has a handler for the fault.</summary>
-    public bool ToleratesEarlyMsrs { get; init; }
+    /// <summary>Whether the kernel may use model-specific registers, and read CR4, until it has a handler for the fault: all are 0.</summary>
+    public bool ToleratesEarlyPrivilege { get; init; }
 
     /// <summary>Which registers carry a hypercall.</summary>
     public required HypercallRegisters Registers { get; init; }
@@ -96,6 +100,12 @@ public sealed record GuestAbi
 
     /// <summary>The last vector that the kernel can give a handler, but for the system call's.</summary>
     public int LastGate { get; init; } = GateTable.LastInterruptVector;
+
+    /// <summary>What the host makes sure of in its page tables beside what a processor does.</summary>
+    public PageTablePolicy Tables { get; init; } = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
+
+    /// <summary>What the status of a keyboard controller reads as, which there isn't: some kernels wait for it.</summary>
+    public uint KeyboardStatus { get; init; } = uint.MaxValue;
 
     /// <summary>Whether the host maps memory at the kernel's address, once that is known, or leaves that to the kernel.</summary>
     public bool MapsLinearly { get; init; }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Lguest.Cpu;
+using Lguest.Cpu.Memory;
 using Lguest.Host.Hypercalls;
 using Lguest.Host.Traps;
 using Lguest.Host.Virtio;
@@ -68,7 +69,7 @@ public static class KnownAbis
     ];
 
     /// <summary>All of them, oldest first. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2624, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, RingZero];
+    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2624, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, Linux40, Linux41, Linux410, RingZero];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
@@ -169,10 +170,38 @@ public static class KnownAbis
         Name = "Linux 3.1 to 3.19",
         Id = "3.1",
         CallsByVmcall = false,
-        ToleratesEarlyMsrs = true,
+        ToleratesEarlyPrivilege = true,
         Data = LguestDataLayout.Linux31,
         MapsLinearly = false,
         Boot = BootMethod.UnpagedSubarchitecture,
+    };
+
+    /// <summary>Linux 4.0, without PAE: devices on PCI.</summary>
+    public static GuestAbi Linux40 { get; } = Linux31 with
+    {
+        Name = "Linux 4.0",
+        Id = "4.0",
+        Hypercalls = [.. Linux31.Hypercalls.Where(call => call.Name != "NOTIFY")],
+        Tables = PageTablePolicy.RejectLargePages,
+        KeyboardStatus = 1,
+        Bus = DeviceBusKind.VirtioPci,
+        Headers = VirtioHeaders.Virtio1,
+    };
+
+    /// <summary>Linux 4.1 to 4.9, without PAE: an interrupt may come anywhere but at one instruction.</summary>
+    public static GuestAbi Linux41 { get; } = Linux40 with
+    {
+        Name = "Linux 4.1 to 4.9",
+        Id = "4.1",
+        Data = LguestDataLayout.Linux41,
+    };
+
+    /// <summary>Linux 4.10 to 4.13, without PAE: the kernel never sets TS.</summary>
+    public static GuestAbi Linux410 { get; } = Linux41 with
+    {
+        Name = "Linux 4.10 to 4.13",
+        Id = "4.10",
+        Hypercalls = [.. Linux41.Hypercalls.Where(call => call.Name != "TS")],
     };
 
     /// <summary>

@@ -45,6 +45,9 @@ public sealed record LguestDataLayout
     /// <summary>u32 start and u32 end of the code where no interrupt may be delivered.</summary>
     public required int NoInterruptRange { get; init; }
 
+    /// <summary>Whether there is no such end: the code is one instruction.</summary>
+    public bool IsNoInterruptRangeOneInstruction { get; init; }
+
     /// <summary>
     /// u32: 0x200 while an interrupt waits that the guest doesn't take, so that it makes a call when it lets interrupts in; null in
     /// kernels that make none.
@@ -124,6 +127,15 @@ public sealed record LguestDataLayout
         NoInterruptRange = 1376,
         KernelAddress = 1384,
         SystemCallVector = 1388,
+    };
+
+    /// <summary>Linux 4.1's to 4.13's: only where the kernel returns from an interrupt there may be no other.</summary>
+    public static LguestDataLayout Linux41 { get; } = Linux31 with
+    {
+        Size = 1388,
+        IsNoInterruptRangeOneInstruction = true,
+        KernelAddress = 1380,
+        SystemCallVector = 1384,
     };
 
     /// <summary>That of kernels in ring 0.</summary>

@@ -1,3 +1,4 @@
+using Lguest.Cpu;
 using Lguest.Host.Virtio;
 
 namespace Lguest.Host.Bus;
@@ -33,6 +34,18 @@ public abstract class DeviceBus
         }
     }
 
+    /// <summary>Ports by which the guest finds its devices; null where it doesn't find them so.</summary>
+    public virtual IPortHandler? Ports => null;
+
+    /// <summary>What must survive of the bus in a saved state, but for virtqueues: text of its own making. It is given before they are.</summary>
+    public virtual string Transport
+    {
+        get => string.Empty;
+        set
+        {
+        }
+    }
+
     /// <summary>The guest tells of something at a physical address, by NOTIFY.</summary>
     /// <exception cref="GuestFaultException">There is nothing, or the guest is over.</exception>
     public virtual void Notify(uint address) => throw new GuestFaultException($"nothing is at 0x{address:x8} to be notified");
@@ -41,11 +54,19 @@ public abstract class DeviceBus
     /// <exception cref="GuestFaultException">The guest is over.</exception>
     public void Service()
     {
+        ServiceTransport();
+
         // An enumerator would be an allocation, and this is done all the time.
         for (int i = 0; i < _devices.Count; i++)
         {
             _devices[i].Service();
         }
+    }
+
+    /// <summary>What the bus itself has to do when the guest has stopped.</summary>
+    /// <exception cref="GuestFaultException">The guest is over.</exception>
+    protected virtual void ServiceTransport()
+    {
     }
 
     /// <summary>Lets what is due at this moment happen.</summary>

@@ -23,6 +23,11 @@ public sealed class TrapDispatcher : TrapPolicy
     private const byte Sti = 0xfb;
     private const byte Hlt = 0xf4;
 
+    // Bytes of MOV from a control register, and its ModRM byte for CR4 and EAX, whose low bits are the general register.
+    private const int LongestEarly = 3;
+    private const int FromCr4 = 0xe0;
+    private const int GeneralRegister = 7;
+
     private readonly Processor _processor;
 
     /// <summary>SDM 2B, VMCALL.</summary>
@@ -31,6 +36,8 @@ public sealed class TrapDispatcher : TrapPolicy
     private static ReadOnlySpan<byte> Rdmsr => [0x0f, 0x32];
 
     private static ReadOnlySpan<byte> Wrmsr => [0x0f, 0x30];
+
+    private static ReadOnlySpan<byte> MovFromControl => [0x0f, 0x20];
 
     /// <summary>Makes the dispatcher of a guest.</summary>
     public TrapDispatcher(TrapContext context)
@@ -56,7 +63,7 @@ public sealed class TrapDispatcher : TrapPolicy
 
         // A kindness that the original lacked: Linux 2.6.23's handler of the debug trap reads DR6, and died of it.
         _processor.DebugReadPrivilege = KernelPrivilege;
-        _processor.PageTablePolicy = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
+        _processor.PageTablePolicy = Context.Abi.Tables;
         Context.AddressSpace.PageOffset = entry.PageOffset;
         _processor.WriteControlRegister(4, InitialCr4);
         uint paging = 0;
@@ -152,7 +159,7 @@ public sealed class TrapDispatcher : TrapPolicy
 
         return fault is { Vector: ExceptionVector.GeneralProtection, ErrorCode: 0 }
             && ((Context.Abi.ToleratesInterruptInstructions && TryPassInterruptInstruction())
-                || (Context.Abi.ToleratesEarlyMsrs && !Context.Gates[fault.Vector].IsPresent && TryPassMsr()));
+                || (Context.Abi.ToleratesEarlyPrivilege && !Context.Gates[fault.Vector].IsPresent && TryPassEarly()));
     }
 
     private bool TryPassVmcall()
@@ -190,22 +197,38 @@ public sealed class TrapDispatcher : TrapPolicy
         return true;
     }
 
-    /// <summary>A kernel that can't deal with the fault yet looks for its processor's microcode: registers that are 0 say that it has none.</summary>
-    private bool TryPassMsr()
+    /// <summary>
+    /// A kernel that can't deal with the fault yet looks for its processor's microcode: registers that are 0 say that it has none. And it makes
+    /// itself a copy of CR4, which is 0 as its own later calls say.
+    /// </summary>
+    private bool TryPassEarly()
     {
-        Span<byte> code = stackalloc byte[Rdmsr.Length];
-        if (!TryReadCode(code) || !(code.SequenceEqual(Rdmsr) || code.SequenceEqual(Wrmsr)))
+        Span<byte> code = stackalloc byte[LongestEarly];
+        if (!TryReadCode(code))
         {
             return false;
         }
 
-        if (code.SequenceEqual(Rdmsr))
+        if (code.StartsWith(Rdmsr))
         {
             _processor.State.Eax = 0;
             _processor.State.Edx = 0;
+            _processor.State.Eip += (uint)Rdmsr.Length;
+        }
+        else if (code.StartsWith(Wrmsr))
+        {
+            _processor.State.Eip += (uint)Wrmsr.Length;
+        }
+        else if (code.StartsWith(MovFromControl) && (code[^1] & ~GeneralRegister) == FromCr4)
+        {
+            _processor.State.SetGeneral(code[^1] & GeneralRegister, 0);
+            _processor.State.Eip += LongestEarly;
+        }
+        else
+        {
+            return false;
         }
 
-        _processor.State.Eip += (uint)code.Length;
         return true;
     }
 

@@ -32,8 +32,11 @@ public sealed record VirtioHeaders(int Block, int Network)
     /// <summary>Linux 2.6.24's.</summary>
     public static VirtioHeaders Linux2624 { get; } = new(24, 8);
 
-    /// <summary>Those from Linux 2.6.25 on.</summary>
+    /// <summary>Those from Linux 2.6.25 on, until devices were virtio 1.0's.</summary>
     public static VirtioHeaders Linux2625 { get; } = new(16, 10);
+
+    /// <summary>Those of virtio 1.0: behind a network's header there is the number of buffers that a frame takes, here always one.</summary>
+    public static VirtioHeaders Virtio1 { get; } = new(16, 12);
 }
 
 /// <summary>A virtio device, whatever transport leads to it.</summary>
@@ -55,6 +58,13 @@ public interface IVirtioDevice : IGuestDevice
 
     /// <summary>The guest's driver begins anew: what the device has in hand is nobody's any more. The rings are empty by then.</summary>
     void OnReset()
+    {
+    }
+
+    /// <summary>The guest writes to the configuration, where a transport lets it.</summary>
+    /// <param name="offset">Of the first byte.</param>
+    /// <param name="value">What: 1, 2 or 4 bytes, zero-extended.</param>
+    void OnConfigurationWrite(int offset, uint value)
     {
     }
 

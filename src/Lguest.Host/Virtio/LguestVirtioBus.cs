@@ -83,7 +83,7 @@ public sealed class LguestVirtioBus : DeviceBus
             for (int q = 0; q < queues.Length; q++)
             {
                 int irq = 1 + (line++ % DeviceLines);
-                queues[q] = new QueuePlace(ring, irq, new Virtqueue(new SplitRing(memory, QueueSize), interrupts, irq));
+                queues[q] = new QueuePlace(ring, irq, new Virtqueue(new SplitRing(memory, QueueSize), () => interrupts.Raise(irq)));
                 ring += RingBytes;
             }
 

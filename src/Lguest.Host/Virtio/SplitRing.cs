@@ -33,7 +33,10 @@ public sealed class SplitRing
     public SplitRing(GuestMemory memory, int size) => (_memory, Size) = (memory, size);
 
     /// <summary>Descriptors, and slots of either ring.</summary>
-    public int Size { get; }
+    public int Size { get; private set; }
+
+    /// <summary>Whether it has a place.</summary>
+    public bool IsPlaced => _available != 0;
 
     /// <summary>How far both sides are. Counts that wrap at 65536.</summary>
     public SplitRingState State
@@ -87,6 +90,20 @@ public sealed class SplitRing
         (_descriptors, _available, _used) = (descriptors, available, used);
         State = default;
     }
+
+    /// <summary>The same for a ring whose size the guest chooses.</summary>
+    /// <param name="descriptors">Physical address of the descriptors.</param>
+    /// <param name="available">Of the available ring; not 0.</param>
+    /// <param name="used">Of the used ring.</param>
+    /// <param name="size">Descriptors: a power of two, at most 32768.</param>
+    public void Place(uint descriptors, uint available, uint used, int size)
+    {
+        Size = size;
+        Place(descriptors, available, used);
+    }
+
+    /// <summary>Takes its place away: nothing is available.</summary>
+    public void Remove() => Place(0, 0, 0);
 
     /// <summary>Loads the next chain that the guest has made available, and leaves it there.</summary>
     /// <param name="chain">Is loaded.</param>

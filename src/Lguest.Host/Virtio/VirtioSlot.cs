@@ -1,13 +1,11 @@
 using Lguest.Host.Bus;
-using Lguest.Host.Traps;
 
 namespace Lguest.Host.Virtio;
 
 /// <summary>A virtqueue as its device sees it.</summary>
 /// <param name="ring">The ring.</param>
-/// <param name="interrupts">Tells the guest of chains that have come back.</param>
-/// <param name="irq">By this line.</param>
-public sealed class Virtqueue(SplitRing ring, InterruptController interrupts, int irq)
+/// <param name="interrupt">Interrupts the guest, by whatever its transport has for that.</param>
+public sealed class Virtqueue(SplitRing ring, Action interrupt)
 {
     /// <summary>The ring.</summary>
     internal SplitRing Ring => ring;
@@ -37,7 +35,7 @@ public sealed class Virtqueue(SplitRing ring, InterruptController interrupts, in
         ring.Return(head, (uint)length);
         if (ring.WantsInterrupts)
         {
-            interrupts.Raise(irq);
+            interrupt();
         }
     }
 }

@@ -97,7 +97,7 @@ internal static class Options
 
     public static readonly Option Abi = new(
         "abi", OptionValue.Required, "NAME",
-        "What kind of lguest guest the kernel is, where its image doesn't say it or misleads: 2.6.23, 2.6.24, 2.6.25, 2.6.26, 2.6.29, 2.6.30, 2.6.31, 2.6.34, 3.1, ring0.",
+        "What kind of lguest guest the kernel is, where its image doesn't say it or misleads: 2.6.23, 2.6.24, 2.6.25, 2.6.26, 2.6.29, 2.6.30, 2.6.31, 2.6.34, 3.1, 4.0, 4.1, 4.10, ring0.",
         Run);
 
     public static readonly Option FailOn = new(

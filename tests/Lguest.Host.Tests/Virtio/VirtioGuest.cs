@@ -80,7 +80,8 @@ public sealed class VirtioGuest : IDisposable
         (uint ringStatus, uint kernelAddress, uint systemCallVector) = abi.Id switch
         {
             "2.6.31" or "2.6.34" => (LaterRingStatus, Data + 1388, Data + 1392),
-            "3.1" => (LaterRingStatus, Data + 1384, LastSystemCallVector),
+            "3.1" or "4.0" => (LaterRingStatus, Data + 1384, LastSystemCallVector),
+            "4.1" or "4.10" => (LaterRingStatus, Data + 1380, Data + 1384),
             _ => (RingStatus, Data + 1128, SystemCallVector),
         };
         Guest.PhysicalMemory.Span(ringStatus, 64).Fill(0xff);
