@@ -38,7 +38,12 @@ internal static class InProcessGuest
     /// <param name="run">Runs the guest, to its end or not.</param>
     /// <param name="disks">Its disks; the guest disposes them.</param>
     public static (GuestOutcome Outcome, string Text) Run(
-        string kernel, string? initrd, string words, Func<Guest, GuestOutcome> run, params BlockDevice[] disks)
+        string kernel, string? initrd, string words, Func<Guest, GuestOutcome> run, params BlockDevice[] disks) =>
+        Run(kernel, initrd, words, EngineKind.Auto, run, disks);
+
+    /// <summary>The same with an engine of one's choice.</summary>
+    public static (GuestOutcome Outcome, string Text) Run(
+        string kernel, string? initrd, string words, EngineKind engine, Func<Guest, GuestOutcome> run, params BlockDevice[] disks)
     {
         using var screen = new Screen();
         IGuestDevice[] devices = [.. disks, new ConsoleDevice(screen)];
@@ -50,6 +55,7 @@ internal static class InProcessGuest
             Abi = abi,
             Clock = ClockKind.Virtual,
             Devices = devices,
+            Engine = engine,
         });
         guest.Start(BootLoader.Load(new BootRequest(image, abi, initrd, words), new GuestRam(guest.PhysicalMemory, guest.Layout)));
         GuestOutcome outcome = run(guest);
