@@ -87,6 +87,38 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void What_is_typed_to_end_it_ends_its_guests_too_and_none_of_them_has_failed()
+    {
+        _folder.File("spinner", GuestProgram.Spinner("up"));
+        _folder.File("suite.yaml", "version: 1\ndefaults: {memory: 8m, kernel: spinner}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {}}"u8.ToArray());
+        using var terminal = new PseudoTerminal();
+        using Process process = terminal.Start(LguestProcess.Path, "suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}", "--jobs=2");
+        AwaitConsole("x[seed=a]");
+        AwaitConsole("x[seed=b]");
+
+        terminal.Type("\u0003");
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(130, process.ExitCode);
+        Assert.All(Boots(), boot => Assert.Equal("not-run", boot.GetProperty("status").GetString()));
+        Assert.Empty(Guests());
+    }
+
+    [Fact]
+    public void Who_stops_reading_its_progress_gets_its_results_all_the_same()
+    {
+        _folder.File("greeter", GuestProgram.Greeter("all is well\n"));
+        _folder.File("suite.yaml", "version: 1\ndefaults: {memory: 8m, kernel: greeter}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {}}"u8.ToArray());
+
+        LguestResult result = LguestProcess.Shell(
+            "{ \"$0\" \"$@\"; echo $? >&2; } | true", "suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}", "--jobs=1");
+
+        Assert.EndsWith("\n141\n", "\n" + result.Errors, StringComparison.Ordinal);
+        Assert.All(Boots(), boot => Assert.Equal("passed", boot.GetProperty("status").GetString()));
+        Assert.True(File.Exists(_folder.Path("out/index.html")));
+    }
+
+    [Fact]
     public void A_suite_that_is_killed_takes_its_guests_with_it()
     {
         _folder.File("spinner", GuestProgram.Spinner("up"));

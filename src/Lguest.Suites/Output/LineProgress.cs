@@ -26,7 +26,14 @@ public sealed class LineProgress(Stream stream, int total) : ISuiteProgress
         lock (_lock)
         {
             _finished++;
-            stream.Write(Encoding.UTF8.GetBytes(Line(result, _finished, total) + "\n"));
+            try
+            {
+                stream.Write(Encoding.UTF8.GetBytes(Line(result, _finished, total) + "\n"));
+            }
+            catch (IOException)
+            {
+                // Who doesn't listen any more gets the results all the same.
+            }
         }
     }
 

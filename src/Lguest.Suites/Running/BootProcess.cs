@@ -51,7 +51,9 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
         };
-        return isStopped
+
+        // ^C reaches the boots of a terminal's suite as it reaches the suite: they end by themselves.
+        return isStopped || (result.Status == BootStatus.Error && stop.IsCancellationRequested)
             ? (result with { Status = BootStatus.NotRun, Sentence = "it was ended before its end", Fingerprints = [] }, report)
             : (result, report);
     }

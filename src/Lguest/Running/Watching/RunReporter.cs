@@ -44,7 +44,7 @@ internal static class RunReporter
             ],
             Versions = Versions(),
             Inputs = run.Inputs,
-            State = Hash(run.Launch, guest),
+            State = run.Launch.Watch.Json is null ? null : Hash(run.Launch, guest),
         };
     }
 
