@@ -33,7 +33,8 @@ internal sealed class HtmlPage : IDisposable
         td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
         td.name { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
         td.word { font-weight: 600; white-space: nowrap; }
-        pre { overflow-x: auto; background: #8881; padding: .6em; max-height: 40em; font-size: 12px; }
+        td.tests { min-width: 8em; }
+        pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow-y: auto; background: #8881; padding: .6em; max-height: 40em; font-size: 12px; }
         mark { background: #cf222e33; color: inherit; display: inline-block; min-width: 100%; }
         code { overflow-wrap: anywhere; }
         [hidden] { display: none; }
@@ -51,6 +52,12 @@ internal sealed class HtmlPage : IDisposable
           }
           text.addEventListener('input', show);
           boxes.forEach(function (box) { box.addEventListener('change', show); });
+          document.querySelectorAll('details').forEach(function (more) {
+            more.addEventListener('toggle', function () {
+              var pre = more.querySelector('pre'), mark = more.querySelector('mark');
+              if (mark) { pre.scrollTop = mark.offsetTop - pre.offsetTop - pre.clientHeight / 2; }
+            });
+          });
           document.querySelector('form').addEventListener('submit', function (event) { event.preventDefault(); });
         })();
         """;
@@ -167,7 +174,7 @@ internal sealed class HtmlPage : IDisposable
         _writer.WriteLine($"<tbody data-status=\"{word}\" data-name=\"{Text(boot.Name)}\">");
         _writer.Write($"<tr><td class=\"name\">{Text(boot.Name)}</td><td class=\"word {word}\">{word}</td>");
         _writer.Write(Invariant($"<td class=\"number\">{Seconds(boot):f2}</td><td class=\"number\">{last?.GuestSeconds:f2}</td>"));
-        _writer.WriteLine($"<td>{Text(tests)}</td><td>{Text(boot.Sentence)}</td></tr>");
+        _writer.WriteLine($"<td class=\"tests\">{Text(tests)}</td><td>{Text(boot.Sentence)}</td></tr>");
         if (last is not null && boot.Status != BootStatus.Passed)
         {
             WriteDetails(boot, last);
