@@ -43,7 +43,8 @@ internal static class Program
                 Request.RunSuite suite => RunSuite(suite.Options),
                 Request.MergeSuite suite => MergeSuite(suite.Options),
                 Request.Help help => Print(Usage.Help(help.Command)),
-                _ => Print(Usage.Version()),
+                Request.Completion completion => Print(Completion.Script(completion.Shell)),
+                _ => Print(Usage.Version(DescriptorStream.IsTerminal(StandardDescriptors.Output))),
             };
         }
         catch (CommandLineException e)

@@ -269,7 +269,7 @@ public class CommandLineTests
     public void The_version_is_one_line()
     {
         Assert.IsType<Request.Version>(Launch.Parse(["--version"]));
-        Assert.Matches(@"^lguest \d+\.\d+\.\d+\n$", Usage.Version());
+        Assert.Matches(@"^lguest \d+\.\d+\.\d+\n$", Usage.Version(isOnTerminal: false));
     }
 
     private static Launch Parse(params string[] arguments) => Assert.IsType<Request.Run>(Launch.Parse(arguments)).Launch;

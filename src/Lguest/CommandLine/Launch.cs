@@ -119,6 +119,11 @@ internal sealed record Launch
             return new Request.Help(split.Command);
         }
 
+        if (options.Value(Options.CompletionScript) is { } shell)
+        {
+            return new Request.Completion(shell);
+        }
+
         if (options.Has(Options.Version))
         {
             return new Request.Version();
@@ -313,6 +318,10 @@ internal abstract record Request
     /// <summary>To be told how.</summary>
     /// <param name="Command">How to do what.</param>
     public sealed record Help(Command Command) : Request;
+
+    /// <summary>To be given what completes command lines.</summary>
+    /// <param name="Shell">In which shell.</param>
+    public sealed record Completion(string Shell) : Request;
 
     /// <summary>To be told the version.</summary>
     public sealed record Version : Request;

@@ -258,6 +258,9 @@ internal static class Options
 
     public static readonly Option MergeGitHub = new("github", OptionValue.None, null, "Tell GitHub's runner, as `lguest suite run` does.", SuiteMerge);
 
+    public static readonly Option CompletionScript = new(
+        "completion", OptionValue.Required, "bash|zsh|fish", "Print a script with which a shell completes lguest's command lines.", Run);
+
     public static readonly Option Help = new("help", OptionValue.None, null, "Show this text.", null);
 
     public static readonly Option Version = new("version", OptionValue.None, null, "Show the version.", null);
@@ -272,6 +275,7 @@ internal static class Options
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
         Gdb, Dump, Profile, ProfileCompare,
         Verbose, InspectJson,
-        SuiteOutput, Jobs, Filter, FailFast, GitHub, Shard, Durations, MergeOutput, MergeGitHub, Help, Version,
+        SuiteOutput, Jobs, Filter, FailFast, GitHub, Shard, Durations, MergeOutput, MergeGitHub,
+        CompletionScript, Help, Version,
     ]);
 }

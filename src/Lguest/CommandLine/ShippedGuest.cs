@@ -39,8 +39,9 @@ internal static class ShippedGuest
     /// <param name="places">As for <see cref="Arguments"/>.</param>
     public static string? KernelIn(IEnumerable<string> places) => places.Select(place => Path.Combine(place, Folder, Kernel)).FirstOrDefault(HostFile.Exists);
 
-    /// <summary>Where to look: here, and in the folder from which lguest was published.</summary>
-    public static IEnumerable<string> Places() => [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, ".."))];
+    /// <summary>Where to look: here, in the folder from which lguest was published, and beside lguest, where a package has it.</summary>
+    public static IEnumerable<string> Places() =>
+        [string.Empty, Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..")), AppContext.BaseDirectory];
 
     private static (string Kernel, string Root) Find(IEnumerable<string> places, string root)
     {

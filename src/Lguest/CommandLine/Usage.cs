@@ -76,10 +76,23 @@ internal static class Usage
         return string.Join('\n', ExitCodeTable.Rows.Select(row => $"  {row.Codes.PadRight(CodeWidth)}  {row.Meaning}"));
     }
 
+    private const string Puppies = """
+
+           _______               z
+          /       \      .----. z
+         | |o   o| |    / -  - \-----.
+         | |  _  | |____|   w  /      )
+          \_\ U /_/      `----'------'\
+           `-----'                     )  _
+           (_)  (_)-----------(__)----'--'
+
+        """;
+
     /// <summary>The version.</summary>
-    public static string Version()
+    /// <param name="isOnTerminal">Whether somebody looks at it, and at whom lguest owes its name to.</param>
+    public static string Version(bool isOnTerminal)
     {
         string version = typeof(Usage).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
-        return $"lguest {version.Split('+')[0]}\n";
+        return $"lguest {version.Split('+')[0]}\n{(isOnTerminal ? Puppies : string.Empty)}";
     }
 }

@@ -42,6 +42,6 @@ internal sealed class BootLauncher : IBootLauncher
     private static string[] FindCommand()
     {
         string program = Environment.ProcessPath ?? Host;
-        return Path.GetFileNameWithoutExtension(program) == Host ? [program, typeof(BootLauncher).Assembly.Location] : [program];
+        return Path.GetFileNameWithoutExtension(program) == Host ? [program, Path.Combine(AppContext.BaseDirectory, "lguest.dll")] : [program];
     }
 }

@@ -19,7 +19,7 @@ namespace Lguest.Running.Debugging;
 internal sealed class Profiler : IGuestObserver
 {
     /// <summary>Instructions between two looks: a prime, so that no loop keeps in step with them.</summary>
-    private const ulong Interval = 49_999;
+    private const ulong Interval = 9_973;
 
     private const string InUserMode = "[user]";
     private const string Unknown = "[unknown]";
