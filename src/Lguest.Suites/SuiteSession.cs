@@ -58,7 +58,7 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
         result = result with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
-            Interrupted = stop.IsCancellationRequested ? "a signal" : null,
+            Interrupted = stop.IsCancellationRequested && ran.Any(boot => boot.Status == BootStatus.NotRun) ? "a signal" : null,
             Boots = ran,
         };
         Tell(folder, result, request.TellsGitHub);

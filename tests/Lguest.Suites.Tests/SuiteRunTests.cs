@@ -36,6 +36,40 @@ public sealed class SuiteRunTests : IDisposable
     }
 
     [Fact]
+    public void A_kernel_that_dies_without_a_word_is_not_known_for_what_it_had_complained_of()
+    {
+        SuiteResult result = _folder.Run("""
+            version: 1
+            tests:
+              told: {run: "finish 100 KernelDied x \"$(complain warning/a false)\""}
+              silent: {run: "finish 100 KernelDied x \"$(complain warning/a false),$(complain '' false | sed s/warning/end/)\""}
+            defaults:
+              known: [{fingerprint: warning/a, issue: "#1"}]
+            """);
+
+        Assert.Equal([BootStatus.Known, BootStatus.Crashed], result.Boots.Select(boot => boot.Status));
+        Assert.Equal(["died/x", "warning/a"], result.Boots[1].Fingerprints);
+    }
+
+    [Fact]
+    public void What_was_run_before_this_host_is_full_counts()
+    {
+        SuiteResult result = _folder.Run("""
+            version: 1
+            tests:
+              a: {run: "finish 7 GuestStatus ''"}
+              b: {run: "runs=${json%/b/*}; rm -r $runs; : >$runs; exit 3"}
+              c: {run: ":"}
+              d: {run: ":"}
+            """,
+            request => request with { Jobs = 1 });
+
+        Assert.Equal([BootStatus.Failed, BootStatus.Error, BootStatus.Error, BootStatus.NotRun], result.Boots.Select(boot => boot.Status));
+        Assert.StartsWith("it can't be run: ", result.Boots[2].Sentence, StringComparison.Ordinal);
+        Assert.Equal(ToJson(result), ToJson(ResultsFile.Read(Path.Combine(_folder.Output, ResultsFile.Name))));
+    }
+
+    [Fact]
     public void A_process_that_dies_costs_its_one_test()
     {
         SuiteResult result = _folder.Run("""

@@ -40,6 +40,17 @@ public sealed class ReturnedShareTests : IDisposable
     }
 
     [Fact]
+    public void Links_of_the_hosts_that_lead_out_of_it_stay()
+    {
+        File.CreateSymbolicLink(At("up"), "../elsewhere");
+        File.CreateSymbolicLink(At("away"), "/etc/hostname");
+
+        Assert.Equal(new LguestResult(0, string.Empty, string.Empty), Run(",rw", "echo x >/share/file"));
+        Assert.Equal("x\n", Read("file"));
+        Assert.Equal(("../elsewhere", "/etc/hostname"), (new FileInfo(At("up")).LinkTarget, new FileInfo(At("away")).LinkTarget));
+    }
+
+    [Fact]
     public void Without_the_word_nothing_comes_back()
     {
         Write("a", "before");

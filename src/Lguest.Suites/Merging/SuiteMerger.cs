@@ -42,7 +42,7 @@ public static class SuiteMerger
     {
         string path = Path.GetFullPath(folder);
         string target = Path.GetFullPath(output);
-        if (path == target || path.StartsWith(Path.Combine(target, BootFiles.Runs), StringComparison.Ordinal))
+        if (path == target || $"{path}/".StartsWith($"{Path.Combine(target, BootFiles.Runs)}/", StringComparison.Ordinal))
         {
             throw new SuiteException($"'{folder}' is both a shard and where all of it is to go: name another folder with --out=DIR");
         }
@@ -95,6 +95,11 @@ public static class SuiteMerger
         {
             foreach (BootResult boot in shard.Result.Boots)
             {
+                if (!shard.Result.Plan.Contains(boot.Name, StringComparer.Ordinal) || BootFiles.LeadsOut(boot.Name))
+                {
+                    throw new SuiteException($"'{shard.Folder}' has a boot that isn't in its plan: it wasn't made by lguest");
+                }
+
                 if (!boots.TryAdd(boot.Name, boot))
                 {
                     throw new SuiteException($"{boot.Name} is in two shards: give each the same --durations, or none");

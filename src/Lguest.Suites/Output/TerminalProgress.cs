@@ -11,7 +11,7 @@ namespace Lguest.Suites.Output;
 public sealed class TerminalProgress : ISuiteProgress
 {
     private readonly object _lock = new();
-    private readonly SortedDictionary<int, string> _running = [];
+    private readonly SortedDictionary<string, string> _running = new(StringComparer.Ordinal);
     private readonly Queue<BootResult> _news = [];
     private readonly IAnsiConsole _console;
     private readonly int _total;
@@ -32,6 +32,19 @@ public sealed class TerminalProgress : ISuiteProgress
     public T While<T>(Func<T> action)
     {
         var work = Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            ShowUntilDone(work);
+        }
+        catch (IOException)
+        {
+            // The terminal is gone; the suite goes on, and its results are in files.
+        }
+
+        return work.GetAwaiter().GetResult();
+    }
+
+    private void ShowUntilDone(Task work) =>
         _console.Progress()
             .AutoClear(true)
             .Columns(new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
@@ -46,15 +59,13 @@ public sealed class TerminalProgress : ISuiteProgress
 
                 Show(bar);
             });
-        return work.GetAwaiter().GetResult();
-    }
 
     /// <inheritdoc />
     public void Started(PlannedBoot boot, int attempt)
     {
         lock (_lock)
         {
-            _running[boot.Index] = attempt == 1 ? boot.Name : string.Create(CultureInfo.InvariantCulture, $"{boot.Name} ({attempt})");
+            _running[boot.Name] = attempt == 1 ? boot.Name : string.Create(CultureInfo.InvariantCulture, $"{boot.Name} ({attempt})");
         }
     }
 
@@ -65,11 +76,7 @@ public sealed class TerminalProgress : ISuiteProgress
         {
             _finished++;
             _failed += result.Status.IsFailure() ? 1 : 0;
-            foreach (int index in _running.Where(each => each.Value.Split(" (")[0] == result.Name).Select(each => each.Key).ToArray())
-            {
-                _running.Remove(index);
-            }
-
+            _running.Remove(result.Name);
             if (result.Status is not (BootStatus.Passed or BootStatus.NotRun))
             {
                 _news.Enqueue(result);

@@ -41,6 +41,9 @@ public sealed class BootFiles(string folder)
     public static BootFiles Of(string results, string boot, int attempt) =>
         new(Path.Combine(results, Runs, boot, attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
+    /// <summary>Whether a boot's name, from a file that may be anybody's, would lead out of the folder of all boots.</summary>
+    public static bool LeadsOut(string boot) => boot.Contains('\0', StringComparison.Ordinal) || boot.Split('/').Any(part => part is "" or "." or "..");
+
     /// <summary>Reads the report for programs; null if there is none, or half of one.</summary>
     public RunReport? ReadReport()
     {

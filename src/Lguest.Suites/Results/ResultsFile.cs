@@ -51,8 +51,9 @@ public static class ResultsFile
     }
 
     // What isn't in the file is null, whatever the declarations say.
-    private static bool IsWhole(SuiteResult result) => result is { Plan: not null, InputSha256: not null, Boots: not null }
-        && result.Boots.All(boot => boot is { Matrix: not null, Sentence: not null, Fingerprints: not null, Known: not null, Attempts: not null }
+    private static bool IsWhole(SuiteResult result) => result is { Name: not null, SuiteSha256: not null, Plan: not null, InputSha256: not null, Boots: not null }
+        && result.Plan.All(name => name is not null)
+        && result.Boots.All(boot => boot is { Name: not null, Test: not null, Matrix: not null, Sentence: not null, Fingerprints: not null, Known: not null, Attempts: not null }
             && boot.Attempts.All(attempt => attempt is { Sentence: not null, Fingerprints: not null, Tests: not null }));
 }
 

@@ -67,6 +67,9 @@ public static class AttemptJudge
 
         // What counts for less was there, too: who knows only the one doesn't know the other.
         bool isDead = report.Outcome.Condition == RunCondition.KernelDied;
+
+        // A death that the kernel said nothing of is a failure of its own, whatever it had complained of before.
+        bool isSudden = report.Health.Any(complaint => complaint.Class == EndOfRun);
         string[] complaints =
         [
             .. report.Health.Where(complaint => (isDead || complaint.Counts) && complaint.Class != EndOfRun).Select(complaint => complaint.Fingerprint),
@@ -79,7 +82,7 @@ public static class AttemptJudge
         string sentence = report.Outcome.Sentence;
         IEnumerable<string> own = report.Outcome.Condition switch
         {
-            RunCondition.KernelDied when complaints.Length == 0 => [$"{FailureWords.Died}/{sentence}"],
+            RunCondition.KernelDied when complaints.Length == 0 || isSudden => [$"{FailureWords.Died}/{sentence}"],
             RunCondition.AbiBreach => [$"{FailureWords.Abi}/{sentence}"],
             RunCondition.Restart => [FailureWords.Restart],
             RunCondition.LimitReached => [$"{FailureWords.Limit}/{LimitOf(sentence)}"],

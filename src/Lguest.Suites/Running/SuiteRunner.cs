@@ -18,44 +18,55 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
     public bool FailsFast { get; init; }
 
     /// <summary>Runs them.</summary>
-    /// <exception cref="SuiteException">One can't be started, or its files can't be written.</exception>
     /// <param name="boots">In the order in which they begin.</param>
     /// <param name="jobs">How many at once.</param>
     /// <param name="stop">Cancelled when all of them are to end.</param>
-    /// <returns>A result for each, in the suite's order.</returns>
-    [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process: it is thrown on this one.")]
+    /// <returns>A result for each, in the suite's order. Where one can't be started, no other begins.</returns>
     public IReadOnlyList<BootResult> Run(IReadOnlyList<PlannedBoot> boots, int jobs, CancellationToken stop)
     {
-        var results = new BootResult[boots.Count];
-        Exception? failure = null;
+        BootResult[] results = [.. boots.Select(boot => BootJudge.Judge(boot, [], [], today))];
         int next = -1;
 
         // Threads of their own, which live as long as what they start.
         Thread[] threads = [.. Enumerable.Range(0, Math.Min(jobs, boots.Count)).Select(_ => new Thread(Work))];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
-        if (failure is not null)
-        {
-            throw new SuiteException($"a boot can't be run: {failure.Message.TrimEnd('.')}", failure);
-        }
-
         return [.. boots.Zip(results).OrderBy(pair => pair.First.Index).Select(pair => pair.Second)];
 
         void Work()
         {
-            try
+            for (int i; (i = Interlocked.Increment(ref next)) < boots.Count;)
             {
-                for (int i; (i = Interlocked.Increment(ref next)) < boots.Count;)
+                (results[i], bool couldStart) = TryBoot(boots[i], stop);
+                _hasFailed |= results[i].Status.IsFailure();
+                if (!couldStart)
                 {
-                    results[i] = RunBoot(boots[i], stop);
-                    _hasFailed |= results[i].Status.IsFailure();
+                    _ = Interlocked.Exchange(ref next, boots.Count);
                 }
             }
-            catch (Exception e)
+        }
+    }
+
+    /// <summary>A boot that this host has no room or no process for costs itself, and those that haven't begun: what was run before counts.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process, and of all results.")]
+    private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, CancellationToken stop)
+    {
+        try
+        {
+            return (RunBoot(boot, stop), true);
+        }
+        catch (Exception e)
+        {
+            var attempt = new AttemptResult
             {
-                failure ??= e;
-                _ = Interlocked.Exchange(ref next, boots.Count);
-            }
+                Number = 1,
+                Status = BootStatus.Error,
+                Sentence = $"it can't be run: {e.Message.TrimEnd('.')}",
+                Fingerprints = [FailureWords.Lguest],
+            };
+            BootResult result = BootJudge.Judge(boot, [attempt], [], today);
+            progress.Finished(result);
+            return (result, false);
         }
     }
 

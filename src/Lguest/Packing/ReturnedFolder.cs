@@ -50,7 +50,7 @@ internal sealed class ReturnedFolder
             using var archive = new TarReader(stream);
             while (archive.GetNextEntry() is { } entry)
             {
-                Take(entry);
+                TakeOrTell(entry);
             }
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
@@ -60,6 +60,19 @@ internal sealed class ReturnedFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Refuse(".", e.Message.TrimEnd('.'));
+        }
+    }
+
+    /// <summary>One file that this host doesn't take costs no other.</summary>
+    private void TakeOrTell(TarEntry entry)
+    {
+        try
+        {
+            Take(entry);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or ArgumentException or (IOException and not EndOfStreamException))
+        {
+            Refuse(entry.Name, e.Message.TrimEnd('.'));
         }
     }
 
@@ -179,6 +192,12 @@ internal sealed class ReturnedFolder
 
     private void TakeLink(string name, string target, string link)
     {
+        // What the host has made itself may lead anywhere.
+        if (new FileInfo(target).LinkTarget == link)
+        {
+            return;
+        }
+
         if (link.Length == 0 || link.StartsWith('/') || link.Split('/').Contains("..") || link.Contains('\0', StringComparison.Ordinal))
         {
             Refuse(name, "it is a link that may lead out of the folder");
@@ -191,11 +210,8 @@ internal sealed class ReturnedFolder
             return;
         }
 
-        if (new FileInfo(target).LinkTarget != link)
-        {
-            File.Delete(target);
-            File.CreateSymbolicLink(target, link);
-        }
+        File.Delete(target);
+        File.CreateSymbolicLink(target, link);
     }
 
     /// <summary>Another name of a file that came before: a copy of it here.</summary>
@@ -204,7 +220,7 @@ internal sealed class ReturnedFolder
         string[] parts = [.. entry.LinkName.Split('/').Where(part => part != ".")];
         string? parent = parts.Length == 0 || parts.Any(part => part is "" or "..") ? null : Parent(parts);
         var source = new FileInfo(Path.Combine(parent ?? _folder, parts.Length > 0 ? parts[^1] : "."));
-        if (parent is null || source.LinkTarget is not null || !source.Exists)
+        if (parent is null || source.LinkTarget is not null || !source.Exists || !HostFile.IsRegular(source.FullName))
         {
             Refuse(name, "it is a link that may lead out of the folder");
             return;
@@ -217,7 +233,7 @@ internal sealed class ReturnedFolder
     private static bool IsSame(string target, string other, UnixFileMode mode)
     {
         var there = new FileInfo(target);
-        if (!there.Exists || there.LinkTarget is not null || there.Length != new FileInfo(other).Length
+        if (!there.Exists || there.LinkTarget is not null || !HostFile.IsRegular(target) || there.Length != new FileInfo(other).Length
             || (!OperatingSystem.IsWindows() && there.UnixFileMode != (mode & Permissions)))
         {
             return false;

@@ -27,7 +27,7 @@ internal sealed class BootLauncher : IBootLauncher
         {
             return Launch.Parse(arguments) is Request.Run { Launch.Timeout: { } limit }
                 ? limit
-                : throw new InvalidOperationException("A boot of a suite runs a guest, and has a limit.");
+                : throw new SuiteException($"'{arguments[0]}' is no amount of memory: write `memory: 64m`");
         }
         catch (CommandLineException e)
         {
