@@ -41,10 +41,10 @@ public sealed class SuiteRunTests : IDisposable
         SuiteResult result = _folder.Run("""
             version: 1
             tests:
-              told: {run: "finish 100 KernelDied x \"$(complain warning/a false)\""}
-              silent: {run: "finish 100 KernelDied x \"$(complain warning/a false),$(complain '' false | sed s/warning/end/)\""}
+              told: {run: "finish 100 KernelDied x \"$(complain warning/a false),$(complain panic/a true | sed s/warning/panic/)\""}
+              silent: {run: "finish 100 KernelDied x \"$(complain warning/a false)\""}
             defaults:
-              known: [{fingerprint: warning/a, issue: "#1"}]
+              known: [{fingerprint: warning/a, issue: "#1"}, {fingerprint: panic/a, issue: "#2"}]
             """);
 
         Assert.Equal([BootStatus.Known, BootStatus.Crashed], result.Boots.Select(boot => boot.Status));

@@ -12,6 +12,7 @@ public static class AttemptJudge
 {
     private const int LongestFingerprint = 200;
     private const string EndOfRun = "end";
+    private const string Panic = "panic";
 
     /// <summary>The result of an attempt.</summary>
     /// <param name="number">Which, from 1.</param>
@@ -68,8 +69,8 @@ public static class AttemptJudge
         // What counts for less was there, too: who knows only the one doesn't know the other.
         bool isDead = report.Outcome.Condition == RunCondition.KernelDied;
 
-        // A death that the kernel said nothing of is a failure of its own, whatever it had complained of before.
-        bool isSudden = report.Health.Any(complaint => complaint.Class == EndOfRun);
+        // A death without a panic is a failure of its own, whatever the kernel had complained of before.
+        bool isSudden = isDead && !report.Health.Any(complaint => complaint.Class == Panic);
         string[] complaints =
         [
             .. report.Health.Where(complaint => (isDead || complaint.Counts) && complaint.Class != EndOfRun).Select(complaint => complaint.Fingerprint),
@@ -82,7 +83,7 @@ public static class AttemptJudge
         string sentence = report.Outcome.Sentence;
         IEnumerable<string> own = report.Outcome.Condition switch
         {
-            RunCondition.KernelDied when complaints.Length == 0 || isSudden => [$"{FailureWords.Died}/{sentence}"],
+            RunCondition.KernelDied when isSudden => [$"{FailureWords.Died}/{sentence}"],
             RunCondition.AbiBreach => [$"{FailureWords.Abi}/{sentence}"],
             RunCondition.Restart => [FailureWords.Restart],
             RunCondition.LimitReached => [$"{FailureWords.Limit}/{LimitOf(sentence)}"],

@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
 using Lguest.Results.Reports;
 
