@@ -89,6 +89,7 @@ public sealed class SuiteTests : IDisposable
     [Fact]
     public void What_is_typed_to_end_it_ends_its_guests_too_and_none_of_them_has_failed()
     {
+        LguestProcess.SkipWhereIgnored("INT");
         _folder.File("spinner", GuestProgram.Spinner("up"));
         _folder.File("suite.yaml", "version: 1\ndefaults: {memory: 8m, kernel: spinner}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {}}"u8.ToArray());
         using var terminal = new PseudoTerminal();
