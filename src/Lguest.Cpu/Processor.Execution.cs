@@ -42,6 +42,7 @@ public sealed unsafe partial class Processor
         bool windowMayOpen = s->InterruptLine != 0 && (s->SystemFlags & Cpu.State.Eflags.If) != 0 && InterruptsShadowed;
         s->WindowWanted = windowMayOpen ? 1u : 0;
         PageTableViolation = null;
+        bool isAlone = false;
         int deliveries = 0;
         ulong retired = Retired;
         if (_endOfNextRun is { } end)
@@ -90,7 +91,7 @@ public sealed unsafe partial class Processor
 
             uint flags = s->SystemFlags & (Cpu.State.Eflags.Tf | Cpu.State.Eflags.Rf);
             s->Exit = ExitReason.Continue;
-            if (flags == 0 && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None && s->PendingDebug == 0)
+            if (flags == 0 && !isAlone && !windowWanted && Tracer is null && s->Breakpoints == Breakpoints.None && s->PendingDebug == 0)
             {
                 Execute();
             }
@@ -99,16 +100,19 @@ public sealed unsafe partial class Processor
                 ExecuteOne(flags);
             }
 
+            isAlone = s->Exit == ExitReason.Alone;
             switch (s->Exit)
             {
                 case ExitReason.Continue:
                     break;
+                case ExitReason.Alone:
+                    ForgetWatched();
+                    break;
                 case ExitReason.Exception:
                     ExceptionInfo exception = s->Exception;
-                    if (s->StopsAfter != 0 && exception.Origin == ExceptionOrigin.Fault)
+                    if (exception.Origin == ExceptionOrigin.Fault)
                     {
-                        // The access that was watched comes again.
-                        Stops.Forget();
+                        ForgetWatched();
                     }
 
                     if (Deliver() is { } reason)
@@ -140,6 +144,15 @@ public sealed unsafe partial class Processor
         }
     }
 
+    /// <summary>An access that the debugger watches comes again, with its instruction.</summary>
+    private void ForgetWatched()
+    {
+        if (_state->StopsAfter != 0)
+        {
+            Stops.Forget();
+        }
+    }
+
     private void Execute()
     {
         ProcessorState* s = _state;
@@ -152,7 +165,7 @@ public sealed unsafe partial class Processor
 
     /// <summary>
     /// Executes one instruction, or one step of a REP, because something happens around it: a breakpoint, a single step's trap,
-    /// the end of RF (SDM 3B, 17.3.1.1), an interrupt.
+    /// the end of RF (SDM 3B, 17.3.1.1), an interrupt, a device's answer.
     /// </summary>
     /// <param name="flags">TF and RF as they are before it.</param>
     private void ExecuteOne(uint flags)
@@ -359,7 +372,7 @@ public sealed unsafe partial class Processor
         s->Exception = fault;
         s->Exception.Origin = ExceptionOrigin.Fault;
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = fault.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = fault.Exit;
         return null;
     }
 

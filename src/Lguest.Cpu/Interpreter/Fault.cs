@@ -30,7 +30,7 @@ internal static unsafe class Fault
         s->PendingDebug = 0;
         BlockExit.BeforeInstruction(s, op);
         s->Exception.InstructionEip = s->Eip;
-        s->Exit = s->Exception.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+        s->Exit = s->Exception.Exit;
         return null;
     }
 

@@ -9,7 +9,8 @@ namespace Lguest.Cpu.Memory;
 /// </summary>
 /// <remarks>
 /// An access that leaves its page, or that a device answers, goes through <see cref="ProcessorState.Scratch"/>; whoever writes
-/// calls <see cref="Complete"/> afterwards. Nothing can fail after the address has been given. A fault is described in
+/// calls <see cref="Complete"/> afterwards. An instruction that a device answers is executed alone, whatever block it is in: so the
+/// device finds the count of instructions exact, and the run can end right after it. Nothing can fail after the address has been given. A fault is described in
 /// <see cref="ProcessorState.Exception"/>; who knows the instruction raises it.
 /// </remarks>
 internal static unsafe class MemoryAccess
@@ -50,6 +51,12 @@ internal static unsafe class MemoryAccess
             {
                 return null;
             }
+        }
+
+        if ((first == NoMemory || second == NoMemory) && (s->Block->Mode & ExecutionMode.Single) == 0)
+        {
+            s->Exception = new ExceptionInfo { Vector = ExceptionInfo.DeviceAccess };
+            return null;
         }
 
         if ((s->Breakpoints & Breakpoints.Data) != 0)

@@ -112,6 +112,17 @@ public record struct ExceptionInfo(
     /// <summary>In place of a vector: the page walker met an entry that the policy rejects.</summary>
     internal const int PolicyViolation = -1;
 
+    /// <summary>In place of a vector: a device is to answer, and the instruction has to be alone in its block for that.</summary>
+    internal const int DeviceAccess = -2;
+
+    /// <summary>How the engine's loop is told of it.</summary>
+    internal readonly ExitReason Exit => Vector switch
+    {
+        PolicyViolation => ExitReason.PageTableViolation,
+        DeviceAccess => ExitReason.Alone,
+        _ => ExitReason.Exception,
+    };
+
     /// <summary>A fault by vector and error code; who knows the instruction adds its EIP.</summary>
     internal static ExceptionInfo Of(int vector, uint errorCode) => new(vector, errorCode, ExceptionOrigin.Fault, 0, 0);
 }
@@ -180,6 +191,9 @@ internal enum ExitReason
 
     /// <summary>The next instruction has a breakpoint of the machine's debugger.</summary>
     Debug,
+
+    /// <summary>The next instruction has to be executed alone.</summary>
+    Alone,
 }
 
 /// <summary>What a block of decoded code depends on besides its bytes.</summary>

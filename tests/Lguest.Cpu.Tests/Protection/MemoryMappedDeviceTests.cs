@@ -138,6 +138,61 @@ public sealed class MemoryMappedDeviceTests : IDisposable
         Assert.Empty(_device.Accesses);
     }
 
+    public static TheoryData<string> Stores => [.. StoreForms.Keys];
+
+    private static readonly Dictionary<string, byte[]> StoreForms = new()
+    {
+        { "mov [ebx], al", [0x88, 0x03] },
+        { "inc dword [ebx]", [0xFF, 0x03] },
+        { "push edx", [0x52] },
+        { "stosd", [0xAB] },
+        { "movsd", [0xA5] },
+        { "fnstcw [ebx]", [0xD9, 0x3B] },
+        { "movups [ebx], xmm0", [0x0F, 0x11, 0x03] },
+        { "movd [ebx], mm0", [0x0F, 0x7E, 0x03] },
+        { "cmpxchg [ebx], ecx", [0x0F, 0xB1, 0x0B] },
+        { "rep stosd", [0xF3, 0xAB] },
+    };
+
+    /// <summary>In a loop that has long been linked and translated, where nothing else leads back to the engine.</summary>
+    [Theory]
+    [MemberData(nameof(Stores))]
+    public void A_run_can_end_right_after_the_store_of_an_instruction_and_the_count_is_exact_in_it(string store)
+    {
+        // inc ebp; the store; inc edx; jmp back
+        byte[] form = StoreForms[store];
+        byte[] code = [0x45, .. form, 0x42, 0xEB, (byte)-(form.Length + 4)];
+        _machine.Memory.Write(Machine.CodeBase, code);
+        PointAt(Machine.DataBase);
+        for (int i = 0; i < 50; i++)
+        {
+            PointAt(Machine.DataBase);
+            _machine.Cpu.State.Eip = Machine.CodeBase;
+            _machine.Cpu.Run(4);
+        }
+
+        ulong counted = 0;
+        _device.Written = () =>
+        {
+            counted = _machine.Cpu.Retired;
+            _machine.Cpu.RequestStop();
+        };
+        _machine.Cpu.State.Ebp = _machine.Cpu.State.Edx = 0;
+        _machine.Cpu.State.Eip = Machine.CodeBase;
+        PointAt(Device + 0x100);
+        ulong before = _machine.Cpu.Retired;
+        Assert.Equal(StopReason.Requested, _machine.Cpu.Run(1000));
+        Assert.Equal((before + 2, before + 2), (counted, _machine.Cpu.Retired));
+        Assert.Equal((1u, 0u), (_machine.Cpu.State.Ebp, _machine.Cpu.State.Edx));
+        Assert.Empty(_machine.Exceptions);
+
+        void PointAt(uint address)
+        {
+            ref ProcessorState state = ref _machine.Cpu.State;
+            (state.Ebx, state.Edi, state.Esp, state.Esi, state.Ecx) = (address, address, address + 4, Machine.DataBase + 0x800, 1);
+        }
+    }
+
     public void Dispose() => _machine.Dispose();
 
     private string Accesses => string.Join('|', _device.Accesses);

@@ -9,6 +9,9 @@ internal sealed class RecordingDevice : IMemoryMappedDevice
 
     public List<string> Accesses { get; } = [];
 
+    /// <summary>Is called after each store.</summary>
+    public Action? Written { get; set; }
+
     public uint Read(ulong offset, int size)
     {
         Accesses.Add($"R {offset:x} {size}");
@@ -28,5 +31,7 @@ internal sealed class RecordingDevice : IMemoryMappedDevice
         {
             Registers[(int)offset + i] = (byte)(value >> (8 * i));
         }
+
+        Written?.Invoke();
     }
 }

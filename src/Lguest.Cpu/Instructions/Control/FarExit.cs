@@ -36,7 +36,7 @@ internal static unsafe class FarExit
             s->Exception = fault;
             s->Exception.Origin = ExceptionOrigin.Fault;
             s->Exception.InstructionEip = s->Eip;
-            s->Exit = fault.Vector == ExceptionInfo.PolicyViolation ? ExitReason.PageTableViolation : ExitReason.Exception;
+            s->Exit = fault.Exit;
         }
 
         return null;
