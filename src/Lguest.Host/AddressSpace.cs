@@ -16,6 +16,8 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     private const uint FrameMask = ~PhysicalMemory.PageOffsetMask;
     private const int DirectoryShift = 22;
     private const uint DirectoryEntries = 1024;
+    private const int PointerShift = 30;
+    private const uint PointerTableAlignment = 32;
 
     private bool _unchecked;
 
@@ -38,12 +40,19 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     /// remembered of the kernel's stays: it announces those. Only where the two directories differ there, all of it goes, so that
     /// what a walk would find never depends on what was remembered. With the first directory, paging begins.
     /// </summary>
+    /// <exception cref="GuestFaultException">The first directory is that of a kernel with PAE.</exception>
     public void Load(uint directory)
     {
         uint frame = directory & FrameMask;
         uint flags = processor.ReadControlRegister(0);
         if ((flags & Cr0.Pg) == 0)
         {
+            if (IsPointerTable(directory))
+            {
+                throw new GuestFaultException(
+                    "the kernel has PAE, page tables of three levels, which this lguest doesn't know in its dialect: build it without CONFIG_HIGHMEM64G");
+            }
+
             processor.WriteControlRegister(Cr3, frame);
             processor.WriteControlRegister(0, flags | Cr0.Pg);
         }
@@ -122,6 +131,28 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         }
 
         FlushAll();
+    }
+
+    /// <summary>
+    /// Whether a kernel's first table is that of four pointers to directories which PAE has, and no directory. The kernel has memory twice in it: where it is, and
+    /// at its own address. So in either form the entries of both places are the same.
+    /// </summary>
+    private bool IsPointerTable(uint address)
+    {
+        const string What = "the first page table";
+        uint table = address & ~(PointerTableAlignment - 1);
+        if (PageOffset == 0 || !memory.Contains(table, PhysicalMemory.PageSize))
+        {
+            return false;
+        }
+
+        uint first = memory.ReadUInt32(table, What);
+        uint pointer = table + (PageOffset >> PointerShift << 3);
+        return first != 0
+            && first != memory.ReadUInt32(table + (PageOffset >> DirectoryShift << 2), What)
+            && first == memory.ReadUInt32(pointer, What)
+            && memory.ReadUInt32(table + sizeof(uint), What) == 0
+            && memory.ReadUInt32(pointer + sizeof(uint), What) == 0;
     }
 
     /// <summary>Whether a directory has the kernel's part of the current one, bit for bit.</summary>

@@ -16,6 +16,9 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
 
     private const string What = "lguest_data";
 
+    /// <summary>The address comes in another register from one dialect to the next, and fields are elsewhere.</summary>
+    private const string Remedy = ": the kernel may speak another dialect, which --abi can name";
+
     private uint _address;
 
     /// <summary>What the guest has said of the structure; null before it has.</summary>
@@ -64,11 +67,14 @@ public sealed class LguestData(GuestMemory memory, LguestDataLayout layout)
             throw new GuestFaultException($"{What} of {size} bytes is too small: {layout.Size} are needed");
         }
 
-        memory.Check(address, size, What);
+        if (!memory.Contains(address, size))
+        {
+            throw new GuestFaultException($"{What} at 0x{address:x8}, {size} bytes, is outside guest memory{Remedy}");
+        }
+
         if (layout.SystemCallVector is { } place && memory.ReadUInt32(address + (uint)place, What) is var vector and not GateTable.SystemCallVector)
         {
-            throw new GuestFaultException($"{What} has the system call vector 0x{vector:x}, not 0x{GateTable.SystemCallVector:x}: the kernel speaks "
-                + "another dialect, which --abi can name");
+            throw new GuestFaultException($"{What} has the system call vector 0x{vector:x}, not 0x{GateTable.SystemCallVector:x}{Remedy}");
         }
 
         uint range = address + (uint)layout.NoInterruptRange;

@@ -8,8 +8,8 @@ namespace Lguest.Host.Pci;
 /// interrupts by its line.
 /// </summary>
 /// <remarks>
-/// The address in BAR 0 is the host's. Software can find out how large the region is, and can't move it. Nothing is served before the driver says that
-/// it is ready, and a notice is served when the instruction that gave it is over.
+/// The host chooses the address in BAR 0. What software writes there can be read back, which tells the region's size, but the region stays.
+/// No notice counts before the driver has said that it is ready. It is served right after the instruction that gave it.
 /// </remarks>
 internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
 {
@@ -69,8 +69,11 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
     private const byte NeedsReset = 0x40;
     private const uint Version1 = 1;
     private const byte QueueInterrupt = 1;
+    private const byte ConfigurationInterrupt = 2;
 
     private readonly IVirtioDevice _device;
+    private readonly GuestMemory _memory;
+    private readonly Action _raise;
     private readonly Action _stop;
     private readonly Virtqueue[] _queues;
     private readonly QueueRegisters[] _registers;
@@ -93,19 +96,16 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
     public VirtioPciFunction(IVirtioDevice device, uint region, int irq, GuestMemory memory, Action raise, Action stop)
     {
         _device = device;
+        _memory = memory;
+        _raise = raise;
         _stop = stop;
         _queues = new Virtqueue[device.Identity.Queues];
-        _registers = new QueueRegisters[_queues.Length];
         for (int i = 0; i < _queues.Length; i++)
         {
-            _registers[i] = new QueueRegisters();
-            _queues[i] = new Virtqueue(new SplitRing(memory, QueueSize), () =>
-            {
-                _isr |= QueueInterrupt;
-                raise();
-            });
+            _queues[i] = new Virtqueue(new SplitRing(memory, QueueSize), () => Interrupt(QueueInterrupt));
         }
 
+        _registers = [.. _queues.Select(_ => new QueueRegisters())];
         Describe(region, irq);
     }
 
@@ -145,6 +145,12 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
             PlaceRings();
         }
     }
+
+    /// <summary>The driver has agreed on the features, says that it is ready, and needn't begin anew (virtio 1.0, 2.1 and 3.1.1).</summary>
+    private bool IsServing => (_status & (FeaturesAgreed | DriverReady | NeedsReset)) == (FeaturesAgreed | DriverReady);
+
+    /// <summary>Whether the driver wants features that were offered, and among them virtio 1.0.</summary>
+    private bool CanAgree => (_driverFeatures[0] & ~OfferedFeatures(0)) == 0 && _driverFeatures[1] == Version1;
 
     /// <summary>Serves the notices that the guest has given.</summary>
     /// <exception cref="GuestFaultException">The guest is over.</exception>
@@ -250,8 +256,8 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
             case (DriverFeatureSelect, sizeof(uint)):
                 _driverFeatureSelect = value;
                 break;
-            case (DriverFeature, sizeof(uint)) when _driverFeatureSelect < _driverFeatures.Length:
-                _driverFeatures[_driverFeatureSelect] = value & OfferedFeatures(_driverFeatureSelect);
+            case (DriverFeature, sizeof(uint)) when _driverFeatureSelect < _driverFeatures.Length && (_status & FeaturesAgreed) == 0:
+                _driverFeatures[_driverFeatureSelect] = value;
                 break;
             case (DeviceStatus, 1):
                 WriteStatus((byte)value);
@@ -259,7 +265,7 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
             case (QueueSelect, sizeof(ushort)):
                 _queueSelect = (ushort)value;
                 break;
-            case (SelectedSize, sizeof(ushort)) when queue is not null && value is > 0 and <= QueueSize && (value & (value - 1)) == 0:
+            case (SelectedSize, sizeof(ushort)) when queue is { IsEnabled: false } && value is > 0 and <= QueueSize && (value & (value - 1)) == 0:
                 queue.Size = (ushort)value;
                 break;
             case (SelectedEnable, sizeof(ushort)) when queue is not null && value == 1:
@@ -269,7 +275,7 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
             case ( >= SelectedAddresses and < EndOfAddresses, sizeof(uint)) when queue is { IsEnabled: false }:
                 queue.Addresses[(place - SelectedAddresses) / sizeof(uint)] = value;
                 break;
-            case (Notify, sizeof(ushort)) when value < _queues.Length && (_status & DriverReady) != 0:
+            case (Notify, sizeof(ushort)) when value < _queues.Length && IsServing:
                 _notified |= 1u << (int)value;
                 _stop();
                 break;
@@ -305,9 +311,33 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
             return;
         }
 
-        bool isAgreed = (_driverFeatures[1] & Version1) != 0;
-        _status = (byte)(isAgreed ? value : value & ~FeaturesAgreed);
+        // A driver sets bits, and clears them only by a reset. That a reset is needed is for the device to say.
+        int wanted = value & ~NeedsReset;
+        _status |= (byte)(CanAgree ? wanted : wanted & ~FeaturesAgreed);
+        if ((_status & (FeaturesAgreed | DriverReady)) == DriverReady)
+        {
+            AskForReset();
+        }
+
         PlaceRings();
+    }
+
+    /// <summary>The driver has to begin anew. One that is ready is told by an interrupt (virtio 1.0, 2.1.2).</summary>
+    private void AskForReset()
+    {
+        if ((_status & NeedsReset) != 0)
+        {
+            return;
+        }
+
+        _status |= NeedsReset;
+        Interrupt(ConfigurationInterrupt);
+    }
+
+    private void Interrupt(byte cause)
+    {
+        _isr |= cause;
+        _raise();
     }
 
     private void Reset()
@@ -326,10 +356,11 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
         _device.OnReset();
     }
 
-    /// <summary>Once the driver is ready, the rings that it has enabled are used.</summary>
+    /// <summary>Once the driver is ready, the rings that it has enabled are used, as far as they can be.</summary>
     private void PlaceRings()
     {
-        for (int i = 0; (_status & DriverReady) != 0 && i < _queues.Length; i++)
+        const int Ready = FeaturesAgreed | DriverReady;
+        for (int i = 0; (_status & Ready) == Ready && i < _queues.Length; i++)
         {
             QueueRegisters registers = _registers[i];
             if (!registers.IsEnabled || _queues[i].Ring.IsPlaced)
@@ -337,13 +368,14 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
                 continue;
             }
 
-            if (!registers.IsValid)
+            if (registers.AreUsable(_memory))
             {
-                _status |= NeedsReset;
-                continue;
+                _queues[i].Ring.Place(registers.Addresses[0], registers.Addresses[2], registers.Addresses[4], registers.Size);
             }
-
-            _queues[i].Ring.Place(registers.Addresses[0], registers.Addresses[2], registers.Addresses[4], registers.Size);
+            else
+            {
+                AskForReset();
+            }
         }
     }
 
@@ -414,9 +446,11 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
 
         public uint[] Addresses { get; } = new uint[Halves];
 
-        /// <summary>Whether they are below 4 GiB and aligned, and the available ring's isn't 0.</summary>
-        public bool IsValid => (Addresses[1] | Addresses[3] | Addresses[5]) == 0
-            && Addresses[0] % 16 == 0 && Addresses[2] % 2 == 0 && Addresses[4] % 4 == 0 && Addresses[2] != 0;
+        /// <summary>Whether they are aligned and all in guest memory, and the available ring isn't at 0.</summary>
+        public bool AreUsable(GuestMemory memory) => (Addresses[1] | Addresses[3] | Addresses[5]) == 0 && Addresses[2] != 0
+            && Addresses[0] % 16 == 0 && memory.Contains(Addresses[0], SplitRing.DescriptorBytes(Size))
+            && Addresses[2] % 2 == 0 && memory.Contains(Addresses[2], SplitRing.AvailableBytes(Size))
+            && Addresses[4] % 4 == 0 && memory.Contains(Addresses[4], SplitRing.UsedBytes(Size));
     }
 }
 

@@ -25,17 +25,15 @@ public sealed class LguestVirtioBus : DeviceBus
     /// <summary>A kernel without an IO-APIC has sixteen lines, the first of them the timer's. What is over is shared.</summary>
     private const int DeviceLines = 15;
 
-    private const int DescriptorTableSize = QueueSize * 16;
-    private const int AvailableSize = 4 + (QueueSize * 2);
-    private const int UsedSize = 4 + (QueueSize * 8);
-    private const uint AvailableOffset = DescriptorTableSize;
-    private const uint UsedOffset = (DescriptorTableSize + AvailableSize + PhysicalMemory.PageSize - 1) / PhysicalMemory.PageSize * PhysicalMemory.PageSize;
-    private const uint RingPages = (UsedOffset + UsedSize + PhysicalMemory.PageSize - 1) / PhysicalMemory.PageSize;
-    private const uint RingBytes = RingPages * PhysicalMemory.PageSize;
     private const int PageShift = 12;
     private const int LongestEarlyText = 256;
     private const string What = "the descriptor page";
     private const string Rings = "a virtqueue's pages";
+
+    // Of each virtqueue's pages: descriptors and available ring, and from the next page on the used ring.
+    private static readonly uint AvailableOffset = SplitRing.DescriptorBytes(QueueSize);
+    private static readonly uint UsedOffset = WholePages(AvailableOffset + SplitRing.AvailableBytes(QueueSize));
+    private static readonly uint RingBytes = UsedOffset + WholePages(SplitRing.UsedBytes(QueueSize));
 
     private readonly GuestMemory _memory;
     private readonly DescriptorNotice _notices;
@@ -220,6 +218,8 @@ public sealed class LguestVirtioBus : DeviceBus
             place.Device.OnEarlyText(text[..length]);
         }
     }
+
+    private static uint WholePages(uint bytes) => (bytes + PhysicalMemory.PageOffsetMask) & ~PhysicalMemory.PageOffsetMask;
 
     /// <summary>A device in its place.</summary>
     private sealed record Place(IVirtioDevice Device, uint Descriptor, QueuePlace[] Queues);

@@ -29,10 +29,13 @@ public sealed class SplitRing
 
     /// <summary>Makes a ring that has no place yet.</summary>
     /// <param name="memory">Guest memory.</param>
-    /// <param name="size">Descriptors, and slots of either ring: a power of two, at most 32768.</param>
+    /// <param name="size">See <see cref="Size"/>.</param>
     public SplitRing(GuestMemory memory, int size) => (_memory, Size) = (memory, size);
 
-    /// <summary>Descriptors, and slots of either ring.</summary>
+    /// <summary>
+    /// How many descriptors the table has, and as many slots each of the two rings: a power of two, at most 32768. It changes only when the ring gets a
+    /// place.
+    /// </summary>
     public int Size { get; private set; }
 
     /// <summary>Whether it has a place.</summary>
@@ -81,6 +84,15 @@ public sealed class SplitRing
         }
     }
 
+    /// <summary>Bytes of the descriptors of a ring of some size.</summary>
+    public static uint DescriptorBytes(int size) => (uint)size * DescriptorSize;
+
+    /// <summary>Bytes of the available ring that the device reads.</summary>
+    public static uint AvailableBytes(int size) => RingStart + ((uint)size * sizeof(ushort));
+
+    /// <summary>Bytes of the used ring that the device writes.</summary>
+    public static uint UsedBytes(int size) => RingStart + ((uint)size * UsedElementSize);
+
     /// <summary>Gives the ring its place, with nothing in it.</summary>
     /// <param name="descriptors">Physical address of the descriptors.</param>
     /// <param name="available">Of the available ring; not 0.</param>
@@ -95,7 +107,7 @@ public sealed class SplitRing
     /// <param name="descriptors">Physical address of the descriptors.</param>
     /// <param name="available">Of the available ring; not 0.</param>
     /// <param name="used">Of the used ring.</param>
-    /// <param name="size">Descriptors: a power of two, at most 32768.</param>
+    /// <param name="size">See <see cref="Size"/>.</param>
     public void Place(uint descriptors, uint available, uint used, int size)
     {
         Size = size;

@@ -205,6 +205,10 @@ public sealed class PciGuestTests
     [InlineData(32u, Ring + 1)]
     [InlineData(36u, 1u)]
     [InlineData(40u, 0u)]
+    [InlineData(32u, MemoryBytes - 256)]
+    [InlineData(40u, MemoryBytes - 4)]
+    [InlineData(48u, MemoryBytes - 4)]
+    [InlineData(40u, 0xffff_fff0u)]
     public void A_ring_that_cannot_be_makes_the_device_want_a_reset(uint register, uint value)
     {
         using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
@@ -223,6 +227,148 @@ public sealed class PciGuestTests
         guest.RunUntilPowerOff();
 
         Assert.Equal((Ready | 0x40u, 0u), (guest.Read(Scratch), guest.Read(UsedRing)));
+    }
+
+    [Fact]
+    public void A_ring_outside_memory_does_not_keep_the_guest_from_being_saved()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            SetUp(a, ConsoleRegion, Ready, register: 40, value: 0xf000_0000);
+            Label forever = a.CreateLabel();
+            a.Label(ref forever);
+            a.jmp(forever);
+        });
+        guest.Guest.Run(new RunLimits(Instructions: 1000), TestContext.Current.CancellationToken);
+        using var output = new MemoryStream();
+
+        guest.Guest.Save(output);
+
+        Assert.NotEqual(0, output.Length);
+    }
+
+    [Fact]
+    public void A_driver_that_is_ready_is_interrupted_when_it_has_to_begin_anew()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.Assemble(Handler, a =>
+        {
+            a.movzx(ecx, __byte_ptr[ConsoleRegion + 58]);
+            a.mov(__dword_ptr[Scratch], ecx);
+            End(a);
+        });
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            LaterHypercall(a, 6, 33, (0x61u << 16) | Handler, 0x8e00);
+            SetUp(a, ConsoleRegion, Ready, register: 40, value: 0);
+            a.mov(__dword_ptr[IrqEnabled], 0x200);
+            Label again = a.CreateLabel();
+            a.Label(ref again);
+            LaterHypercall(a, 0);
+            a.jmp(again);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(2u, guest.Read(Scratch));
+    }
+
+    [Fact]
+    public void A_driver_that_is_ready_without_an_agreement_has_to_begin_anew()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        MakeChain(guest);
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            SetUp(a, ConsoleRegion, Ready, features: 0);
+            a.mov(__word_ptr[ConsoleRegion + 56], 0);
+            LaterHypercall(a, 0);
+            Keep(a, 20, 0);
+            a.mov(__byte_ptr[ConsoleRegion + 20], 0);
+            Keep(a, 20, 1);
+            SetUp(a, ConsoleRegion, Ready);
+            a.mov(__word_ptr[ConsoleRegion + 56], 0);
+            Keep(a, 20, 2);
+            End(a);
+        });
+        guest.Write(Scratch + 4, 1);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal((0x47u, 0u, (uint)Ready), (guest.Read(Scratch), guest.Read(Scratch + 4), guest.Read(Scratch + 8)));
+        Assert.Equal(0x0001_0000u, guest.Read(UsedRing));
+    }
+
+    [Theory]
+    [InlineData(0u, 1u)]
+    [InlineData(1u, 3u)]
+    public void A_driver_that_wants_what_was_not_offered_gets_no_agreement(uint half, uint features)
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            Agree(a, (1, 1), (half, features));
+            Keep(a, 20, 0);
+            Agree(a, (0, 0), (1, 1));
+            Keep(a, 20, 1);
+
+            // What is agreed on stays so.
+            Agree(a, (0, 1));
+            Keep(a, 12, 2);
+            End(a);
+        });
+        guest.Write(Scratch + 8, 1);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(((uint)HasDriver, (uint)FeaturesAgreed, 0u), (guest.Read(Scratch), guest.Read(Scratch + 4), guest.Read(Scratch + 8)));
+    }
+
+    [Fact]
+    public void A_driver_can_clear_its_status_only_by_a_reset_and_cannot_ask_for_one_itself()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            SetUp(a, ConsoleRegion);
+            a.mov(__byte_ptr[ConsoleRegion + 20], Acknowledged | 0x40);
+            Keep(a, 20, 0);
+            a.mov(__byte_ptr[ConsoleRegion + 20], 0);
+            Keep(a, 20, 1);
+            End(a);
+        });
+        guest.Write(Scratch + 4, 1);
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal(((uint)Ready, 0u), (guest.Read(Scratch), guest.Read(Scratch + 4)));
+    }
+
+    [Fact]
+    public void A_queue_has_its_size_for_good_once_it_is_enabled()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41, ClockKind.Virtual, new VirtioEntropy(new byte[32]));
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            SetUp(a, ConsoleRegion, FeaturesAgreed);
+            a.mov(__word_ptr[ConsoleRegion + 24], 8);
+            Keep(a, 24, 0);
+            a.mov(__byte_ptr[ConsoleRegion + 20], 0);
+            a.mov(__word_ptr[ConsoleRegion + 24], 8);
+            Keep(a, 24, 1);
+            End(a);
+        });
+
+        guest.RunUntilPowerOff();
+
+        Assert.Equal((256u, 8u), (guest.Read(Scratch), guest.Read(Scratch + 4)));
     }
 
     [Fact]
@@ -329,6 +475,43 @@ public sealed class PciGuestTests
         Assert.Equal(Place + 5, guest.Read(Scratch));
     }
 
+    [Theory]
+    [InlineData("3.1")]
+    [InlineData("4.10")]
+    public void A_kernel_with_pae_is_known_by_its_first_page_table_at_the_latest(string abi)
+    {
+        using var guest = new VirtioGuest(KnownAbis.All.Single(each => each.Id == abi));
+        guest.Write(Buffers, PageTable | 1);
+        guest.Write(Buffers + 24, PageTable | 1);
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            LaterHypercall(a, 4, Buffers);
+            a.nop();
+        });
+
+        Assert.Contains(
+            "the kernel has PAE, page tables of three levels, which this lguest doesn't know in its dialect: build it without CONFIG_HIGHMEM64G",
+            Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_first_page_directory_is_no_table_of_pae_even_if_it_begins_like_one()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux41);
+        guest.Write(PageDirectory + 24, PageTable | 7);
+        guest.Write(PageDirectory + (KernelAddress >> 22 << 2), PageTable | 7);
+        guest.Kernel(a =>
+        {
+            Begin(a);
+            LaterHypercall(a, 4, PageDirectory);
+            End(a);
+        });
+
+        guest.RunUntilPowerOff();
+    }
+
     [Fact]
     public void A_copy_of_cr4_is_made_before_there_is_a_handler()
     {
@@ -429,14 +612,46 @@ public sealed class PciGuestTests
         WriteConfiguration(a, device: 1, Capability + 16, character);
     }
 
+    /// <summary>Keeps a register of the first device in a slot: its status, the features that its driver wants, or else one of 16 bits.</summary>
+    private static void Keep(Assembler a, uint register, uint slot)
+    {
+        uint place = ConsoleRegion + register;
+        switch (register)
+        {
+            case 12:
+                a.mov(ecx, __dword_ptr[place]);
+                break;
+            case 20:
+                a.movzx(ecx, __byte_ptr[place]);
+                break;
+            default:
+                a.movzx(ecx, __word_ptr[place]);
+                break;
+        }
+
+        a.mov(__dword_ptr[Scratch + (slot * 4)], ecx);
+    }
+
+    /// <summary>Says which features the driver wants, and asks for the agreement.</summary>
+    private static void Agree(Assembler a, params (uint Half, uint Features)[] wanted)
+    {
+        foreach ((uint half, uint features) in wanted)
+        {
+            a.mov(__dword_ptr[ConsoleRegion + 8], half);
+            a.mov(__dword_ptr[ConsoleRegion + 12], features);
+        }
+
+        a.mov(__byte_ptr[ConsoleRegion + 20], FeaturesAgreed);
+    }
+
     /// <summary>What a healthy driver does, in its order; one register may be given another value.</summary>
-    private static void SetUp(Assembler a, uint region, byte status = Ready, uint register = 0, uint value = 0)
+    private static void SetUp(Assembler a, uint region, byte status = Ready, uint register = 0, uint value = 0, uint features = 1)
     {
         a.mov(__byte_ptr[region + 20], 0);
         a.mov(__byte_ptr[region + 20], Acknowledged);
         a.mov(__byte_ptr[region + 20], HasDriver);
         a.mov(__dword_ptr[region + 8], 1);
-        a.mov(__dword_ptr[region + 12], 1);
+        a.mov(__dword_ptr[region + 12], features);
         a.mov(__byte_ptr[region + 20], FeaturesAgreed);
         a.mov(__word_ptr[region + 22], 0);
         a.mov(__word_ptr[region + 24], 256);

@@ -42,6 +42,18 @@ public sealed class VirtioGuestTests
     }
 
     [Fact]
+    public void A_structure_that_cannot_be_there_ends_the_guest_with_a_hint_at_the_dialect()
+    {
+        using var guest = new VirtioGuest(KnownAbis.Linux2626);
+        guest.Kernel(a => Hypercall(a, 1, 0xf000_0000));
+
+        Assert.Contains(
+            "lguest_data at 0xf0000000, 1136 bytes, is outside guest memory: the kernel may speak another dialect, which --abi can name",
+            Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void From_2_6_29_on_the_host_maps_memory_at_the_kernels_address_too()
     {
         using var guest = new VirtioGuest(KnownAbis.Linux2629);
