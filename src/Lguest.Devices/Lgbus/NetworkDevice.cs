@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using Lguest.Devices.Networks;
-using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 
@@ -18,7 +17,7 @@ namespace Lguest.Devices.Lgbus;
 /// <para>A driver that knows <see cref="SegmentOffload"/> sends segments that are to be split. Whether a guest gets such
 /// is for each of its buffers to say: if it has no room for one, it gets a frame of it.</para>
 /// </remarks>
-public sealed class NetworkDevice : ILguestDevice, INetworkDevice
+public sealed class NetworkDevice : ILguestDevice, INetworkDevice, IFrameBuffers
 {
     private const ushort RandomFeature = 0x8000;
     private const int HostSlot = 0;
@@ -27,17 +26,12 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     private const byte WantsEverything = 1;
     private const uint KeyLength = 4;
 
-    /// <summary>Frames for the guest in one go, so that a flood of them doesn't keep it from running.</summary>
-    private const int MostAtOnce = 256;
-
     private readonly IPacketPort _port;
     private readonly IFrameRecorder? _recorder;
     private readonly byte[] _sending = new byte[IPacketPort.LongestSegment];
-    private readonly byte[] _part = new byte[IPacketPort.LongestFrame];
+    private readonly FrameReceiver _receiver;
     private DeviceSlot? _slot;
-
-    // What is left of the port's first frame, once some of it was received.
-    private SegmentSplitter? _rest;
+    private DmaBuffer _free;
 
     /// <summary>Makes a network device.</summary>
     /// <param name="port">The far end of its cable, which the device owns from now on.</param>
@@ -46,6 +40,7 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     {
         _port = port;
         _recorder = recorder;
+        _receiver = new FrameReceiver(port, Statistics, recorder);
     }
 
     /// <inheritdoc />
@@ -101,40 +96,9 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     /// <inheritdoc />
     public void Service()
     {
-        if (_slot is not { } slot)
+        if (_slot is { } slot && !_receiver.Receive(this))
         {
-            return;
-        }
-
-        uint key = KeyOf(slot, GuestSlot);
-        for (int i = 0; _port.TryPeek(out ReadOnlySpan<byte> frame, out int largest); i++)
-        {
-            if (i == MostAtOnce)
-            {
-                slot.Attention();
-                return;
-            }
-
-            if (slot.TryFindFree(key, out DmaBuffer buffer))
-            {
-                Receive(frame, largest, buffer);
-                if (_rest is { IsAtEnd: false })
-                {
-                    continue;
-                }
-            }
-            else if (slot.IsBound(key))
-            {
-                return;
-            }
-            else
-            {
-                // The interface is down: what comes now is stale when it is up.
-                Statistics.ReceivingDropped++;
-            }
-
-            _rest = null;
-            _port.Remove();
+            slot.Attention();
         }
     }
 
@@ -146,42 +110,29 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice
     /// <summary>Unplugs the cable.</summary>
     public void Dispose() => _port.Dispose();
 
-    /// <summary>Receives a frame, or as much as there is room for of one that may be split.</summary>
-    private void Receive(ReadOnlySpan<byte> frame, int largest, in DmaBuffer buffer)
+    /// <inheritdoc />
+    ReceiveRoom IFrameBuffers.FindRoom()
     {
-        if (_rest is not { } splitter)
-        {
-            if (largest == 0 || (frame.Length > IPacketPort.LongestFrame && frame.Length <= buffer.Capacity))
-            {
-                Fill(frame, longest: largest == 0 ? IPacketPort.LongestFrame : IPacketPort.LongestSegment, buffer);
-                return;
-            }
-
-            if (!SegmentSplitter.TryBegin(frame, largest, out splitter))
-            {
-                Statistics.ReceivingDropped++;
-                return;
-            }
-        }
-
-        int length = splitter.Next(frame, _part);
-        _rest = splitter;
-        Fill(_part.AsSpan(0, length), IPacketPort.LongestFrame, buffer);
+        uint key = KeyOf(_slot!, GuestSlot);
+        return _slot!.TryFindFree(key, out _free) ? ReceiveRoom.Free
+            : _slot.IsBound(key) ? ReceiveRoom.Full
+            : ReceiveRoom.Down;
     }
 
-    /// <summary>Data, used_len, interrupt, in this order. What is no frame, or longer than the buffer, is dropped.</summary>
-    private void Fill(ReadOnlySpan<byte> frame, int longest, in DmaBuffer buffer)
+    /// <inheritdoc />
+    bool IFrameBuffers.TakesSegment(int length) => length <= _free.Capacity;
+
+    /// <summary>Data, used_len, interrupt, in this order.</summary>
+    bool IFrameBuffers.TryFill(ReadOnlySpan<byte> frame)
     {
-        if (frame.Length < IPacketPort.ShortestFrame || frame.Length > longest || buffer.Fill(frame) != frame.Length)
+        if (_free.Fill(frame) != frame.Length)
         {
-            Statistics.ReceivingDropped++;
-            return;
+            return false;
         }
 
-        buffer.SetUsed((uint)frame.Length);
-        buffer.Interrupt();
-        Statistics.CountReceived(frame.Length);
-        _recorder?.Record(sent: false, frame);
+        _free.SetUsed((uint)frame.Length);
+        _free.Interrupt();
+        return true;
     }
 
     private void WriteHostAddress(DeviceSlot slot)

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using Lguest.Devices.Networks;
-using Lguest.Devices.Networks.Segments;
 using Lguest.Host.Virtio;
 
 namespace Lguest.Devices.Virtio;
@@ -10,7 +9,7 @@ namespace Lguest.Devices.Virtio;
 /// says what is left to be done. Here nothing ever is.
 /// </summary>
 /// <remarks>Frames stay with the port while the guest's buffers are full. Saved state needs nothing: frames on their way may be lost, as on any cable.</remarks>
-public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
+public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
 {
     private const int ReceiveQueue = 0;
     private const int SendQueue = 1;
@@ -28,20 +27,14 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     private const int GuestIdOffset = 2;
     private const int PlaceOffset = 5;
 
-    /// <summary>Frames for the guest in one go, so that a flood of them doesn't keep it from running.</summary>
-    private const int MostAtOnce = 256;
-
     private readonly IPacketPort _port;
     private readonly IFrameRecorder? _recorder;
-    private readonly int _headerSize;
+    private readonly byte[] _header;
+    private readonly FrameReceiver _receiver;
     private readonly byte[] _address = new byte[AddressSize];
     private readonly byte[] _sending = new byte[IPacketPort.LongestFrame];
-    private readonly byte[] _receiving;
     private VirtioSlot? _slot;
     private VirtioChain? _chain;
-
-    // What is left of the port's first frame, once some of it was received.
-    private SegmentSplitter? _rest;
 
     /// <summary>Makes a network card.</summary>
     /// <param name="port">The far end of its cable, which the device owns from now on.</param>
@@ -51,11 +44,11 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     {
         _port = port;
         _recorder = recorder;
-        _headerSize = headerSize;
-        _receiving = new byte[headerSize + IPacketPort.LongestFrame];
+        _receiver = new FrameReceiver(port, Statistics, recorder);
+        _header = new byte[headerSize];
         if (headerSize > BuffersOffset)
         {
-            BinaryPrimitives.WriteUInt16LittleEndian(_receiving.AsSpan(BuffersOffset), 1);
+            BinaryPrimitives.WriteUInt16LittleEndian(_header.AsSpan(BuffersOffset), 1);
         }
     }
 
@@ -106,49 +99,9 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
     /// <inheritdoc />
     public void Service()
     {
-        if (_slot is not { } slot)
+        if (_slot is { } slot && !_receiver.Receive(this))
         {
-            return;
-        }
-
-        (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
-        for (int i = 0; _port.TryPeek(out ReadOnlySpan<byte> frame, out int largest); i++)
-        {
-            if (i == MostAtOnce)
-            {
-                slot.Attention();
-                return;
-            }
-
-            if (receiving.TryPeek(chain))
-            {
-                if (TryNext(frame, largest, out int length))
-                {
-                    receiving.Take();
-                    receiving.Return(chain.Head, Fill(length, chain));
-                }
-                else
-                {
-                    Statistics.ReceivingDropped++;
-                }
-
-                if (_rest is { IsAtEnd: false })
-                {
-                    continue;
-                }
-            }
-            else if (receiving.IsInUse)
-            {
-                return;
-            }
-            else
-            {
-                // There is no driver: what comes now is stale when there is one.
-                Statistics.ReceivingDropped++;
-            }
-
-            _rest = null;
-            _port.Remove();
+            slot.Attention();
         }
     }
 
@@ -162,7 +115,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
 
     private void Send(VirtioChain chain)
     {
-        int length = chain.ReadableLength - _headerSize;
+        int length = chain.ReadableLength - _header.Length;
         if (length is < IPacketPort.ShortestFrame or > IPacketPort.LongestFrame)
         {
             Statistics.SendingDropped++;
@@ -170,7 +123,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
         }
 
         Span<byte> frame = _sending.AsSpan(0, length);
-        chain.Read(_headerSize, frame);
+        chain.Read(_header.Length, frame);
         if (!_port.Send(frame, largest: 0))
         {
             Statistics.SendingDropped++;
@@ -181,46 +134,33 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice
         _recorder?.Record(sent: true, frame);
     }
 
-    /// <summary>Puts the port's first frame, or the next part of one that is to be split, behind the header in the buffer.</summary>
-    /// <returns>False for what is no frame.</returns>
-    private bool TryNext(ReadOnlySpan<byte> frame, int largest, out int length)
+    /// <inheritdoc />
+    ReceiveRoom IFrameBuffers.FindRoom()
     {
-        Span<byte> room = _receiving.AsSpan(_headerSize);
-        length = frame.Length;
-        if (_rest is not { } splitter)
-        {
-            if (largest == 0)
-            {
-                bool isFrame = length is >= IPacketPort.ShortestFrame and <= IPacketPort.LongestFrame;
-                frame[..(isFrame ? length : 0)].CopyTo(room);
-                return isFrame;
-            }
-
-            if (!SegmentSplitter.TryBegin(frame, largest, out splitter))
-            {
-                return false;
-            }
-        }
-
-        length = splitter.Next(frame, room);
-        _rest = splitter;
-        return true;
+        (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
+        return receiving.TryPeek(chain) ? ReceiveRoom.Free
+            : receiving.IsInUse ? ReceiveRoom.Full
+            : ReceiveRoom.Down;
     }
 
-    /// <summary>Fills a buffer. A frame that is longer than that is lost, and the buffer comes back empty.</summary>
-    /// <returns>Bytes written.</returns>
-    private int Fill(int length, VirtioChain chain)
+    /// <summary>None does: segmentation isn't offered.</summary>
+    bool IFrameBuffers.TakesSegment(int length) => false;
+
+    /// <summary>A buffer that is too short comes back empty.</summary>
+    bool IFrameBuffers.TryFill(ReadOnlySpan<byte> frame)
     {
-        if (_headerSize + length > chain.WritableLength)
+        (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
+        int length = _header.Length + frame.Length;
+        bool isFilled = length <= chain.WritableLength;
+        receiving.Take();
+        if (isFilled)
         {
-            Statistics.ReceivingDropped++;
-            return 0;
+            chain.Write(0, _header);
+            chain.Write(_header.Length, frame);
         }
 
-        chain.Write(0, _receiving.AsSpan(0, _headerSize + length));
-        Statistics.CountReceived(length);
-        _recorder?.Record(sent: false, _receiving.AsSpan(_headerSize, length));
-        return _headerSize + length;
+        receiving.Return(chain.Head, isFilled ? length : 0);
+        return isFilled;
     }
 
     private (Virtqueue Queue, VirtioChain Chain) Place(int queue) => _slot is { } slot && _chain is { } chain

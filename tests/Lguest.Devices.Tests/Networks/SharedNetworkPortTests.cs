@@ -134,6 +134,54 @@ public sealed class SharedNetworkPortTests : IDisposable
     }
 
     [Fact]
+    public void What_is_no_frame_is_not_shown()
+    {
+        SharedNetworkPort card = Join(First);
+        using var peer = new Peer(Path);
+
+        Assert.Equal(13u, peer.SendTo(0, To(First, 13)));
+        Assert.Equal(14u, peer.SendTo(0, To(First, 14)));
+
+        Assert.Equal([To(First, 14)], Received(card));
+    }
+
+    [Fact]
+    public void Who_sends_without_end_what_is_no_frame_does_not_keep_the_guest_from_running()
+    {
+        int calls = 0;
+        SharedNetworkPort port = Join(First, () => Interlocked.Increment(ref calls));
+        using var file = SharedFile.Open(Path);
+        SharedMemory memory = file.Memory;
+        bool isOver = false;
+        var flood = new Thread(() =>
+        {
+            while (!Volatile.Read(ref isOver))
+            {
+                FillAllWithNothing(memory);
+            }
+        });
+        flood.Start();
+        try
+        {
+            for (int i = 0; i < 200; i++)
+            {
+                uint before = memory.Sequence(0, 0);
+                Assert.False(port.TryPeek(out _, out _));
+
+                // An offer for each message that was looked at.
+                Assert.InRange(memory.Sequence(0, 0) - before, 0u, 256u + 16);
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref isOver, true);
+            flood.Join();
+        }
+
+        Assert.NotEqual(0, calls);
+    }
+
+    [Fact]
     public void Who_leaves_is_sent_nothing_more()
     {
         SharedNetworkPort first = Join(First);
@@ -163,6 +211,20 @@ public sealed class SharedNetworkPortTests : IDisposable
 
         Assert.True(await woken.WaitAsync(500, TestContext.Current.CancellationToken));
         Assert.Single(Received(second));
+    }
+
+    /// <summary>Says of whatever the first guest offers that it is filled, with no byte.</summary>
+    private static void FillAllWithNothing(SharedMemory memory)
+    {
+        for (int entry = 0; entry < SharedLayout.Entries; entry++)
+        {
+            ref ulong word = ref memory.Entry(0, 0, entry);
+            var state = new EntryState(Volatile.Read(ref word));
+            if (state.Phase == EntryPhase.Offered)
+            {
+                Interlocked.CompareExchange(ref word, state.Claim(1, 1).Fill(0).Word, state.Word);
+            }
+        }
     }
 
     private static byte[] To(byte[] address, int length) => [.. address, .. Peer.Frame(length - address.Length)];

@@ -18,6 +18,9 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
 {
     private const int NoInbox = -1;
 
+    /// <summary>Messages of others that are looked at for a frame in one go, so that those who send what is none don't keep the guest from running.</summary>
+    private const int MostAtOnce = 256;
+
     /// <summary>In the first byte of an address: its owner wants every frame.</summary>
     private const byte Promiscuous = 1;
 
@@ -26,6 +29,7 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
 
     private readonly byte[] _frame = new byte[IPacketPort.LongestFrame];
     private readonly byte[] _part = new byte[IPacketPort.LongestFrame];
+    private Action? _attention;
     private int _inbox = NoInbox;
     private int _offered;
     private int _length;
@@ -48,6 +52,7 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
     /// <inheritdoc />
     public void Start(Action attention)
     {
+        _attention = attention;
         _inbox = network.Open(network.Slot * SharedLayout.KeySize);
         OfferAll();
         network.Start(attention);
@@ -78,15 +83,20 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
     /// <inheritdoc />
     public bool TryPeek(out ReadOnlySpan<byte> frame, out int largest)
     {
-        if (_length == 0 && _inbox != NoInbox)
+        for (int i = 0; _length == 0 && _inbox != NoInbox; i++)
         {
-            do
+            if (i == MostAtOnce)
             {
-                // Who has found no room needs no answer: there is room again as soon as there can be.
-                network.TakeRequest(_inbox);
-                Receive();
+                _attention?.Invoke();
+                break;
             }
-            while (_length == 0 && !network.Rest());
+
+            // Who has found no room needs no answer: there is room again as soon as there can be.
+            network.TakeRequest(_inbox);
+            if (!TryReceive() && network.Rest())
+            {
+                break;
+            }
         }
 
         frame = _frame.AsSpan(0, _length);
@@ -100,22 +110,26 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
     /// <summary>Leaves the network.</summary>
     public void Dispose() => network.Dispose();
 
-    private void Receive()
+    /// <summary>Takes the next message, and keeps it if it is a frame. False when there is none.</summary>
+    private bool TryReceive()
     {
-        while (_length == 0 && network.TryTake(_inbox, out int offer, out ReadOnlySpan<byte> message, out bool isLost))
+        if (!network.TryTake(_inbox, out int offer, out ReadOnlySpan<byte> message, out bool isLost))
         {
-            if (!isLost && message.Length <= _frame.Length)
-            {
-                // The sender may still change the bytes: only of the copy can something be said.
-                message.CopyTo(_frame);
-                _length = message.Length;
-                SegmentSplitter.TryRenew(_frame.AsSpan(0, _length));
-            }
-
-            network.Release(_inbox, offer);
-            _offered--;
-            OfferAll();
+            return false;
         }
+
+        if (!isLost && message.Length is >= IPacketPort.ShortestFrame and <= IPacketPort.LongestFrame)
+        {
+            // The sender may still change the bytes: only of the copy can something be said.
+            message.CopyTo(_frame);
+            _length = message.Length;
+            SegmentSplitter.TryRenew(_frame.AsSpan(0, _length));
+        }
+
+        network.Release(_inbox, offer);
+        _offered--;
+        OfferAll();
+        return true;
     }
 
     /// <summary>An entry whose sender was stopped in the middle of a copy isn't there for a while.</summary>
