@@ -69,23 +69,36 @@ public sealed class DialectTests : IDisposable
             abi,
             $"it is Linux {known}, and its configuration has CONFIG_LGUEST_GUEST=y",
             Elf($"Linux version {release} (x)\n", "CONFIG_LGUEST_GUEST=y\n"));
-        AssertDetected(abi, $"it is Linux {known}, and it has the symbol lguest_entry", TestImages.WithSymbols(elf, ("lguest_entry", 1)));
+        AssertDetected(abi, $"it is Linux {known}, and it has the symbol lguest_data", TestImages.WithSymbols(elf, ("lguest_data", 1)));
         AssertDetected(abi, $"it is Linux {known}, and it has the name lguest in it", Elf($"Linux version {release} (x)\n\0lguest\0"));
         AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", elf);
+    }
+
+    [Fact]
+    public void A_kernel_that_could_have_been_a_guest_is_none_by_the_symbol_of_an_entry_or_by_a_name_in_it()
+    {
+        byte[] kernel = Elf("Linux version 4.4.0 (x)\n\0lguest\0");
+
+        AssertDetected(KnownAbis.RingZero, "it says nothing of lguest", TestImages.WithSymbols(kernel, ("lguest_entry", 1)));
+        AssertDetected(
+            KnownAbis.RingZero,
+            "it says nothing of lguest",
+            TestImages.WithSymbols(Elf("Linux version 4.4.0 (x)\n\0lguest\0", "# CONFIG_LGUEST_GUEST is not set\n"), ("lguest_data", 1)));
     }
 
     [Fact]
     public void A_guest_with_page_tables_of_three_levels_is_refused()
     {
         AssertRefused(
-            "page tables of three levels, which this lguest doesn't know there: build it without CONFIG_HIGHMEM64G",
+            "is an lguest guest of Linux 2.6.31 to 2.6.33 with PAE, page tables of three levels, which this lguest doesn't know there: build it without "
+            + "CONFIG_HIGHMEM64G",
             Elf("Linux version 2.6.31 (x)\n", "CONFIG_LGUEST_GUEST=y\nCONFIG_X86_PAE=y\n"));
         AssertRefused(
             "page tables of three levels",
-            TestImages.WithSymbols(Elf("Linux version 2.6.33 (x)\n"), ("lguest_entry", 1), ("swapper_pg_pmd", 2)));
+            TestImages.WithSymbols(Elf("Linux version 2.6.33 (x)\n"), ("lguest_data", 1), ("swapper_pg_pmd", 2)));
         AssertRefused(
             "page tables of three levels",
-            TestImages.WithSymbols(Elf("Linux version 3.0.1 (x)\n"), ("lguest_entry", 1), ("initial_pg_pmd", 2)));
+            TestImages.WithSymbols(Elf("Linux version 3.0.1 (x)\n"), ("lguest_data", 1), ("initial_pg_pmd", 2)));
         AssertRefused("page tables of three levels", Elf("Linux version 3.2.65 (x)\n\0lguest\0\u00ab\u0093\u00ab\u0093"));
     }
 

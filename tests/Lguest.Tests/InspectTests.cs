@@ -77,7 +77,7 @@ public sealed class InspectTests : IDisposable
         string kernel = _folder.File("vmlinux", TestImages.Elf(Address, new ElfPart(Address + PageOffset, Address, code)));
 
         string[] lines = Lines(kernel);
-        Assert.StartsWith($"nothing: kernel '{kernel}' is a guest of the lguest of 3.1.0 and later with page tables of three levels", Line(lines, "runs as"), StringComparison.Ordinal);
+        Assert.StartsWith($"nothing: kernel '{kernel}' is an lguest guest of Linux 3.1 to 3.19 with PAE, page tables of three levels", Line(lines, "runs as"), StringComparison.Ordinal);
         Assert.Equal("Linux version 3.2.65 (.[2J)", Line(lines, "banner"));
         Assert.Equal("console: no, disks: no, networks: module", Line(lines, "drivers"));
         Assert.DoesNotContain(lines, line => line.StartsWith("entered", StringComparison.Ordinal));

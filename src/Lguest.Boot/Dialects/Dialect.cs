@@ -51,7 +51,7 @@ public sealed record Dialect(GuestAbi Abi, string Evidence)
         if (LaterDialect.HasPae(kernel))
         {
             throw new BootException(
-                $"{kernel.Description} is a guest of the lguest of {later.Releases} with page tables of three levels, which this lguest doesn't know there: "
+                $"{kernel.Description} is an lguest guest of {later.Abi.Name} with PAE, page tables of three levels, which this lguest doesn't know there: "
                 + "build it without CONFIG_HIGHMEM64G");
         }
 

@@ -4,14 +4,15 @@ using Lguest.Host.Abi;
 namespace Lguest.Boot.Dialects;
 
 /// <summary>A stretch of Linux's releases between 2.6.24 and 4.13 in which lguest's interface stayed the same.</summary>
-/// <param name="Name">A short name: B1 to F, in the order of the releases.</param>
 /// <param name="First">The first release.</param>
 /// <param name="Next">The first release that has another interface.</param>
 /// <param name="Abi">What such a kernel expects of its host.</param>
-internal sealed record LaterDialect(string Name, KernelRelease First, KernelRelease Next, GuestAbi Abi)
+internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, GuestAbi Abi)
 {
     private const string Configured = "LGUEST_GUEST";
-    private const string EntrySymbol = "lguest_entry";
+
+    // Other symbols with that name are in every kernel with PARAVIRT, without anything behind them.
+    private const string GuestSymbol = "lguest_data";
     private const string PhysicalAddressExtension = "X86_PAE";
 
     /// <summary>Tables that there are only with PAE: to some release, and from there on.</summary>
@@ -26,21 +27,18 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
     /// <summary>All of them.</summary>
     public static IReadOnlyList<LaterDialect> All { get; } =
     [
-        new("B1", new(2, 6, 24), new(2, 6, 25), KnownAbis.Linux2624),
-        new("B2", new(2, 6, 25), new(2, 6, 26), KnownAbis.Linux2625),
-        new("B3", new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
-        new("B4", new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),
-        new("C1", new(2, 6, 30), new(2, 6, 31), KnownAbis.Linux2630),
-        new("C2", new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
-        new("D1", new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
-        new("D2", new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31),
-        new("E0", new(4, 0, 0), new(4, 1, 0), KnownAbis.Linux40),
-        new("E1", new(4, 1, 0), new(4, 10, 0), KnownAbis.Linux41),
-        new("F", new(4, 10, 0), new(4, 14, 0), KnownAbis.Linux410),
+        new(new(2, 6, 24), new(2, 6, 25), KnownAbis.Linux2624),
+        new(new(2, 6, 25), new(2, 6, 26), KnownAbis.Linux2625),
+        new(new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
+        new(new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),
+        new(new(2, 6, 30), new(2, 6, 31), KnownAbis.Linux2630),
+        new(new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
+        new(new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
+        new(new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31),
+        new(new(4, 0, 0), new(4, 1, 0), KnownAbis.Linux40),
+        new(new(4, 1, 0), new(4, 10, 0), KnownAbis.Linux41),
+        new(new(4, 10, 0), new(4, 14, 0), KnownAbis.Linux410),
     ];
-
-    /// <summary>In words: "2.6.26 and later".</summary>
-    public string Releases => $"{First} and later";
 
     /// <summary>The one of a release; null for any other release.</summary>
     public static LaterDialect? Of(KernelRelease release)
@@ -70,10 +68,14 @@ internal sealed record LaterDialect(string Name, KernelRelease First, KernelRele
         return kernel.TryRead(first.Offset, code) && code.AsSpan().IndexOf(WideEntryCode) >= 0;
     }
 
-    /// <summary>What in a kernel of such a release says that it was built to be a guest; null when nothing does.</summary>
-    public static string? Claim(KernelImage kernel) =>
-        kernel.Configuration?.Has(Configured) == true ? $"its configuration has CONFIG_{Configured}=y"
-        : kernel.Symbols?.TryFind(EntrySymbol, out _) == true ? $"it has the symbol {EntrySymbol}"
-        : kernel.Configuration is null && kernel.NamesLguest ? "it has the name lguest in it"
-        : null;
+    /// <summary>
+    /// What in a kernel of such a release says that it was built to be a guest; null when nothing does. Its configuration alone decides, if it has that
+    /// in it, then its symbols, if it has any.
+    /// </summary>
+    public static string? Claim(KernelImage kernel) => kernel switch
+    {
+        { Configuration: { } configuration } => configuration.Has(Configured) ? $"its configuration has CONFIG_{Configured}=y" : null,
+        { Symbols: { } symbols } => symbols.TryFind(GuestSymbol, out _) ? $"it has the symbol {GuestSymbol}" : null,
+        _ => kernel.NamesLguest ? "it has the name lguest in it" : null,
+    };
 }

@@ -74,7 +74,10 @@ public sealed record GuestAbi
     /// <summary>Whether CLI, STI and HLT, which are some kernels' by mistake, are taken for what the kernel's own calls would be.</summary>
     public bool ToleratesInterruptInstructions { get; init; }
 
-    /// <summary>Whether the kernel may use model-specific registers, and read CR4, until it has a handler for the fault: all are 0.</summary>
+    /// <summary>
+    /// Whether RDMSR and MOV from CR4 read 0 and WRMSR does nothing, as long as the kernel has no handler for the #GP that they raise
+    /// at its CPL. Once it has one, it gets the fault.
+    /// </summary>
     public bool ToleratesEarlyPrivilege { get; init; }
 
     /// <summary>Which registers carry a hypercall.</summary>

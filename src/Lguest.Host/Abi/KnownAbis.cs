@@ -30,11 +30,9 @@ public static class KnownAbis
         new(9, "SET_CLOCKEVENT", TimeCalls.SetClockEvent),
     ];
 
-    /// <summary>Calls of kernels on the lguest bus of 2.6.23.</summary>
+    /// <summary>Calls by which data go over the lguest bus of 2.6.23.</summary>
     private static readonly HypercallDefinition[] DmaBusCalls =
     [
-        .. CommonCalls,
-        new(2, "CRASH", LifecycleCalls.Crash),
         new(12, "BIND_DMA", DmaCalls.Bind),
         new(13, "SEND_DMA", DmaCalls.Send),
     ];
@@ -42,30 +40,32 @@ public static class KnownAbis
     /// <summary>Calls of all kernels at CPL 1.</summary>
     private static readonly HypercallDefinition[] RingOneCalls =
     [
-        new(10, "HALT", TimeCalls.Halt),
+        .. CommonCalls,
         new(4, "NEW_PGTABLE", PageTableCalls.NewPageTable),
         new(5, "FLUSH_TLB", PageTableCalls.FlushTlb),
         new(6, "LOAD_IDT_ENTRY", TrapCalls.LoadIdtEntry),
         new(7, "SET_STACK", TrapCalls.SetStack),
-        new(8, "TS", TrapCalls.SetTaskSwitched),
+        new(10, "HALT", TimeCalls.Halt),
         new(14, "SET_PTE", PageTableCalls.SetPte),
         new(15, "SET_PMD", PageTableCalls.SetPmd),
         new(16, "LOAD_TLS", SegmentCalls.LoadTls),
     ];
 
-    /// <summary>Calls of kernels with virtio devices that say how they end by text alone.</summary>
-    private static readonly HypercallDefinition[] FirstVirtioCalls =
-    [
-        .. CommonCalls,
-        .. RingOneCalls,
-        new(17, "NOTIFY", NotifyCalls.Notify),
-    ];
+    // What some of those make besides, each from a release on, or to one.
+    private static readonly HypercallDefinition Crash = new(2, "CRASH", LifecycleCalls.Crash);
+    private static readonly HypercallDefinition Shutdown = new(2, "SHUTDOWN", LifecycleCalls.Shutdown);
+    private static readonly HypercallDefinition LoadGdt = new(3, "LOAD_GDT", SegmentCalls.LoadGdt);
+    private static readonly HypercallDefinition TaskSwitched = new(8, "TS", TrapCalls.SetTaskSwitched);
+    private static readonly HypercallDefinition Notify = new(17, "NOTIFY", NotifyCalls.Notify);
+    private static readonly HypercallDefinition LoadGdtEntry = new(18, "LOAD_GDT_ENTRY", SegmentCalls.LoadGdtEntry);
 
-    /// <summary>Calls of later ones.</summary>
-    private static readonly HypercallDefinition[] VirtioBusCalls =
+    /// <summary>Calls that every kernel from 2.6.31 on makes.</summary>
+    private static readonly HypercallDefinition[] LaterCalls =
     [
-        .. FirstVirtioCalls,
-        new(2, "SHUTDOWN", LifecycleCalls.Shutdown),
+        .. RingOneCalls,
+        Shutdown,
+        LoadGdtEntry,
+        new(19, "SEND_INTERRUPTS", TrapCalls.SendInterrupts),
     ];
 
     /// <summary>All of them, oldest first. Their names are different.</summary>
@@ -78,12 +78,7 @@ public static class KnownAbis
         Id = "2.6.23",
         HypercallVector = HypercallVector,
         Registers = HypercallRegisters.Linux2623,
-        Hypercalls =
-        [
-            .. DmaBusCalls,
-            .. RingOneCalls,
-            new(3, "LOAD_GDT", SegmentCalls.LoadGdt),
-        ],
+        Hypercalls = [.. RingOneCalls, .. DmaBusCalls, Crash, LoadGdt, TaskSwitched],
         FirstHypercall = 1,
         Data = LguestDataLayout.Linux2623,
         ReservedMemory = FourMebibytes,
@@ -95,11 +90,9 @@ public static class KnownAbis
     };
 
     /// <summary>Linux 2.6.24: virtio devices, and an entry by the subarchitecture.</summary>
-    public static GuestAbi Linux2624 { get; } = Linux2623 with
+    public static GuestAbi Linux2624 { get; } = After(Linux2623, "2.6.24") with
     {
-        Name = "Linux 2.6.24",
-        Id = "2.6.24",
-        Hypercalls = [.. FirstVirtioCalls, new(2, "CRASH", LifecycleCalls.Crash), new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
+        Hypercalls = [.. RingOneCalls, Crash, LoadGdt, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2624,
         LastGate = LastVector,
         ToleratesInterruptInstructions = true,
@@ -111,64 +104,42 @@ public static class KnownAbis
     };
 
     /// <summary>Linux 2.6.25: a restart is a call, and descriptors and headers are those that stayed.</summary>
-    public static GuestAbi Linux2625 { get; } = Linux2624 with
+    public static GuestAbi Linux2625 { get; } = After(Linux2624, "2.6.25") with
     {
-        Name = "Linux 2.6.25",
-        Id = "2.6.25",
-        Hypercalls = [.. VirtioBusCalls, new(3, "LOAD_GDT", SegmentCalls.LoadGdt)],
+        Hypercalls = [.. RingOneCalls, Shutdown, LoadGdt, TaskSwitched, Notify],
         Notices = DescriptorNotice.AlwaysReset,
         Descriptors = VirtioDescriptors.Fixed,
         Headers = VirtioHeaders.Linux2625,
     };
 
     /// <summary>Linux 2.6.26 to 2.6.28: each change of a device's status is told.</summary>
-    public static GuestAbi Linux2626 { get; } = Linux2625 with
-    {
-        Name = "Linux 2.6.26 to 2.6.28",
-        Id = "2.6.26",
-        Notices = DescriptorNotice.StatusChanged,
-    };
+    public static GuestAbi Linux2626 { get; } = After(Linux2625, "2.6.26", "2.6.28") with { Notices = DescriptorNotice.StatusChanged };
 
     /// <summary>Linux 2.6.29: the host maps memory at the kernel's address.</summary>
-    public static GuestAbi Linux2629 { get; } = Linux2626 with
-    {
-        Name = "Linux 2.6.29",
-        Id = "2.6.29",
-        MapsLinearly = true,
-    };
+    public static GuestAbi Linux2629 { get; } = After(Linux2626, "2.6.29") with { MapsLinearly = true };
 
     /// <summary>Linux 2.6.30: hypercalls by VMCALL, with their arguments in other registers, and one for each entry of the GDT.</summary>
-    public static GuestAbi Linux2630 { get; } = Linux2629 with
+    public static GuestAbi Linux2630 { get; } = After(Linux2629, "2.6.30") with
     {
-        Name = "Linux 2.6.30",
-        Id = "2.6.30",
         CallsByVmcall = true,
         Registers = HypercallRegisters.Linux2630,
-        Hypercalls = [.. VirtioBusCalls, new(18, "LOAD_GDT_ENTRY", SegmentCalls.LoadGdtEntry)],
+        Hypercalls = [.. RingOneCalls, Shutdown, LoadGdtEntry, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2630,
     };
 
     /// <summary>Linux 2.6.31 to 2.6.33, without PAE: the kernel is told of interrupts that wait, and calls for them.</summary>
-    public static GuestAbi Linux2631 { get; } = Linux2630 with
+    public static GuestAbi Linux2631 { get; } = After(Linux2630, "2.6.31", "2.6.33") with
     {
-        Name = "Linux 2.6.31 to 2.6.33",
-        Id = "2.6.31",
-        Hypercalls = [.. Linux2630.Hypercalls, new(19, "SEND_INTERRUPTS", TrapCalls.SendInterrupts)],
+        Hypercalls = [.. LaterCalls, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2631,
     };
 
     /// <summary>Linux 2.6.34 to 3.0, without PAE: hypercalls by INT again, but for SEND_INTERRUPTS. Both are taken here since 2.6.30.</summary>
-    public static GuestAbi Linux2634 { get; } = Linux2631 with
-    {
-        Name = "Linux 2.6.34 to 3.0",
-        Id = "2.6.34",
-    };
+    public static GuestAbi Linux2634 { get; } = After(Linux2631, "2.6.34", "3.0");
 
     /// <summary>Linux 3.1 to 3.19, without PAE: all hypercalls by INT, and first page tables of the kernel's own.</summary>
-    public static GuestAbi Linux31 { get; } = Linux2634 with
+    public static GuestAbi Linux31 { get; } = After(Linux2634, "3.1", "3.19") with
     {
-        Name = "Linux 3.1 to 3.19",
-        Id = "3.1",
         CallsByVmcall = false,
         ToleratesEarlyPrivilege = true,
         Data = LguestDataLayout.Linux31,
@@ -176,12 +147,10 @@ public static class KnownAbis
         Boot = BootMethod.UnpagedSubarchitecture,
     };
 
-    /// <summary>Linux 4.0, without PAE: devices on PCI.</summary>
-    public static GuestAbi Linux40 { get; } = Linux31 with
+    /// <summary>Linux 4.0, without PAE: devices on PCI, of which nothing is told by calls.</summary>
+    public static GuestAbi Linux40 { get; } = After(Linux31, "4.0") with
     {
-        Name = "Linux 4.0",
-        Id = "4.0",
-        Hypercalls = [.. Linux31.Hypercalls.Where(call => call.Name != "NOTIFY")],
+        Hypercalls = [.. LaterCalls, TaskSwitched],
         Tables = PageTablePolicy.RejectLargePages,
         KeyboardStatus = 1,
         Bus = DeviceBusKind.VirtioPci,
@@ -189,20 +158,10 @@ public static class KnownAbis
     };
 
     /// <summary>Linux 4.1 to 4.9, without PAE: an interrupt may come anywhere but at one instruction.</summary>
-    public static GuestAbi Linux41 { get; } = Linux40 with
-    {
-        Name = "Linux 4.1 to 4.9",
-        Id = "4.1",
-        Data = LguestDataLayout.Linux41,
-    };
+    public static GuestAbi Linux41 { get; } = After(Linux40, "4.1", "4.9") with { Data = LguestDataLayout.Linux41 };
 
     /// <summary>Linux 4.10 to 4.13, without PAE: the kernel never sets TS.</summary>
-    public static GuestAbi Linux410 { get; } = Linux41 with
-    {
-        Name = "Linux 4.10 to 4.13",
-        Id = "4.10",
-        Hypercalls = [.. Linux41.Hypercalls.Where(call => call.Name != "TS")],
-    };
+    public static GuestAbi Linux410 { get; } = After(Linux41, "4.10", "4.13") with { Hypercalls = LaterCalls };
 
     /// <summary>
     /// A kernel at CPL 0 with page tables, descriptors and an IDT of its own, which uses hypercalls for what a machine would
@@ -213,13 +172,17 @@ public static class KnownAbis
         Name = "ring 0",
         Id = "ring0",
         Data = LguestDataLayout.RingZero,
-        Hypercalls = [.. DmaBusCalls, new(10, "HALT", RingZeroCalls.Halt)],
+        Hypercalls = [.. CommonCalls, .. DmaBusCalls, Crash, new(10, "HALT", RingZeroCalls.Halt)],
         ReservedMemory = 0,
         ReadCrash = ReadRingZeroCrash,
         MakeTraps = context => new RingZeroTraps(context),
         Cpuid = CpuidModel.RingZero,
         Boot = BootMethod.Boot32,
     };
+
+    /// <summary>An ABI to be changed from that of the releases before: only its names are new.</summary>
+    private static GuestAbi After(GuestAbi before, string first, string? last = null) =>
+        before with { Name = last is null ? $"Linux {first}" : $"Linux {first} to {last}", Id = first };
 
     private static GuestOutcome ReadRingZeroCrash(string text)
     {

@@ -89,55 +89,53 @@ public sealed record LguestDataLayout
     };
 
     /// <summary>Linux 2.6.24's to 2.6.29's. The arguments of a call in the ring are in the order ECX, EBX, EDX of the instruction's.</summary>
-    public static LguestDataLayout Linux2624 { get; } = Linux2623 with
-    {
-        Size = 1136,
-        RingCallFields = [0, 12, 4, 8],
-        GuestId = null,
-        TscKilohertz = 1112,
-        PageDirectory = 1116,
-        KernelAddress = 1128,
-        SystemCallVector = 1132,
-    };
+    public static LguestDataLayout Linux2624 { get; } = WithEnd(Linux2623, end: 1108) with { RingCallFields = [0, 12, 4, 8] };
 
     /// <summary>Linux 2.6.30's: the arguments of a call in the ring are in the order of the instruction's.</summary>
     public static LguestDataLayout Linux2630 { get; } = Linux2624 with { RingCallFields = [0, 4, 8, 12] };
 
     /// <summary>Linux 2.6.31's to 3.0's: a call in the ring has one argument more, which only kernels with PAE use.</summary>
-    public static LguestDataLayout Linux2631 { get; } = Linux2630 with
+    public static LguestDataLayout Linux2631 { get; } = WithEnd(Linux2630, end: 1368) with
     {
-        Size = 1396,
         InterruptPending = 20,
         RingStatus = 24,
         RingCalls = 88,
         RingCallSize = 20,
-        ReservedMemory = 1368,
-        TscKilohertz = 1372,
-        PageDirectory = 1376,
-        NoInterruptRange = 1380,
-        KernelAddress = 1388,
-        SystemCallVector = 1392,
     };
 
     /// <summary>Linux 3.1's to 4.0's: the kernel needs no page directory of the host's.</summary>
-    public static LguestDataLayout Linux31 { get; } = Linux2631 with
-    {
-        Size = 1392,
-        PageDirectory = null,
-        NoInterruptRange = 1376,
-        KernelAddress = 1384,
-        SystemCallVector = 1388,
-    };
+    public static LguestDataLayout Linux31 { get; } = WithEnd(Linux2631, end: 1368, hasPageDirectory: false);
 
     /// <summary>Linux 4.1's to 4.13's: only where the kernel returns from an interrupt there may be no other.</summary>
-    public static LguestDataLayout Linux41 { get; } = Linux31 with
-    {
-        Size = 1388,
-        IsNoInterruptRangeOneInstruction = true,
-        KernelAddress = 1380,
-        SystemCallVector = 1384,
-    };
+    public static LguestDataLayout Linux41 { get; } = WithEnd(Linux31, end: 1368, hasPageDirectory: false, isRangeOneInstruction: true);
 
     /// <summary>That of kernels in ring 0.</summary>
     public static LguestDataLayout RingZero { get; } = Linux2623 with { Description = 1128 };
+
+    /// <summary>A layout with a virtio kernel's end, whose fields come one behind the other, as far as there are any.</summary>
+    /// <param name="before">What is before it.</param>
+    /// <param name="end">Where it begins.</param>
+    /// <param name="hasPageDirectory">Whether there is a field for the page directory.</param>
+    /// <param name="isRangeOneInstruction">See <see cref="IsNoInterruptRangeOneInstruction"/>.</param>
+    private static LguestDataLayout WithEnd(LguestDataLayout before, int end, bool hasPageDirectory = true, bool isRangeOneInstruction = false)
+    {
+        const int Field = sizeof(uint);
+        int tscKilohertz = end + Field;
+        int directory = tscKilohertz + Field;
+        int range = hasPageDirectory ? directory + Field : directory;
+        int kernelAddress = range + (isRangeOneInstruction ? Field : 2 * Field);
+        int systemCallVector = kernelAddress + Field;
+        return before with
+        {
+            Size = systemCallVector + Field,
+            GuestId = null,
+            ReservedMemory = end,
+            TscKilohertz = tscKilohertz,
+            PageDirectory = hasPageDirectory ? directory : null,
+            NoInterruptRange = range,
+            IsNoInterruptRangeOneInstruction = isRangeOneInstruction,
+            KernelAddress = kernelAddress,
+            SystemCallVector = systemCallVector,
+        };
+    }
 }
