@@ -1,3 +1,4 @@
+using Lguest.Cpu.Memory;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu;
@@ -26,6 +27,9 @@ public enum CpuidFeatures : uint
 
     /// <summary>RDMSR and WRMSR.</summary>
     Msr = 1 << 5,
+
+    /// <summary>PAE paging and CR4.PAE; and execute-disable bits, which have a leaf of their own (80000001H, EDX bit 20).</summary>
+    Pae = 1 << 6,
 
     /// <summary>CMPXCHG8B.</summary>
     Cx8 = 1 << 8,
@@ -87,6 +91,10 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
 
     private const uint MaxExtendedLeaf = 0x8000_0008;
     private const uint FirstExtendedLeaf = 0x8000_0000;
+    private const uint ExtendedFeatureLeaf = FirstExtendedLeaf + 1;
+
+    /// <summary>EDX of leaf 80000001H: execute-disable bits.</summary>
+    private const uint ExecuteDisable = 1 << 20;
     private const string Brand = "lguest virtual 32-bit processor";
 
     private const CpuidFeatures BaseFeatures = CpuidFeatures.Fpu | CpuidFeatures.Tsc | CpuidFeatures.Msr | CpuidFeatures.Cx8
@@ -98,14 +106,21 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
     /// <summary>For kernels that a host deprivileges: no large pages, and no SYSENTER, which would lead to CPL 0.</summary>
     public static CpuidModel Default { get; } = Create(BaseFeatures, BaseExtendedFeatures);
 
-    /// <summary>For kernels that run at CPL 0: 4 MiB pages and SYSENTER too.</summary>
-    public static CpuidModel RingZero { get; } = Create(BaseFeatures | CpuidFeatures.Pse | CpuidFeatures.Sep, BaseExtendedFeatures);
+    /// <summary>The same for those with page tables of three levels.</summary>
+    public static CpuidModel DefaultWithPae { get; } = Create(BaseFeatures | CpuidFeatures.Pae, BaseExtendedFeatures);
+
+    /// <summary>For kernels that run at CPL 0: large pages, PAE and SYSENTER too.</summary>
+    public static CpuidModel RingZero { get; } = Create(
+        BaseFeatures | CpuidFeatures.Pse | CpuidFeatures.Pae | CpuidFeatures.Sep, BaseExtendedFeatures);
 
     /// <summary>The bits that CR4 can hold: those of the features that are claimed.</summary>
     internal uint WritableCr4 { get; } = ControlBitsOf(Leaves);
 
     /// <summary>Whether SYSENTER and SYSEXIT are claimed.</summary>
     internal bool HasFastSystemCalls { get; } = ((Find(Leaves, 1)?.Answer.Edx ?? 0) & (uint)CpuidFeatures.Sep) != 0;
+
+    /// <summary>Whether execute-disable bits, and IA32_EFER with them, are claimed.</summary>
+    internal bool HasExecuteDisable { get; } = ((Find(Leaves, ExtendedFeatureLeaf)?.Answer.Edx ?? 0) & ExecuteDisable) != 0;
 
     /// <summary>Makes a model of the processor that this emulator is.</summary>
     /// <param name="features">EDX of leaf 1.</param>
@@ -114,6 +129,7 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
     {
         // CLFLUSH handles lines of 8 * 8 bytes.
         const uint LineSize = 8 << 8;
+        bool hasPae = features.HasFlag(CpuidFeatures.Pae);
         CpuidEntry[] leaves =
         [
             // "Genu" "ineI" "ntel", in the order EBX, EDX, ECX.
@@ -134,7 +150,7 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
             new(MaxBasicLeaf, new(0, FdpExceptionOnly | NoFcsFds, 0, 0), Subleaf: 0),
             new(MaxBasicLeaf, default, Subleaf: 1),
             new(FirstExtendedLeaf, new(MaxExtendedLeaf, 0, 0, 0)),
-            new(FirstExtendedLeaf + 1, default),
+            new(ExtendedFeatureLeaf, new(0, 0, 0, hasPae ? ExecuteDisable : 0)),
             new(FirstExtendedLeaf + 2, BrandLeaf(0)),
             new(FirstExtendedLeaf + 3, BrandLeaf(1)),
             new(FirstExtendedLeaf + 4, BrandLeaf(2)),
@@ -144,8 +160,8 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
             new(FirstExtendedLeaf + 6, new(0, 0, (512 << 16) | (6 << 12) | 64, 0)),
             new(FirstExtendedLeaf + 7, default),
 
-            // 32 bits of physical and of linear address.
-            new(MaxExtendedLeaf, new((32 << 8) | 32, 0, 0, 0)),
+            // Bits of physical and of linear address.
+            new(MaxExtendedLeaf, new((32 << 8) | (hasPae ? PhysicalMemory.AddressBits : 32u), 0, 0, 0)),
         ];
         return new CpuidModel(leaves);
     }
@@ -187,6 +203,7 @@ public sealed record CpuidModel(IReadOnlyList<CpuidEntry> Leaves)
         return Cr4.Pce
             | (features.HasFlag(CpuidFeatures.Tsc) ? Cr4.Tsd : 0)
             | (features.HasFlag(CpuidFeatures.Pse) ? Cr4.Pse : 0)
+            | (features.HasFlag(CpuidFeatures.Pae) ? Cr4.Pae : 0)
             | (features.HasFlag(CpuidFeatures.Pge) ? Cr4.Pge : 0)
             | (features.HasFlag(CpuidFeatures.Fxsr) ? Cr4.Osfxsr : 0)
             | (features.HasFlag(CpuidFeatures.Sse) ? Cr4.Osxmmexcpt : 0);

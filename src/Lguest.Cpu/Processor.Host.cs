@@ -55,6 +55,7 @@ public sealed unsafe partial class Processor
         s->Gdtr = s->Idtr = default;
         s->Cr0 = Cpu.State.Cr0.Pe | Cpu.State.Cr0.Et;
         s->Cr2 = s->Cr3 = s->Cr4 = 0;
+        s->PageDirectoryPointers = default;
         s->X87.Control = 0x37f;
         s->X87.Status = 0;
         s->X87.Valid = 0;
@@ -92,6 +93,11 @@ public sealed unsafe partial class Processor
     public void WriteControlRegister(int number, uint value)
     {
         ProcessorState* s = _state;
+        if (PaePaging.LoadsPointers(s, number, value))
+        {
+            LoadPageDirectoryPointers(number == 3 ? value : s->Cr3);
+        }
+
         switch (number)
         {
             case 0:
@@ -120,6 +126,9 @@ public sealed unsafe partial class Processor
         }
     }
 
+    private void LoadPageDirectoryPointers(uint cr3) =>
+        PaePaging.TryReadPointers(Memory, cr3, out _state->PageDirectoryPointers);
+
     /// <summary>Loads a segment register with its hidden part, unchecked.</summary>
     public void SetSegment(SegmentName name, in SegmentRegister value)
     {
@@ -133,6 +142,11 @@ public sealed unsafe partial class Processor
     /// </summary>
     public void ChangeLowerAddressSpace(uint cr3, uint limit)
     {
+        if (PaePaging.IsSelected(_state->Cr0, _state->Cr4))
+        {
+            LoadPageDirectoryPointers(cr3);
+        }
+
         _state->Cr3 = cr3;
         Translation.FlushBelow(limit);
     }

@@ -78,12 +78,12 @@ public sealed unsafe class StateLayoutTests : IDisposable
     {
         Assert.Equal(784, Offset(&_state->Cr0));
         Assert.Equal(796, Offset(&_state->Cr4));
-        Assert.Equal(952, Offset(&_state->MissingUnits));
-        Assert.Equal(956, Offset(&_state->HostMxcsr));
-        Assert.Equal(960, Offset(&_state->X87Call.First));
-        Assert.Equal(976, Offset(&_state->X87Call.Second));
-        Assert.Equal(992, Offset(&_state->X87Call.Result));
-        Assert.Equal(1008, Offset(&_state->X87Call.Rest));
+        Assert.Equal(984, Offset(&_state->MissingUnits));
+        Assert.Equal(988, Offset(&_state->HostMxcsr));
+        Assert.Equal(992, Offset(&_state->X87Call.First));
+        Assert.Equal(1008, Offset(&_state->X87Call.Second));
+        Assert.Equal(1024, Offset(&_state->X87Call.Result));
+        Assert.Equal(1040, Offset(&_state->X87Call.Rest));
     }
 
     [Fact]
@@ -91,8 +91,8 @@ public sealed unsafe class StateLayoutTests : IDisposable
     {
         Assert.Equal(880, Offset(&_state->RetiredLimit));
         Assert.Equal(888, Offset(&_state->ShadowUntil));
-        Assert.Equal(1100, Offset(&_state->InterruptLine));
-        Assert.Equal(1104, Offset(&_state->WindowWanted));
+        Assert.Equal(1132, Offset(&_state->InterruptLine));
+        Assert.Equal(1136, Offset(&_state->WindowWanted));
     }
 
     [Fact]

@@ -62,8 +62,10 @@ internal static unsafe class TaskSwitch
         s->Tr = descriptor.ToRegister(request.Selector);
         s->Cr0 |= Cr0.Ts;
         s->SetDebug(7, s->GetDebug(7) & ~Debug.LocalEnables);
-        LoadRegisters(processor, request, image);
-        bool done = TryLoadSegments(processor, image, ref fault)
+        bool isMapped = HasGoodPointers(processor, image, ref fault);
+        LoadRegisters(processor, request, image, isMapped);
+        bool done = isMapped
+            && TryLoadSegments(processor, image, ref fault)
             && TryPushErrorCode(processor, request, image, ref fault)
             && IsEntryPointInCode(s, ref fault);
         processor.UpdateMode();
@@ -206,10 +208,23 @@ internal static unsafe class TaskSwitch
         return !marksNew || DescriptorTables.TryMarkBusy(processor, selector, busy: true, ref descriptor, ref fault);
     }
 
-    private static void LoadRegisters(Processor processor, in TaskSwitchRequest request, in TaskImage image)
+    /// <summary>With PAE paging the new CR3's table is read, and none of it may have a reserved bit (SDM 3A, 4.4.1).</summary>
+    private static bool HasGoodPointers(Processor processor, in TaskImage image, ref ExceptionInfo fault)
     {
         ProcessorState* s = processor.StatePointer;
-        if (image.Is32Bit && (s->Cr0 & Cr0.Pg) != 0)
+        if (!image.Is32Bit || !PaePaging.LoadsPointers(s, 3, image.Cr3) || PaePaging.TryReadPointers(processor.Memory, image.Cr3, out _))
+        {
+            return true;
+        }
+
+        fault = ExceptionInfo.Of(ExceptionVector.GeneralProtection, 0);
+        return false;
+    }
+
+    private static void LoadRegisters(Processor processor, in TaskSwitchRequest request, in TaskImage image, bool isMapped)
+    {
+        ProcessorState* s = processor.StatePointer;
+        if (image.Is32Bit && isMapped && (s->Cr0 & Cr0.Pg) != 0)
         {
             processor.WriteControlRegister(3, image.Cr3);
         }

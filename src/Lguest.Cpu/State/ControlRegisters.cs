@@ -39,6 +39,13 @@ public static class Cr0
     public const uint Pg = 1u << 31;
 }
 
+/// <summary>Bits of the model-specific register IA32_EFER (SDM 3A, 2.2.1).</summary>
+public static class Efer
+{
+    /// <summary>No-execute enable: bit 63 of a PAE entry forbids to fetch code.</summary>
+    public const uint Nxe = 1u << 11;
+}
+
 /// <summary>Bits of CR4 (SDM 3A, 2.5).</summary>
 public static class Cr4
 {

@@ -78,6 +78,9 @@ public static class PageFaultError
 
     /// <summary>A reserved bit was set in a paging structure.</summary>
     public const uint ReservedBit = 8;
+
+    /// <summary>The access was a fetch of code, and there are pages that forbid it.</summary>
+    public const uint InstructionFetch = 16;
 }
 
 /// <summary>Where an interrupt or exception comes from, which decides privilege checks and what EIP is pushed.</summary>

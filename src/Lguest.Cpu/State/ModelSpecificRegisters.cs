@@ -35,4 +35,7 @@ internal struct ModelSpecificRegisters
 
     /// <summary>IA32_SYSENTER_EIP.</summary>
     public uint SysenterEip;
+
+    /// <summary>IA32_EFER, of which nothing above bit 31 can be set.</summary>
+    public uint Efer;
 }

@@ -147,6 +147,9 @@ public unsafe partial struct ProcessorState
     /// <summary>Not zero after HLT, until an interrupt is delivered.</summary>
     internal uint Halted;
 
+    /// <summary>The page-directory-pointer-table entries, as they were when the processor last loaded them (SDM 3A, 4.4.1).</summary>
+    internal PageDirectoryPointers PageDirectoryPointers;
+
     // --- The engine's own again: what is seldom touched. -------------------------------------------------------
 
     /// <summary>The translations for CPL 0 to 2, and for CPL 3.</summary>
@@ -243,6 +246,14 @@ public unsafe partial struct ProcessorState
     /// <summary>A segment register by Intel's number (ES, CS, SS, DS, FS, GS).</summary>
     [UnscopedRef]
     internal ref SegmentRegister Segment(int number) => ref Unsafe.Add(ref Es, number);
+}
+
+/// <summary>The registers that hold the page-directory-pointer-table entries: one for each GiB of linear addresses.</summary>
+[InlineArray(Count)]
+internal struct PageDirectoryPointers
+{
+    public const int Count = 4;
+    private ulong _first;
 }
 
 /// <summary>Room for the largest operand that can be split between two pages.</summary>

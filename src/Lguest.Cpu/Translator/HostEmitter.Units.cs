@@ -27,9 +27,9 @@ internal sealed unsafe partial class HostEmitter
 
     private const int Cr0Slot = 784;
     private const int Cr4Slot = 796;
-    private const int MissingUnitsSlot = 952;
-    private const int HostMxcsrSlot = 956;
-    private const int FirstOperandSlot = 960;
+    private const int MissingUnitsSlot = 984;
+    private const int HostMxcsrSlot = 988;
+    private const int FirstOperandSlot = 992;
     private const int ResultSlot = FirstOperandSlot + (2 * RegisterBytes);
     private const int RestSlot = ResultSlot + RegisterBytes;
 

@@ -22,7 +22,7 @@ internal sealed unsafe partial class HostEmitter
     private const byte JumpKeySlot = 96;
     private const uint RetiredLimitSlot = 880;
     private const uint ShadowUntilSlot = 888;
-    private const uint InterruptLineSlot = 1100;
+    private const uint InterruptLineSlot = 1132;
     private const uint BaseInSegment = 4;
     private const uint LimitInSegment = 8;
     private const uint AccessInSegment = 12;

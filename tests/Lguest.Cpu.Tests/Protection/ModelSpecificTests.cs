@@ -128,11 +128,14 @@ public sealed class ModelSpecificTests : ITimeStampClock, IDisposable
         const uint Features = (1 << 0) | (1 << 4) | (1 << 5) | (1 << 8) | (1 << 13) | (1 << 15) | (1 << 19) | (1 << 23)
             | (1 << 24) | (1 << 25) | (1 << 26);
         Assert.Equal(Features, CpuidModel.Default.Answer(1, 0).Edx);
-        Assert.Equal(Features | (1 << 3) | (1 << 11), CpuidModel.RingZero.Answer(1, 0).Edx);
+        Assert.Equal(Features | (1 << 3) | (1 << 6) | (1 << 11), CpuidModel.RingZero.Answer(1, 0).Edx);
         Assert.Equal(ExtendedFeatures, CpuidModel.Default.Answer(1, 0).Ecx);
         Assert.Equal(ExtendedFeatures, CpuidModel.RingZero.Answer(1, 0).Ecx);
         Assert.Equal(6u, (CpuidModel.Default.Answer(1, 0).Eax >> 8) & 0xf);
         Assert.Equal(0u, CpuidModel.Default.Answer(0x8000_0001, 0).Edx);
+        Assert.Equal(1u << 20, CpuidModel.RingZero.Answer(0x8000_0001, 0).Edx);
+        Assert.Equal(0x2020u, CpuidModel.Default.Answer(0x8000_0008, 0).Eax);
+        Assert.Equal(0x2024u, CpuidModel.RingZero.Answer(0x8000_0008, 0).Eax);
         Assert.Equal(
             "lguest virtual 32-bit processor",
             string.Concat(Enumerable.Range(2, 3).Select(i => CpuidModel.Default.Answer(0x8000_0000 + (uint)i, 0))

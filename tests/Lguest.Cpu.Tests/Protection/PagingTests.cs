@@ -500,10 +500,10 @@ public sealed class PagingTests : IDisposable
     }
 
     [Theory]
-    [InlineData(Large | All, 0u, true)]
-    [InlineData(0x9000_0000 | All, 0u, true)]
-    [InlineData(Table | All, 0x9000_0000 | All, false)]
-    public void Entries_that_the_policy_rejects_end_the_run(uint directoryEntry, uint tableEntry, bool isDirectory)
+    [InlineData(Large | All, 0u, PagingStructure.PageDirectory)]
+    [InlineData(0x9000_0000 | All, 0u, PagingStructure.PageDirectory)]
+    [InlineData(Table | All, 0x9000_0000 | All, PagingStructure.PageTable)]
+    public void Entries_that_the_policy_rejects_end_the_run(uint directoryEntry, uint tableEntry, PagingStructure structure)
     {
         _machine.Cpu.PageTablePolicy = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
         SetEntries(directoryEntry, tableEntry);
@@ -511,24 +511,24 @@ public sealed class PagingTests : IDisposable
         Assert.Equal(StopReason.PageTableViolation, _machine.Step(a => a.mov(eax, __dword_ptr[edi])));
 
         PageTableViolation violation = _machine.Cpu.PageTableViolation!.Value;
-        Assert.Equal((Page, isDirectory), (violation.Linear, violation.IsDirectory));
+        Assert.Equal((Page, structure), (violation.Linear, violation.Structure));
         Assert.Equal(Machine.CodeBase, State.Eip);
         Assert.Equal(0ul, _machine.Cpu.Retired);
     }
 
     [Theory]
-    [InlineData(0x9000_0000 | Large | All, 0u, true)]
-    [InlineData(Table | All, 0x9000_0000 | All, false)]
-    public void Code_in_frames_that_the_policy_rejects_ends_the_run(uint directoryEntry, uint tableEntry, bool isDirectory)
+    [InlineData(0x9000_0000 | Large | All, 0u, PagingStructure.PageDirectory)]
+    [InlineData(Table | All, 0x9000_0000 | All, PagingStructure.PageTable)]
+    public void Code_in_frames_that_the_policy_rejects_ends_the_run(uint directoryEntry, uint tableEntry, PagingStructure structure)
     {
         _machine.Cpu.WriteControlRegister(4, Cr4.Pse);
         _machine.Cpu.PageTablePolicy = PageTablePolicy.RejectFramesOutsideMemory;
         SetEntries(directoryEntry, tableEntry);
         State.Eip = Page;
         Assert.Equal(StopReason.PageTableViolation, _machine.Cpu.Run(1));
-        PageTableViolation expected = isDirectory
-            ? new PageTableViolation(Page, directoryEntry, DirectoryEntryAddress, IsDirectory: true)
-            : new PageTableViolation(Page, tableEntry, TableEntryAddress, IsDirectory: false);
+        PageTableViolation expected = structure == PagingStructure.PageDirectory
+            ? new PageTableViolation(Page, directoryEntry, DirectoryEntryAddress, structure)
+            : new PageTableViolation(Page, tableEntry, TableEntryAddress, structure);
         Assert.Equal(expected, _machine.Cpu.PageTableViolation);
         Assert.Empty(_machine.Exceptions);
     }
@@ -599,19 +599,6 @@ public sealed class PagingTests : IDisposable
 
     public void Dispose() => _machine.Dispose();
 
-    private enum Access
-    {
-        Read,
-        Write,
-        Execute,
-    }
-
-    private enum Outcome
-    {
-        Done,
-        PageFault,
-    }
-
     private uint TableEntry => _machine.Machine.ReadUInt32(TableEntryAddress);
 
     private ExceptionInfo LastException => _machine.Exceptions[^1];
@@ -648,37 +635,10 @@ public sealed class PagingTests : IDisposable
         }
     }
 
-    private Outcome Try(Access access)
-    {
-        _machine.Exceptions.Clear();
-        State.Edi = Page;
-        if (access == Access.Execute)
-        {
-            // NOP in either frame: a large page begins at physical 0.
-            _machine.Memory.Write(Frame, [0x90]);
-            _machine.Memory.Write(Page & 0x3f_ffff, [0x90]);
-            State.Eip = Page;
-            _machine.Cpu.Run(1);
-        }
-        else if (access == Access.Read)
-        {
-            _machine.Step(a => a.mov(eax, __dword_ptr[edi]));
-        }
-        else
-        {
-            _machine.Step(a => a.mov(__dword_ptr[edi], eax));
-        }
+    /// <summary>A large page begins at physical 0.</summary>
+    private Outcome Try(Access access) => PageProbe.Try(_machine, Page, access, Frame, Page & 0x3f_ffff);
 
-        return _machine.Exceptions.Count == 0 ? Outcome.Done : Outcome.PageFault;
-    }
-
-    private uint Read(uint linear)
-    {
-        State.Edi = linear;
-        _machine.Step(a => a.mov(eax, __dword_ptr[edi]));
-        Assert.Empty(_machine.Exceptions);
-        return State.Eax;
-    }
+    private uint Read(uint linear) => PageProbe.Read(_machine, linear);
 
     private void Invalidate(string how)
     {

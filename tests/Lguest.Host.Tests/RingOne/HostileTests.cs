@@ -49,7 +49,7 @@ public sealed class HostileTests
         guest.Kernel(a => a.Hypercall(KernelAssembly.Init, address));
 
         Assert.Equal(
-            $"hypercall LGUEST_INIT: lguest_data at 0x{address:x8}, 1128 bytes, is outside guest memory (EIP 0xc0001016)",
+            $"hypercall LGUEST_INIT: lguest_data at 0x{address:x8}, 1128 bytes, is outside guest memory: the kernel may speak another dialect, which --abi can name (EIP 0xc0001016)",
             guest.RunUntilKilled());
     }
 

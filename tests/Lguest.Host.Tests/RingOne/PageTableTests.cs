@@ -215,7 +215,7 @@ public sealed class PageTableTests : IDisposable
         });
 
         Assert.StartsWith(
-            "the page directory entry 0x00000087 at 0x000f0008, for address 0x00800000, is for a 4 MiB page, which there isn't (EIP",
+            "the page directory entry 0x00000087 at 0x000f0008, for address 0x00800000, is for a large page, which there isn't (EIP",
             _guest.RunUntilKilled());
     }
 

@@ -135,7 +135,7 @@ internal static unsafe class ControlRegisterTransfer
     private static Operation* Write(ProcessorState* s, Operation* op, int number, uint value)
     {
         Processor processor = Processor.From(s);
-        if (!IsAllowed(processor, number, value))
+        if (!IsAllowed(processor, number, value) || !HasGoodPointers(processor, number, value))
         {
             return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
         }
@@ -150,4 +150,12 @@ internal static unsafe class ControlRegisterTransfer
         4 => (value & ~processor.Cpuid.WritableCr4) == 0,
         _ => true,
     };
+
+    /// <summary>Whether the page-directory-pointer-table entries, if they are to be loaded, have no reserved bit (SDM 3A, 4.4.1).</summary>
+    private static bool HasGoodPointers(Processor processor, int number, uint value)
+    {
+        ProcessorState* s = processor.StatePointer;
+        return !PaePaging.LoadsPointers(s, number, value)
+            || PaePaging.TryReadPointers(processor.Memory, number == 3 ? value : s->Cr3, out _);
+    }
 }

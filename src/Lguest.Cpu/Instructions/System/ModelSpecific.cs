@@ -16,6 +16,7 @@ internal static unsafe class ModelSpecific
     private const uint SysenterEip = 0x176;
     private const uint MiscEnable = 0x1a0;
     private const uint PageAttributeTable = 0x277;
+    private const uint ExtendedFeatureEnable = 0xc000_0080;
 
     /// <summary>Lowers the family's instructions.</summary>
     public static Lowered Lower(in Instruction instruction, in LoweringContext context, Operation* op)
@@ -78,6 +79,9 @@ internal static unsafe class ModelSpecific
             case SysenterCs or SysenterEsp or SysenterEip when HasFastSystemCalls(s):
                 SetPair(s, *FastSystemCallRegister(s));
                 break;
+            case ExtendedFeatureEnable when Processor.From(s).Cpuid.HasExecuteDisable:
+                SetPair(s, s->Msrs.Efer);
+                break;
             default:
                 return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
         }
@@ -112,6 +116,10 @@ internal static unsafe class ModelSpecific
                 break;
             case SysenterCs or SysenterEsp or SysenterEip when HasFastSystemCalls(s):
                 *FastSystemCallRegister(s) = s->Eax;
+                break;
+            case ExtendedFeatureEnable when Processor.From(s).Cpuid.HasExecuteDisable && (value & ~(ulong)Efer.Nxe) == 0:
+                s->Msrs.Efer = s->Eax;
+                Processor.From(s).Translation.FlushAll();
                 break;
             default:
                 return Fault.Raise(s, op, ExceptionVector.GeneralProtection);
