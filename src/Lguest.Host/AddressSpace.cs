@@ -1,21 +1,21 @@
 using Lguest.Cpu;
 using Lguest.Cpu.Memory;
 using Lguest.Cpu.State;
+using Lguest.Host.Abi;
 
 namespace Lguest.Host;
 
 /// <summary>
-/// The guest's current page directory, and what must be forgotten when the guest says that tables changed. The
-/// processor walks the guest's own tables; all that can be wrong is a translation it remembers.
+/// The guest's current page tables, and what must be forgotten when the guest says that tables changed. The
+/// processor walks the guest's own; all that can be wrong is a translation, or with PAE an entry of the topmost table, that it remembers.
 /// </summary>
 /// <param name="processor">Walks the tables.</param>
 /// <param name="memory">Guest memory.</param>
-public sealed class AddressSpace(Processor processor, GuestMemory memory)
+/// <param name="format">What they look like.</param>
+public sealed class AddressSpace(Processor processor, GuestMemory memory, PageTableFormat format)
 {
     private const int Cr3 = 3;
-    private const uint FrameMask = ~PhysicalMemory.PageOffsetMask;
     private const int DirectoryShift = 22;
-    private const uint DirectoryEntries = 1024;
     private const int PointerShift = 30;
     private const uint PointerTableAlignment = 32;
 
@@ -31,38 +31,37 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         set => (PageOffset, _unchecked) = (value.PageOffset, value.IsUnchecked);
     }
 
-    /// <summary>Physical address of the page directory in use.</summary>
-    public uint Directory => processor.ReadControlRegister(Cr3) & FrameMask;
+    /// <summary>Physical address of the topmost table in use: a page directory, or with PAE four pointers to some.</summary>
+    public uint Directory => processor.ReadControlRegister(Cr3) & format.TopMask;
 
     /// <summary>
-    /// Changes to another page directory, or to the same one: even then what was remembered of user addresses is
+    /// Changes to another topmost table, or to the same one: even then what was remembered of user addresses is
     /// stale, because the guest doesn't announce changes to a space that isn't in use, and uses directories again. What was
     /// remembered of the kernel's stays: it announces those. Only where the two directories differ there, all of it goes, so that
     /// what a walk would find never depends on what was remembered. With the first directory, paging begins.
     /// </summary>
-    /// <exception cref="GuestFaultException">The first directory is that of a kernel with PAE.</exception>
+    /// <exception cref="GuestFaultException">The first directory is that of a kernel with PAE, in a dialect without.</exception>
     public void Load(uint directory)
     {
-        uint frame = directory & FrameMask;
+        uint top = directory & format.TopMask;
         uint flags = processor.ReadControlRegister(0);
         if ((flags & Cr0.Pg) == 0)
         {
-            if (IsPointerTable(directory))
+            if (format == PageTableFormat.TwoLevel && IsPointerTable(directory))
             {
-                throw new GuestFaultException(
-                    "the kernel has PAE, page tables of three levels, which this lguest doesn't know in its dialect: build it without CONFIG_HIGHMEM64G");
+                throw new GuestFaultException("the kernel has page tables of three levels (PAE), and nothing in its image says so: give the dialect that has them, for instance --abi=4.10-pae");
             }
 
-            processor.WriteControlRegister(Cr3, frame);
+            processor.WriteControlRegister(Cr3, top);
             processor.WriteControlRegister(0, flags | Cr0.Pg);
         }
-        else if (HasSameKernel(frame))
+        else if (HasSameKernel(top))
         {
-            processor.ChangeLowerAddressSpace(frame, PageOffset);
+            processor.ChangeLowerAddressSpace(top, PageOffset);
         }
         else
         {
-            processor.WriteControlRegister(Cr3, frame);
+            processor.WriteControlRegister(Cr3, top);
             FlushAll();
         }
 
@@ -75,7 +74,7 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     {
         if (_unchecked)
         {
-            memory.Check(Directory, PhysicalMemory.PageSize, "the page directory");
+            memory.Check(Directory, format.TopBytes, "the page directory");
             _unchecked = false;
         }
     }
@@ -95,41 +94,46 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         }
     }
 
-    /// <summary>One entry of a directory changed, and with it 4 MiB of addresses.</summary>
+    /// <summary>One entry of a topmost table changed, and with it 4 MiB of addresses, or with PAE 1 GiB.</summary>
     public void FlushDirectoryEntry(uint directory, uint index)
     {
-        if (index >= PageOffset >> DirectoryShift)
+        if (IsCurrent(directory))
+        {
+            processor.ChangeLowerAddressSpace(Directory, PageOffset);
+        }
+
+        if (index >= format.TopIndex(PageOffset))
         {
             FlushAll();
-        }
-        else if (IsCurrent(directory))
-        {
-            FlushUser();
         }
     }
 
     /// <summary>Maps what is mapped at address 0 and upwards a second time, up to the end of the directory.</summary>
-    /// <param name="linear">Where: a multiple of 4 MiB.</param>
-    /// <exception cref="GuestFaultException">It isn't that, or the directory isn't in memory.</exception>
+    /// <param name="linear">Where: a multiple of what an entry of the topmost table maps.</param>
+    /// <exception cref="GuestFaultException">It isn't that, or the table isn't in memory.</exception>
     public void RepeatAt(uint linear)
     {
         const string What = "the first page directory";
-        if ((linear & ((1u << DirectoryShift) - 1)) != 0)
+        uint mapped = 1u << format.TopShift;
+        if ((linear & (mapped - 1)) != 0)
         {
-            throw new GuestFaultException($"the kernel's address 0x{linear:x8} is no multiple of 4 MiB");
+            throw new GuestFaultException($"the kernel's address 0x{linear:x8} is no multiple of {mapped >> 20} MiB");
         }
 
-        uint first = linear >> DirectoryShift;
+        uint first = format.TopIndex(linear);
+        Span<byte> entry = stackalloc byte[format.EntryBytes];
+
         // From the end: where the two meet, an entry is copied before it is overwritten.
-        for (uint index = DirectoryEntries - first; index-- > 0;)
+        for (uint index = format.TopEntries - first; index-- > 0;)
         {
-            uint entry = memory.ReadUInt32(Directory + (index * sizeof(uint)), What);
-            if (entry != 0)
+            memory.Read(Directory + (index * (uint)format.EntryBytes), entry, What);
+            if (entry.ContainsAnyExcept((byte)0))
             {
-                memory.WriteUInt32(Directory + ((first + index) * sizeof(uint)), entry, What);
+                memory.Write(Directory + ((first + index) * (uint)format.EntryBytes), entry, What);
             }
         }
 
+        processor.WriteControlRegister(Cr3, Directory);
         FlushAll();
     }
 
@@ -158,10 +162,10 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
     /// <summary>Whether a directory has the kernel's part of the current one, bit for bit.</summary>
     private bool HasSameKernel(uint directory)
     {
-        uint first = PageOffset >> DirectoryShift;
-        uint length = (DirectoryEntries - first) * sizeof(uint);
-        uint current = Directory + (first * sizeof(uint));
-        uint other = directory + (first * sizeof(uint));
+        uint before = format.TopIndex(PageOffset) * (uint)format.EntryBytes;
+        uint length = format.TopBytes - before;
+        uint current = Directory + before;
+        uint other = directory + before;
         if (!memory.Contains(current, length) || !memory.Contains(other, length))
         {
             return false;
@@ -177,7 +181,7 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory)
         return mine.SequenceEqual(its);
     }
 
-    private bool IsCurrent(uint directory) => (directory & FrameMask) == Directory;
+    private bool IsCurrent(uint directory) => (directory & format.TopMask) == Directory;
 }
 
 /// <summary>What a saved state has of an address space.</summary>

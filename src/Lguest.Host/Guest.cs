@@ -81,7 +81,7 @@ public sealed class Guest : IDisposable
             Clock = Clock,
             Router = Router,
             Bus = _bus,
-            AddressSpace = new AddressSpace(Processor, memory),
+            AddressSpace = new AddressSpace(Processor, memory, configuration.Abi.PageTables),
             Ending = ending,
             GuestId = configuration.GuestId,
         };

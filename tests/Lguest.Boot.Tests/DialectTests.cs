@@ -87,19 +87,38 @@ public sealed class DialectTests : IDisposable
     }
 
     [Fact]
-    public void A_guest_with_page_tables_of_three_levels_is_refused()
+    public void A_guest_with_page_tables_of_three_levels_is_another_one()
     {
-        AssertRefused(
-            "is an lguest guest of Linux 2.6.31 to 2.6.33 with PAE, page tables of three levels, which this lguest doesn't know there: build it without "
-            + "CONFIG_HIGHMEM64G",
+        AssertDetected(
+            KnownAbis.Linux2631Pae,
+            "it is Linux 2.6.31 with page tables of three levels, and its configuration has CONFIG_LGUEST_GUEST=y",
             Elf("Linux version 2.6.31 (x)\n", "CONFIG_LGUEST_GUEST=y\nCONFIG_X86_PAE=y\n"));
-        AssertRefused(
-            "page tables of three levels",
+        AssertDetected(
+            KnownAbis.Linux2631Pae,
+            "it is Linux 2.6.33 with page tables of three levels, and it has the symbol lguest_data",
             TestImages.WithSymbols(Elf("Linux version 2.6.33 (x)\n"), ("lguest_data", 1), ("swapper_pg_pmd", 2)));
-        AssertRefused(
-            "page tables of three levels",
+        AssertDetected(
+            KnownAbis.Linux2634Pae,
+            "it is Linux 3.0.1 with page tables of three levels, and it has the symbol lguest_data",
             TestImages.WithSymbols(Elf("Linux version 3.0.1 (x)\n"), ("lguest_data", 1), ("initial_pg_pmd", 2)));
-        AssertRefused("page tables of three levels", Elf("Linux version 3.2.65 (x)\n\0lguest\0\u00ab\u0093\u00ab\u0093"));
+        AssertDetected(
+            KnownAbis.Linux31Pae,
+            "it is Linux 3.2.65 with page tables of three levels, and it has the name lguest in it",
+            Elf("Linux version 3.2.65 (x)\n\0lguest\0\u00ab\u0093\u00ab\u0093"));
+    }
+
+    [Theory]
+    [InlineData("2.6.31", "2.6.31-pae")]
+    [InlineData("2.6.34", "2.6.34-pae")]
+    [InlineData("3.0.101", "2.6.34-pae")]
+    [InlineData("3.1", "3.1-pae")]
+    [InlineData("4.0.9", "4.0-pae")]
+    [InlineData("4.4.155", "4.1-pae")]
+    [InlineData("4.13", "4.10-pae")]
+    public void Each_dialect_since_then_has_three_levels_too(string release, string id)
+    {
+        using KernelImage image = KernelImage.Open(_folder.File("vmlinux", Elf($"Linux version {release} (x)\n", "CONFIG_LGUEST_GUEST=y\nCONFIG_X86_PAE=y\n")));
+        Assert.Equal(id, Dialect.Detect(image).Abi.Id);
     }
 
     [Fact]

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using K4os.Compression.LZ4;
+using Lguest.Boot.Images;
+using Lguest.Boot.Loading;
 using Lguest.Host;
 using Lguest.Host.Abi;
 using Lguest.TestSupport;
@@ -80,6 +82,28 @@ public sealed class LinuxBootTests : IDisposable
 
         Assert.Equal(3, memory.Slice(0x1e8, 1)[0]);
         Assert.Equal([0, 1, 0x4000_0000, 0, 1], Enumerable.Range(0, 5).Select(i => memory.ReadUInt32(0x2f8 + ((uint)i * 4))));
+    }
+
+    [Theory]
+    [InlineData("CONFIG_X86_PAE=y\n", 1024, false)]
+    [InlineData("CONFIG_HIGHMEM4G=y\n", 1024, true)]
+    [InlineData("CONFIG_HIGHMEM4G=y\n", 0, false)]
+    [InlineData(null, 1024, false)]
+    public void Memory_from_4_GiB_on_that_its_configuration_excludes_is_worth_a_sentence(string? configuration, int mebibytes, bool isTold)
+    {
+        byte[] code = [.. Code, .. configuration is null ? [] : TestImages.Configuration(configuration)];
+        string path = _folder.File("vmlinux", TestImages.Elf(Entry, new ElfPart(Address + PageOffset, Address, code)));
+        var memory = new ArrayMemory(8 * Mebibyte)
+        {
+            HighRam = mebibytes == 0 ? [] : [new MemoryRange(1UL << 32, (1UL << 32) + ((ulong)mebibytes << 20))],
+        };
+        var warnings = new List<string>();
+        using KernelImage image = KernelImage.Open(path);
+        BootLoader.Load(new BootRequest(image, KnownAbis.RingZero, null, string.Empty) { Warn = warnings.Add }, memory);
+
+        Assert.Equal(
+            isTold ? [$"kernel '{path}' is built without CONFIG_X86_PAE: of the guest's 1032m of memory it uses at most 8m"] : [],
+            warnings);
     }
 
     [Fact]

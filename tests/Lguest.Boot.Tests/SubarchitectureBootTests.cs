@@ -42,6 +42,26 @@ public sealed class SubarchitectureBootTests : IDisposable
     }
 
     [Fact]
+    public void With_three_levels_they_are_entered_on_such_tables()
+    {
+        byte[] code = [.. Encoding.ASCII.GetBytes("Linux version 2.6.31 (x)\n"), .. TestImages.Configuration("CONFIG_LGUEST_GUEST=y\nCONFIG_X86_PAE=y\n"), .. new byte[200]];
+        LoadedGuest record = Load(TestImages.Elf(Entry, new ElfPart(Address + PageOffset, Address, code)));
+
+        // On top the page of the pointers, below it a directory, and below that four tables for 8 MiB.
+        uint pointers = MemorySize - 0x1000;
+        Assert.Equal((KnownAbis.Linux2631Pae, pointers), (record.Abi, record.Entry.PageDirectory ?? 0));
+        Assert.Equal([pointers - 0x1000 + 1, 0, 0, 0, 0, 0, 0, 0], Enumerable.Range(0, 8).Select(i => ReadUInt32(pointers + ((uint)i * 4))));
+        uint directory = pointers - 0x1000;
+        uint tables = directory - 0x4000;
+        Assert.All(
+            Enumerable.Range(0, 512),
+            index => Assert.Equal((index < 4 ? tables + ((uint)index << 12) + 7 : 0, 0u), (ReadUInt32(directory + ((uint)index * 8)), ReadUInt32(directory + ((uint)index * 8) + 4))));
+        Assert.All(
+            Enumerable.Range(0, 2048),
+            page => Assert.Equal((((uint)page << 12) + 7, 0u), (ReadUInt32(tables + ((uint)page * 8)), ReadUInt32(tables + ((uint)page * 8) + 4))));
+    }
+
+    [Fact]
     public void They_are_told_what_they_run_on_and_of_the_header_nothing_else()
     {
         Load(Kernel, initrd: [1, 2, 3]);

@@ -48,13 +48,8 @@ public sealed record Dialect(GuestAbi Abi, string Evidence)
             return null;
         }
 
-        if (LaterDialect.HasPae(kernel))
-        {
-            throw new BootException(
-                $"{kernel.Description} is an lguest guest of {later.Abi.Name} with PAE, page tables of three levels, which this lguest doesn't know there: "
-                + "build it without CONFIG_HIGHMEM64G");
-        }
-
-        return new Dialect(later.Abi, $"it is Linux {release}, and {claim}");
+        return later.PaeAbi is { } pae && LaterDialect.HasPae(kernel)
+            ? new Dialect(pae, $"it is Linux {release} with page tables of three levels, and {claim}")
+            : new Dialect(later.Abi, $"it is Linux {release}, and {claim}");
     }
 }

@@ -7,7 +7,8 @@ namespace Lguest.Boot.Dialects;
 /// <param name="First">The first release.</param>
 /// <param name="Next">The first release that has another interface.</param>
 /// <param name="Abi">What such a kernel expects of its host.</param>
-internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, GuestAbi Abi)
+/// <param name="PaeAbi">The same for one with page tables of three levels; null where there are none.</param>
+internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, GuestAbi Abi, GuestAbi? PaeAbi = null)
 {
     private const string Configured = "LGUEST_GUEST";
 
@@ -32,12 +33,12 @@ internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, Gue
         new(new(2, 6, 26), new(2, 6, 29), KnownAbis.Linux2626),
         new(new(2, 6, 29), new(2, 6, 30), KnownAbis.Linux2629),
         new(new(2, 6, 30), new(2, 6, 31), KnownAbis.Linux2630),
-        new(new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631),
-        new(new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634),
-        new(new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31),
-        new(new(4, 0, 0), new(4, 1, 0), KnownAbis.Linux40),
-        new(new(4, 1, 0), new(4, 10, 0), KnownAbis.Linux41),
-        new(new(4, 10, 0), new(4, 14, 0), KnownAbis.Linux410),
+        new(new(2, 6, 31), new(2, 6, 34), KnownAbis.Linux2631, KnownAbis.Linux2631Pae),
+        new(new(2, 6, 34), new(3, 1, 0), KnownAbis.Linux2634, KnownAbis.Linux2634Pae),
+        new(new(3, 1, 0), new(4, 0, 0), KnownAbis.Linux31, KnownAbis.Linux31Pae),
+        new(new(4, 0, 0), new(4, 1, 0), KnownAbis.Linux40, KnownAbis.Linux40Pae),
+        new(new(4, 1, 0), new(4, 10, 0), KnownAbis.Linux41, KnownAbis.Linux41Pae),
+        new(new(4, 10, 0), new(4, 14, 0), KnownAbis.Linux410, KnownAbis.Linux410Pae),
     ];
 
     /// <summary>The one of a release; null for any other release.</summary>

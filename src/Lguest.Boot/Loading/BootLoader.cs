@@ -26,11 +26,14 @@ public static class BootLoader
     /// <summary>The most bytes that a kernel's command line can have.</summary>
     public const int MostCommandLine = BootParameters.CommandLineSize - 1;
 
+    /// <summary>In a kernel's configuration: it can use memory from 4 GiB on.</summary>
+    private const string PhysicalAddressExtension = "X86_PAE";
+
     /// <summary>Finds out how a kernel is going to be entered.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="abi">What kind of guest it is.</param>
     /// <exception cref="BootException">It can't be entered as guests of that kind are.</exception>
-    public static BootPlan Plan(KernelImage kernel, GuestAbi abi) => MethodOf(abi.Boot).Plan(kernel);
+    public static BootPlan Plan(KernelImage kernel, GuestAbi abi) => MethodOf(abi).Plan(kernel);
 
     /// <summary>Loads a guest.</summary>
     /// <param name="request">What to load.</param>
@@ -49,11 +52,19 @@ public static class BootLoader
 
         KernelImage kernel = request.Kernel;
         BootPlan plan = Plan(kernel, request.Abi);
-        if (plan.MostMemory is { } most && memory.Size > most)
+        ulong high = memory.HighRam.Aggregate(0ul, (sum, range) => sum + range.Length);
+        if (plan.MostMemory is { } most && memory.Size + high > most)
         {
             throw new BootException(
                 $"{kernel.Description} can use at most {MemorySize.Format(most)} of memory (its page offset is 0x{plan.PageOffset:x}), "
-                + $"not {MemorySize.Format(memory.Size)}: give the guest less");
+                + $"not {MemorySize.Format(memory.Size + high)}: give the guest less");
+        }
+
+        if (high != 0 && kernel.Configuration?.Has(PhysicalAddressExtension) == false)
+        {
+            request.Warn(
+                $"{kernel.Description} is built without CONFIG_{PhysicalAddressExtension}: of the guest's {MemorySize.Format(memory.Size + high)} of memory "
+                + $"it uses at most {MemorySize.Format(memory.Size)}");
         }
 
         LoadedKernel loaded = KernelLoader.Load(kernel, memory);
@@ -72,12 +83,12 @@ public static class BootLoader
         return plan.Prepare(memory, loaded, initrd?.Address ?? memory.Size);
     }
 
-    private static IBootMethod MethodOf(BootMethod method) => method switch
+    private static IBootMethod MethodOf(GuestAbi abi) => abi.Boot switch
     {
         BootMethod.LguestSignature => new LguestBoot(),
-        BootMethod.Subarchitecture => new SubarchitectureBoot(isPaged: true),
-        BootMethod.UnpagedSubarchitecture => new SubarchitectureBoot(isPaged: false),
+        BootMethod.Subarchitecture => new SubarchitectureBoot(abi.PageTables),
+        BootMethod.UnpagedSubarchitecture => new SubarchitectureBoot(null),
         BootMethod.Boot32 => new LinuxBoot(),
-        _ => throw new ArgumentOutOfRangeException(nameof(method), method, "No kernel is entered so."),
+        _ => throw new ArgumentOutOfRangeException(nameof(abi), abi.Boot, "No kernel is entered so."),
     };
 }

@@ -1,59 +1,80 @@
 using System.Buffers.Binary;
+using Lguest.Host.Abi;
 
 namespace Lguest.Boot.Loading;
 
 /// <summary>
 /// The page tables a guest without its own starts on: every page of RAM mapped once, linearly, from one
-/// address on, and nothing anywhere else (SDM 3A, "32-Bit Paging").
+/// address on, and nothing anywhere else (SDM 3A, 4.3 and 4.4).
 /// </summary>
-internal static class InitialPageTables
+/// <param name="format">What they look like.</param>
+/// <param name="pageOffset">Virtual address of physical address 0, a multiple of a page.</param>
+/// <param name="memorySize">RAM to map, in bytes; what doesn't fit below 4 GiB of virtual addresses isn't mapped.</param>
+internal sealed class InitialPageTables(PageTableFormat format, uint pageOffset, uint memorySize)
 {
-    private const int EntrySize = sizeof(uint);
-    private const int EntriesPerTable = 1024;
+    /// <summary>The first and the last virtual page.</summary>
+    private readonly ulong _first = pageOffset / MemorySize.Page;
+    private readonly ulong _last = (Math.Min((ulong)pageOffset + memorySize, 1ul << 32) - 1) / MemorySize.Page;
 
-    // Present, writable, user: the guest makes tables with tighter rights when it knows them.
-    private const uint EntryFlags = 7;
-
-    /// <summary>Bytes of the directory and of all tables.</summary>
-    /// <param name="memorySize">RAM to map, in bytes.</param>
-    /// <param name="pageOffset">Virtual address of physical address 0.</param>
-    public static uint Size(uint memorySize, uint pageOffset)
+    /// <summary>Bytes of all tables: the topmost one has a page of its own, even where it is smaller.</summary>
+    public uint Size
     {
-        uint firstTable = DirectoryIndex(pageOffset);
-        uint lastTable = DirectoryIndex(pageOffset + memorySize - 1);
-        return (1 + lastTable - firstTable + 1) * MemorySize.Page;
+        get
+        {
+            uint pages = 1;
+            for (int level = 1; level < format.Levels; level++)
+            {
+                pages += (uint)(IndexOf(_last, level) - IndexOf(_first, level) + 1);
+            }
+
+            return pages * MemorySize.Page;
+        }
     }
 
-    /// <summary>Builds them just below <paramref name="end"/>: the directory on top, its tables under it.</summary>
+    private int EntriesPerTable => (int)MemorySize.Page / format.EntryBytes;
+
+    /// <summary>Builds them just below <paramref name="end"/>: the topmost table on top, those of each level under what names them.</summary>
     /// <param name="memory">The guest's memory.</param>
-    /// <param name="pageOffset">Virtual address of physical address 0, a multiple of a page.</param>
     /// <param name="end">First address after them, a multiple of a page.</param>
-    /// <returns>Physical address of the directory.</returns>
-    public static uint Build(IBootMemory memory, uint pageOffset, uint end)
+    /// <returns>Physical address of the topmost table.</returns>
+    public uint Build(IBootMemory memory, uint end)
     {
-        uint directory = end - MemorySize.Page;
-        uint tables = end - Size(memory.Size, pageOffset);
-        uint firstTable = DirectoryIndex(pageOffset);
-        Span<byte> entries = memory.Slice(directory, (int)MemorySize.Page);
-        for (uint table = tables; table < directory; table += MemorySize.Page)
+        uint top = end - MemorySize.Page;
+        uint table = top;
+        for (int level = format.Levels - 1; level > 0; level--)
         {
-            uint index = firstTable + ((table - tables) / MemorySize.Page);
-            BinaryPrimitives.WriteUInt32LittleEndian(entries[(int)(index * EntrySize)..], table | EntryFlags);
+            // What one table of this level has entries for are tables of the level below.
+            ulong first = IndexOf(_first, level);
+            ulong last = IndexOf(_last, level);
+            uint below = table - ((uint)(last - first + 1) * MemorySize.Page);
+            uint flags = table == top ? format.TopFlags : PageTableFormat.EntryFlags;
+            Fill(memory, table, first, last, index => below + ((uint)(index - first) * MemorySize.Page) | flags);
+            table = below;
         }
 
-        Span<byte> pages = memory.Slice(tables, (int)(directory - tables));
-        uint firstEntry = TableIndex(pageOffset);
-        for (uint page = 0; page < memory.Size / MemorySize.Page; page++)
-        {
-            BinaryPrimitives.WriteUInt32LittleEndian(
-                pages[(int)((firstEntry + page) * EntrySize)..],
-                (page * MemorySize.Page) | EntryFlags);
-        }
-
-        return directory;
+        Fill(memory, table, _first, _last, index => ((uint)(index - _first) * MemorySize.Page) | PageTableFormat.EntryFlags);
+        return top;
     }
 
-    private static uint DirectoryIndex(uint linear) => linear / MemorySize.Page / EntriesPerTable;
+    /// <summary>Writes the entries of a level's tables, which lie one behind the other.</summary>
+    private void Fill(IBootMemory memory, uint table, ulong first, ulong last, Func<ulong, uint> entryOf)
+    {
+        ulong start = first / (ulong)EntriesPerTable * (ulong)EntriesPerTable;
+        for (ulong index = first; index <= last; index++)
+        {
+            uint address = table + ((uint)(index - start) * (uint)format.EntryBytes);
+            BinaryPrimitives.WriteUInt32LittleEndian(memory.Slice(address, sizeof(uint)), entryOf(index));
+        }
+    }
 
-    private static uint TableIndex(uint linear) => linear / MemorySize.Page % EntriesPerTable;
+    /// <summary>Which table of a level, counted through all of linear space, maps a page; level 0 has the pages.</summary>
+    private ulong IndexOf(ulong page, int level)
+    {
+        for (; level > 0; level--)
+        {
+            page /= (ulong)EntriesPerTable;
+        }
+
+        return page;
+    }
 }

@@ -1,5 +1,6 @@
 using Lguest.Boot.Images;
 using Lguest.Host;
+using Lguest.Host.Abi;
 using Lguest.Host.Traps;
 
 namespace Lguest.Boot.Loading;
@@ -25,11 +26,14 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
     /// <summary>Linear address at which physical 0 is mapped at first; null for a kernel that starts with paging off.</summary>
     protected abstract uint? MapsAt { get; }
 
+    /// <summary>What its first page tables look like.</summary>
+    protected virtual PageTableFormat Format => PageTableFormat.TwoLevel;
+
     /// <summary>One range: it looks at no other.</summary>
     internal override IReadOnlyList<MemoryRange> MemoryMap(IBootMemory memory) => [new MemoryRange(0, memory.Size)];
 
     /// <inheritdoc />
-    internal override uint RoomBeside(ulong memory) => MapsAt is { } place ? InitialPageTables.Size((uint)memory, place) : 0;
+    internal override uint RoomBeside(ulong memory) => MapsAt is { } place ? new InitialPageTables(Format, place, (uint)memory).Size : 0;
 
     /// <inheritdoc />
     internal override KernelEntry Prepare(IBootMemory memory, LoadedKernel loaded, uint end)
@@ -40,7 +44,8 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
 
     private uint BuildTables(IBootMemory memory, uint place, LoadedKernel loaded, uint end)
     {
-        uint size = InitialPageTables.Size(memory.Size, place);
+        var tables = new InitialPageTables(Format, place, memory.Size);
+        uint size = tables.Size;
         ulong kernelEnd = MemorySize.RoundUpToPage(loaded.End);
         if (kernelEnd + size > end)
         {
@@ -50,6 +55,6 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
                 + $"give it at least {MemorySize.Format(enough)}");
         }
 
-        return InitialPageTables.Build(memory, place, end);
+        return tables.Build(memory, end);
     }
 }

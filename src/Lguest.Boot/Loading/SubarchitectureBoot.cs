@@ -1,4 +1,5 @@
 using Lguest.Boot.Images;
+using Lguest.Host.Abi;
 
 namespace Lguest.Boot.Loading;
 
@@ -6,15 +7,17 @@ namespace Lguest.Boot.Loading;
 /// The way of lguest from Linux 2.6.24 on: at ring 1, at the kernel's own 32-bit entry, with memory where it is. By the subarchitecture in its boot
 /// parameters the kernel finds out what it runs on.
 /// </summary>
-/// <param name="isPaged">Whether paging is on, with memory mapped where it is; else the kernel makes its first tables itself.</param>
-internal sealed class SubarchitectureBoot(bool isPaged) : IBootMethod
+/// <param name="format">
+/// Of the page tables that the host makes, with memory mapped where it is; null if paging is off until the kernel has made its first tables itself.
+/// </param>
+internal sealed class SubarchitectureBoot(PageTableFormat? format) : IBootMethod
 {
     /// <inheritdoc />
     public BootPlan Plan(KernelImage kernel)
     {
         // A bzImage without an ELF file in it starts with its first byte.
         uint entry = kernel.Entry ?? kernel.Start;
-        return kernel.Holds(entry) ? new SubarchitectureBootPlan(kernel, entry, isPaged) : throw new BootException(
+        return kernel.Holds(entry) ? new SubarchitectureBootPlan(kernel, entry, format) : throw new BootException(
             $"{kernel.Description} has no 32-bit entry (its ELF entry, 0x{entry:x}, isn't in the image): give a vmlinux or bzImage of Linux for i386");
     }
 }
@@ -22,8 +25,8 @@ internal sealed class SubarchitectureBoot(bool isPaged) : IBootMethod
 /// <summary>A kernel that is entered so.</summary>
 /// <param name="kernel">The kernel.</param>
 /// <param name="entryPoint">Physical address of its first instruction.</param>
-/// <param name="isPaged">Whether it starts with paging on.</param>
-internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint, bool isPaged) : RingOneBootPlan(kernel)
+/// <param name="format">Of the page tables that it starts on; null if paging is off.</param>
+internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint, PageTableFormat? format) : RingOneBootPlan(kernel)
 {
     private readonly byte[] _setupHeader = BootParameters.MakeGuestHeader(kernel.Header);
 
@@ -37,5 +40,8 @@ internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoin
     internal override ReadOnlySpan<byte> SetupHeader => _setupHeader;
 
     /// <inheritdoc />
-    protected override uint? MapsAt => isPaged ? 0 : null;
+    protected override uint? MapsAt => format is null ? null : 0;
+
+    /// <inheritdoc />
+    protected override PageTableFormat Format => format ?? base.Format;
 }

@@ -104,6 +104,9 @@ public sealed record GuestAbi
     /// <summary>The last vector that the kernel can give a handler, but for the system call's.</summary>
     public int LastGate { get; init; } = GateTable.LastInterruptVector;
 
+    /// <summary>What its page tables look like, if it is at CPL 1.</summary>
+    public PageTableFormat PageTables { get; init; } = PageTableFormat.TwoLevel;
+
     /// <summary>What the host makes sure of in its page tables beside what a processor does.</summary>
     public PageTablePolicy Tables { get; init; } = PageTablePolicy.RejectLargePages | PageTablePolicy.RejectFramesOutsideMemory;
 

@@ -47,15 +47,18 @@ public static class KnownAbis
         new(7, "SET_STACK", TrapCalls.SetStack),
         new(10, "HALT", TimeCalls.Halt),
         new(14, "SET_PTE", PageTableCalls.SetPte),
-        new(15, "SET_PMD", PageTableCalls.SetPmd),
         new(16, "LOAD_TLS", SegmentCalls.LoadTls),
     ];
+
+    /// <summary>Calls that every kernel at CPL 1 up to 2.6.30 makes.</summary>
+    private static readonly HypercallDefinition[] EarlierCalls = [.. RingOneCalls, new(15, "SET_PMD", PageTableCalls.SetTopEntry)];
 
     // What some of those make besides, each from a release on, or to one.
     private static readonly HypercallDefinition Crash = new(2, "CRASH", LifecycleCalls.Crash);
     private static readonly HypercallDefinition Shutdown = new(2, "SHUTDOWN", LifecycleCalls.Shutdown);
     private static readonly HypercallDefinition LoadGdt = new(3, "LOAD_GDT", SegmentCalls.LoadGdt);
     private static readonly HypercallDefinition TaskSwitched = new(8, "TS", TrapCalls.SetTaskSwitched);
+    private static readonly HypercallDefinition LowerDirectory = new(13, "SET_PMD", PageTableCalls.SetLowerDirectory);
     private static readonly HypercallDefinition Notify = new(17, "NOTIFY", NotifyCalls.Notify);
     private static readonly HypercallDefinition LoadGdtEntry = new(18, "LOAD_GDT_ENTRY", SegmentCalls.LoadGdtEntry);
 
@@ -65,11 +68,16 @@ public static class KnownAbis
         .. RingOneCalls,
         Shutdown,
         LoadGdtEntry,
+        new(15, "SET_PGD", PageTableCalls.SetTopEntry),
         new(19, "SEND_INTERRUPTS", TrapCalls.SendInterrupts),
     ];
 
     /// <summary>All of them, oldest first. Their names are different.</summary>
-    public static IReadOnlyList<GuestAbi> All => [Linux2623, Linux2624, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2634, Linux31, Linux40, Linux41, Linux410, RingZero];
+    public static IReadOnlyList<GuestAbi> All =>
+    [
+        Linux2623, Linux2624, Linux2625, Linux2626, Linux2629, Linux2630, Linux2631, Linux2631Pae, Linux2634, Linux2634Pae, Linux31, Linux31Pae,
+        Linux40, Linux40Pae, Linux41, Linux41Pae, Linux410, Linux410Pae, RingZero,
+    ];
 
     /// <summary>Linux 2.6.23 with CONFIG_LGUEST_GUEST: the kernel at CPL 1, all it may not do by hypercalls.</summary>
     public static GuestAbi Linux2623 { get; } = new()
@@ -78,7 +86,7 @@ public static class KnownAbis
         Id = "2.6.23",
         HypercallVector = HypercallVector,
         Registers = HypercallRegisters.Linux2623,
-        Hypercalls = [.. RingOneCalls, .. DmaBusCalls, Crash, LoadGdt, TaskSwitched],
+        Hypercalls = [.. EarlierCalls, .. DmaBusCalls, Crash, LoadGdt, TaskSwitched],
         FirstHypercall = 1,
         Data = LguestDataLayout.Linux2623,
         ReservedMemory = FourMebibytes,
@@ -92,7 +100,7 @@ public static class KnownAbis
     /// <summary>Linux 2.6.24: virtio devices, and an entry by the subarchitecture.</summary>
     public static GuestAbi Linux2624 { get; } = After(Linux2623, "2.6.24") with
     {
-        Hypercalls = [.. RingOneCalls, Crash, LoadGdt, TaskSwitched, Notify],
+        Hypercalls = [.. EarlierCalls, Crash, LoadGdt, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2624,
         LastGate = LastVector,
         ToleratesInterruptInstructions = true,
@@ -106,7 +114,7 @@ public static class KnownAbis
     /// <summary>Linux 2.6.25: a restart is a call, and descriptors and headers are those that stayed.</summary>
     public static GuestAbi Linux2625 { get; } = After(Linux2624, "2.6.25") with
     {
-        Hypercalls = [.. RingOneCalls, Shutdown, LoadGdt, TaskSwitched, Notify],
+        Hypercalls = [.. EarlierCalls, Shutdown, LoadGdt, TaskSwitched, Notify],
         Notices = DescriptorNotice.AlwaysReset,
         Descriptors = VirtioDescriptors.Fixed,
         Headers = VirtioHeaders.Linux2625,
@@ -123,21 +131,27 @@ public static class KnownAbis
     {
         CallsByVmcall = true,
         Registers = HypercallRegisters.Linux2630,
-        Hypercalls = [.. RingOneCalls, Shutdown, LoadGdtEntry, TaskSwitched, Notify],
+        Hypercalls = [.. EarlierCalls, Shutdown, LoadGdtEntry, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2630,
     };
 
-    /// <summary>Linux 2.6.31 to 2.6.33, without PAE: the kernel is told of interrupts that wait, and calls for them.</summary>
+    /// <summary>Linux 2.6.31 to 2.6.33: the kernel is told of interrupts that wait, and calls for them.</summary>
     public static GuestAbi Linux2631 { get; } = After(Linux2630, "2.6.31", "2.6.33") with
     {
         Hypercalls = [.. LaterCalls, TaskSwitched, Notify],
         Data = LguestDataLayout.Linux2631,
     };
 
-    /// <summary>Linux 2.6.34 to 3.0, without PAE: hypercalls by INT again, but for SEND_INTERRUPTS. Both are taken here since 2.6.30.</summary>
+    /// <summary>Linux 2.6.31 to 2.6.33 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux2631Pae { get; } = WithPae(Linux2631);
+
+    /// <summary>Linux 2.6.34 to 3.0: hypercalls by INT again, but for SEND_INTERRUPTS. Both are taken here since 2.6.30.</summary>
     public static GuestAbi Linux2634 { get; } = After(Linux2631, "2.6.34", "3.0");
 
-    /// <summary>Linux 3.1 to 3.19, without PAE: all hypercalls by INT, and first page tables of the kernel's own.</summary>
+    /// <summary>Linux 2.6.34 to 3.0 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux2634Pae { get; } = WithPae(Linux2634);
+
+    /// <summary>Linux 3.1 to 3.19: all hypercalls by INT, and first page tables of the kernel's own.</summary>
     public static GuestAbi Linux31 { get; } = After(Linux2634, "3.1", "3.19") with
     {
         CallsByVmcall = false,
@@ -147,7 +161,10 @@ public static class KnownAbis
         Boot = BootMethod.UnpagedSubarchitecture,
     };
 
-    /// <summary>Linux 4.0, without PAE: devices on PCI, of which nothing is told by calls.</summary>
+    /// <summary>Linux 3.1 to 3.19 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux31Pae { get; } = WithPae(Linux31);
+
+    /// <summary>Linux 4.0: devices on PCI, of which nothing is told by calls.</summary>
     public static GuestAbi Linux40 { get; } = After(Linux31, "4.0") with
     {
         Hypercalls = [.. LaterCalls, TaskSwitched],
@@ -157,11 +174,20 @@ public static class KnownAbis
         Headers = VirtioHeaders.Virtio1,
     };
 
-    /// <summary>Linux 4.1 to 4.9, without PAE: an interrupt may come anywhere but at one instruction.</summary>
+    /// <summary>Linux 4.0 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux40Pae { get; } = WithPae(Linux40);
+
+    /// <summary>Linux 4.1 to 4.9: an interrupt may come anywhere but at one instruction.</summary>
     public static GuestAbi Linux41 { get; } = After(Linux40, "4.1", "4.9") with { Data = LguestDataLayout.Linux41 };
 
-    /// <summary>Linux 4.10 to 4.13, without PAE: the kernel never sets TS.</summary>
+    /// <summary>Linux 4.1 to 4.9 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux41Pae { get; } = WithPae(Linux41);
+
+    /// <summary>Linux 4.10 to 4.13: the kernel never sets TS.</summary>
     public static GuestAbi Linux410 { get; } = After(Linux41, "4.10", "4.13") with { Hypercalls = LaterCalls };
+
+    /// <summary>Linux 4.10 to 4.13 with CONFIG_X86_PAE.</summary>
+    public static GuestAbi Linux410Pae { get; } = WithPae(Linux410);
 
     /// <summary>
     /// A kernel at CPL 0 with page tables, descriptors and an IDT of its own, which uses hypercalls for what a machine would
@@ -183,6 +209,16 @@ public static class KnownAbis
     /// <summary>An ABI to be changed from that of the releases before: only its names are new.</summary>
     private static GuestAbi After(GuestAbi before, string first, string? last = null) =>
         before with { Name = last is null ? $"Linux {first}" : $"Linux {first} to {last}", Id = first };
+
+    /// <summary>The same dialect with page tables of three levels, which kernels could be built for from 2.6.31 on.</summary>
+    private static GuestAbi WithPae(GuestAbi abi) => abi with
+    {
+        Name = abi.Name + " with PAE",
+        Id = abi.Id + "-pae",
+        PageTables = PageTableFormat.Pae,
+        Cpuid = CpuidModel.DefaultWithPae,
+        Hypercalls = [.. abi.Hypercalls, LowerDirectory],
+    };
 
     private static GuestOutcome ReadRingZeroCrash(string text)
     {

@@ -40,8 +40,15 @@ internal static class PageTableCalls
         return null;
     }
 
-    /// <summary>An entry of a page directory changed.</summary>
-    public static uint? SetPmd(HypercallContext context, in HypercallArguments arguments)
+    /// <summary>An entry of a page directory changed that isn't the topmost table, and nobody knows of which spaces it is.</summary>
+    public static uint? SetLowerDirectory(HypercallContext context, in HypercallArguments arguments)
+    {
+        context.AddressSpace.FlushAll();
+        return null;
+    }
+
+    /// <summary>An entry of the topmost table changed: of a page directory, or of what is above the directories.</summary>
+    public static uint? SetTopEntry(HypercallContext context, in HypercallArguments arguments)
     {
         if (arguments.Second < HostDirectoryIndex)
         {

@@ -65,7 +65,7 @@ public sealed class TrapDispatcher : TrapPolicy
         _processor.DebugReadPrivilege = KernelPrivilege;
         _processor.PageTablePolicy = Context.Abi.Tables;
         Context.AddressSpace.PageOffset = entry.PageOffset;
-        _processor.WriteControlRegister(4, InitialCr4);
+        _processor.WriteControlRegister(4, InitialCr4 | Context.Abi.PageTables.ControlBits);
         uint paging = 0;
         if (entry.PageDirectory is { } directory)
         {

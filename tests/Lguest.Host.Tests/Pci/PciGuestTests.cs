@@ -491,7 +491,7 @@ public sealed class PciGuestTests
         });
 
         Assert.Contains(
-            "the kernel has PAE, page tables of three levels, which this lguest doesn't know in its dialect: build it without CONFIG_HIGHMEM64G",
+            "the kernel has page tables of three levels (PAE), and nothing in its image says so: give the dialect that has them, for instance --abi=4.10-pae",
             Assert.IsType<GuestOutcome.Killed>(guest.Run()).Sentence,
             StringComparison.Ordinal);
     }

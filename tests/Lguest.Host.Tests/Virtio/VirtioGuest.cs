@@ -27,6 +27,9 @@ public sealed class VirtioGuest : IDisposable
     public const uint StackTop = 0x9000;
     public const uint PageDirectory = 0xf_0000;
     public const uint PageTable = 0xf_1000;
+
+    /// <summary>With PAE: what the first of the four pointers at <see cref="PageDirectory"/> names, and what is named in turn.</summary>
+    public const uint LowerDirectory = 0xf_2000;
     public const uint Descriptors = MemoryBytes;
     public const uint Rings = MemoryBytes + 0x1000;
 
@@ -58,6 +61,7 @@ public sealed class VirtioGuest : IDisposable
     public const uint Restart = 2;
 
     private const byte HypercallVector = 0x1f;
+    private const uint Present = 1;
     private const uint PresentWritableUser = 7;
     private const uint QueueBytes = 3 * 0x1000;
     private const uint AvailableOffset = 256 * 16;
@@ -68,16 +72,23 @@ public sealed class VirtioGuest : IDisposable
     public VirtioGuest(GuestAbi abi, ClockKind clock = ClockKind.Virtual, params IGuestDevice[] devices)
     {
         Guest = new Guest(new GuestConfiguration { MemoryBytes = MemoryBytes, Abi = abi, Clock = clock, Devices = devices, GuestId = 0x1234 });
-        for (uint page = 0; page < 1024; page++)
+        uint entryBytes = (uint)abi.PageTables.EntryBytes;
+        for (uint page = 0; page < 4096 / entryBytes; page++)
         {
             if (Guest.PhysicalMemory.Contains(page << 12, 4096))
             {
-                Write(PageTable + (page * 4), (page << 12) | PresentWritableUser);
+                Write(PageTable + (page * entryBytes), (page << 12) | PresentWritableUser);
             }
         }
 
-        Write(PageDirectory, PageTable | PresentWritableUser);
-        (uint ringStatus, uint kernelAddress, uint systemCallVector) = abi.Id switch
+        bool hasPae = abi.PageTables == PageTableFormat.Pae;
+        Write(hasPae ? LowerDirectory : PageDirectory, PageTable | PresentWritableUser);
+        if (hasPae)
+        {
+            Write(PageDirectory, LowerDirectory | Present);
+        }
+
+        (uint ringStatus, uint kernelAddress, uint systemCallVector) = abi.Id.Replace("-pae", string.Empty, StringComparison.Ordinal) switch
         {
             "2.6.31" or "2.6.34" => (LaterRingStatus, Data + 1388, Data + 1392),
             "3.1" or "4.0" => (LaterRingStatus, Data + 1384, LastSystemCallVector),
