@@ -14,7 +14,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("no kernel is given", "64m")]
     [InlineData("'vmlinux' is not an amount of memory: write 64m, 1g, or 64 for MiB", "vmlinux", "64m")]
     [InlineData("'-h' is not an amount of memory", "-h")]
-    [InlineData("'8g' is more memory than a 32-bit guest can have", "8g", "vmlinux")]
+    [InlineData("'64g' is more memory than a 32-bit guest can have", "64g", "vmlinux")]
     [InlineData("there is no option --nonsense: `lguest --help` lists them", "--nonsense", "64m", "vmlinux")]
     [InlineData("there is no option --blo: did you mean --block?", "--blo=disk", "64m", "vmlinux")]
     [InlineData("there is no option --blokc: did you mean --block?", "--blokc=disk", "64m", "vmlinux")]

@@ -213,7 +213,8 @@ public class CommandLineTests
     [InlineData("64", 64u << 20)]
     [InlineData("1g", 1u << 30)]
     [InlineData("65536k", 64u << 20)]
-    public void Memory_is_written_in_kibibytes_mebibytes_or_gibibytes(string text, uint bytes) =>
+    [InlineData("6g", 6ul << 30)]
+    public void Memory_is_written_in_kibibytes_mebibytes_or_gibibytes(string text, ulong bytes) =>
         Assert.Equal(bytes, Parse(text, "vmlinux").MemoryBytes);
 
     [Theory]

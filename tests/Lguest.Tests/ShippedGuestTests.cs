@@ -110,6 +110,26 @@ public sealed partial class ShippedGuestTests : IDisposable
         Assert.True(int.Parse(Text(result).Split('\n')[0], CultureInfo.InvariantCulture) >= mebibytes, result.Output);
     }
 
+    /// <summary>Files fill what is above 4 GiB first; the disk's data must pass through what is below.</summary>
+    [Theory]
+    [InlineData("--engine=translator")]
+    [InlineData("--engine=interpreter")]
+    public void With_page_tables_of_three_levels_it_uses_more_than_4_GiB(string engine)
+    {
+        const string Sum = "md5sum | cut -c 1-32";
+        LguestResult result = RunGuest(
+            "6g", PaeImage("vmlinux"), $"--block={Image("rootfs.ext2")},snapshot", "root=/dev/lgba", "quiet", engine,
+            "run=\"free -m | awk '/Mem:/ { print $2 }'; grep -o -w -e pae -e nx /proc/cpuinfo"
+            + $"; {Sum} </bin/busybox; mount -o remount,rw /; dd if=/dev/urandom of=/root/a bs=1M count=3 2>/dev/null"
+            + $"; {Sum} </root/a; cat /root/a | tee /a | {Sum}; sync; echo 3 >/proc/sys/vm/drop_caches; {Sum} </a\"");
+
+        AssertEnded(0, result);
+        string[] lines = Text(result).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(int.Parse(lines[0], CultureInfo.InvariantCulture) >= 5900, result.Output);
+        Assert.Equal(["pae", "nx", HostTools.Md5OfFile(Image("rootfs.ext2"), "/bin/busybox")[..32]], lines[1..4]);
+        Assert.Equal([lines[4], lines[4], lines[4]], lines[4..7]);
+    }
+
     [Fact]
     public void Without_arguments_lguest_boots_it()
     {

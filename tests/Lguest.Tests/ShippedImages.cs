@@ -21,6 +21,14 @@ internal static class ShippedImages
         return path;
     }
 
+    /// <summary>The path of one of the images of the guest for more than 4 GiB; the test is skipped where they haven't been built.</summary>
+    public static string PaeImage(string name)
+    {
+        string path = Path.Combine(Project, "images", "out", "pae", name);
+        Assert.SkipUnless(File.Exists(path), "images/out/pae isn't there: run images/build --pae.");
+        return path;
+    }
+
     /// <summary>
     /// Runs a script in the guest, from a disk of its own: /dev/lgbb. The root is /dev/lgba, and what is written to it is lost.
     /// The guest powers off with the script's status.

@@ -16,7 +16,7 @@ internal sealed record Launch
     public string? Warning { get; init; }
 
     /// <summary>Bytes of memory.</summary>
-    public required uint MemoryBytes { get; init; }
+    public required ulong MemoryBytes { get; init; }
 
     /// <summary>A vmlinux or bzImage.</summary>
     public required string Kernel { get; init; }

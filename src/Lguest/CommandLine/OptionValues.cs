@@ -10,9 +10,6 @@ internal static class OptionValues
     private const string MemoryExample = "write 64m, 1g, or 64 for MiB";
     private const uint Page = 4096;
 
-    // What no guest of 32 bits can have: the descriptor page and the devices' pages come above.
-    private const ulong MostMemory = (4UL << 30) - (16UL << 20);
-
     private static readonly Unit[] MemoryUnits =
         [new("k", 1UL << 10), new("m", 1UL << 20), new("g", 1UL << 30), new(string.Empty, 1UL << 20)];
 
@@ -23,15 +20,15 @@ internal static class OptionValues
         [new("ms", 1), new("s", 1_000), new("m", 60_000), new("h", 3_600_000)];
 
     /// <summary>Bytes of memory: <c>64m</c>, <c>64</c> or <c>1g</c>.</summary>
-    public static uint Memory(string text)
+    public static ulong Memory(string text)
     {
         if (Scaled(text, MemoryUnits) is not { } bytes || bytes == 0 || bytes % Page != 0)
         {
             throw new CommandLineException($"'{text}' is not an amount of memory: {MemoryExample}");
         }
 
-        return bytes <= MostMemory
-            ? (uint)bytes
+        return bytes <= MemoryLayout.MostRam
+            ? bytes
             : throw new CommandLineException($"'{text}' is more memory than a 32-bit guest can have: give it less, for instance 512m");
     }
 

@@ -4,10 +4,10 @@ namespace Lguest.CommandLine;
 /// <param name="Folder">The folder.</param>
 /// <param name="Mount">Where the guest has it, an absolute path.</param>
 /// <param name="Returned">The most bytes that come back from the guest at the end; null for none at all.</param>
-internal sealed record ShareOption(string Folder, string Mount, uint? Returned = null)
+internal sealed record ShareOption(string Folder, string Mount, ulong? Returned = null)
 {
     private const string UsualMount = "/share";
-    private const uint UsualRoom = 64 << 20;
+    private const ulong UsualRoom = 64 << 20;
     private const string ReturnedWord = "rw";
     private const string RoomWord = "rw=";
 

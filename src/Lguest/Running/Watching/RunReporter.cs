@@ -14,6 +14,9 @@ internal static class RunReporter
 {
     private const double NanosecondsPerSecond = 1e9;
 
+    /// <summary>A span holds less than 2 GiB.</summary>
+    private const ulong HashedAtOnce = 1ul << 30;
+
     private static readonly string[] NotInState = ["what is on the disks", "what devices and hosts know of it", "cached translations"];
 
     /// <summary>Makes the report.</summary>
@@ -44,7 +47,7 @@ internal static class RunReporter
             ],
             Versions = Versions(),
             Inputs = run.Inputs,
-            State = run.Launch.Watch.Json is null ? null : Hash(run.Launch, guest),
+            State = run.Launch.Watch.Json is null ? null : Hash(guest),
         };
     }
 
@@ -122,10 +125,17 @@ internal static class RunReporter
     };
 
     /// <summary>The guest's memory and its processor, as they are at the end.</summary>
-    private static StateReport Hash(Launch launch, Guest guest)
+    private static StateReport Hash(Guest guest)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(guest.PhysicalMemory.Span(0, launch.MemoryBytes));
+        foreach (MemoryRange ram in (IEnumerable<MemoryRange>)[guest.Layout.LowRam, .. guest.Layout.HighRam])
+        {
+            for (ulong start = ram.Start; start < ram.End; start += HashedAtOnce)
+            {
+                hash.AppendData(guest.PhysicalMemory.Span(start, (uint)Math.Min(HashedAtOnce, ram.End - start)));
+            }
+        }
+
         hash.AppendData(guest.Processor.Save());
         return new StateReport(Convert.ToHexStringLower(hash.GetHashAndReset()), NotInState);
     }

@@ -6,6 +6,7 @@
 
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/dma-mapping.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/scatterlist.h>
@@ -42,22 +43,40 @@ struct lguest_block {
 	struct lguest_dma receive;	/* bound: the host fills it, answers */
 	struct lguest_dma send;		/* data to write, or nothing */
 	struct scatterlist sg[LGUEST_DMA_SECTIONS];
+	int sections;			/* of sg, 0 without data */
 	struct blk_mq_tag_set tags;
 };
 
-static void lguest_block_map(struct lguest_block *block, struct request *req,
+/* What the host can't reach, above 4 GiB, is copied to where it can. */
+static bool lguest_block_map(struct lguest_block *block, struct request *req,
 			     struct lguest_dma *dma)
 {
-	int count = blk_rq_map_sg(req->q, req, block->sg);
 	struct scatterlist *sg;
-	int i;
+	int count, i;
+
+	block->sections = blk_rq_map_sg(req->q, req, block->sg);
+	count = dma_map_sg(&block->ldev->dev, block->sg, block->sections,
+			   rq_dma_dir(req));
+	if (!count) {
+		block->sections = 0;
+		return false;
+	}
 
 	for_each_sg(block->sg, sg, count, i) {
-		dma->addr[i] = sg_phys(sg);
-		dma->len[i] = sg->length;
+		dma->addr[i] = sg_dma_address(sg);
+		dma->len[i] = sg_dma_len(sg);
 	}
 	if (count < LGUEST_DMA_SECTIONS)
 		dma->len[count] = 0;
+	return true;
+}
+
+static void lguest_block_unmap(struct lguest_block *block, struct request *req)
+{
+	if (block->sections)
+		dma_unmap_sg(&block->ldev->dev, block->sg, block->sections,
+			     rq_dma_dir(req));
+	block->sections = 0;
 }
 
 static blk_status_t lguest_block_queue_rq(struct blk_mq_hw_ctx *hctx,
@@ -73,11 +92,13 @@ static blk_status_t lguest_block_queue_rq(struct blk_mq_hw_ctx *hctx,
 	switch (req_op(req)) {
 	case REQ_OP_READ:
 		page->type = LGUEST_READ;
-		lguest_block_map(block, req, &block->receive);
+		if (!lguest_block_map(block, req, &block->receive))
+			return BLK_STS_RESOURCE;
 		break;
 	case REQ_OP_WRITE:
 		page->type = LGUEST_WRITE;
-		lguest_block_map(block, req, &block->send);
+		if (!lguest_block_map(block, req, &block->send))
+			return BLK_STS_RESOURCE;
 		break;
 	case REQ_OP_FLUSH:
 		page->type = LGUEST_FLUSH;
@@ -112,6 +133,7 @@ static irqreturn_t lguest_block_interrupt(int irq, void *dev)
 		return IRQ_NONE;
 
 	block->req = NULL;
+	lguest_block_unmap(block, req);
 	if (result == LGUEST_DONE) {
 		blk_mq_end_request(req, BLK_STS_OK);
 	} else {

@@ -4,6 +4,7 @@
  * has filled before the guest starts. Nothing is ever plugged in or removed.
  */
 
+#include <linux/dma-mapping.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
@@ -134,6 +135,8 @@ static void __init lguest_add_device(struct lguest_desc *desc,
 	ldev->desc = desc;
 	ldev->dev.bus = &lguest_bus;
 	ldev->dev.release = lguest_release;
+	ldev->dev.coherent_dma_mask = DMA_BIT_MASK(32);
+	ldev->dev.dma_mask = &ldev->dev.coherent_dma_mask;
 	dev_set_name(&ldev->dev, "%u", index);
 	lguest_add_status(ldev, LGUEST_STATUS_SEEN);
 

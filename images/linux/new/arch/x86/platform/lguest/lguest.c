@@ -266,7 +266,8 @@ static struct notifier_block lguest_panic_block = {
 	.priority	= INT_MIN,	/* others may have something to print */
 };
 
-static phys_addr_t __init lguest_end_of_ram(void)
+/* Keys are addresses of 32 bits: devices are below 4 GiB, whatever is above. */
+static phys_addr_t __init lguest_end_of_low_ram(void)
 {
 	struct boot_e820_entry *entry = boot_params.e820_table;
 	struct boot_e820_entry *last = entry + boot_params.e820_entries;
@@ -274,7 +275,7 @@ static phys_addr_t __init lguest_end_of_ram(void)
 
 	/* The boot loader's word, before mem= and the like change it. */
 	for (; entry < last; entry++) {
-		if (entry->type == E820_TYPE_RAM)
+		if (entry->type == E820_TYPE_RAM && entry->addr <= U32_MAX)
 			end = max_t(phys_addr_t, end,
 				    entry->addr + entry->size);
 	}
@@ -305,7 +306,7 @@ void __init lguest_early_setup(void)
 		lguest_data.log = __pa(lguest_log_ring());
 	lguest_hcall(LHCALL_LGUEST_INIT, __pa(&lguest_data),
 		     sizeof(lguest_data), 0);
-	lguest_devices = lguest_end_of_ram();
+	lguest_devices = lguest_end_of_low_ram();
 	atomic_notifier_chain_register(&panic_notifier_list,
 				       &lguest_panic_block);
 	pm_power_off = lguest_power_off;
