@@ -11,10 +11,14 @@ namespace Lguest.Tests;
 /// <summary>A share that comes back: from a guest that means well, and from one that doesn't.</summary>
 public sealed class ReturnedShareTests : IDisposable
 {
+    private const int ArchiveBegin = 4096;
+
     private readonly TestFolder _folder = new();
     private readonly string _share;
 
     public ReturnedShareTests() => _share = Directory.CreateDirectory(_folder.Path("share")).FullName;
+
+    private static ReadOnlySpan<byte> Whole => "lguest-share: whole\n"u8;
 
     public void Dispose() => _folder.Dispose();
 
@@ -71,7 +75,79 @@ public sealed class ReturnedShareTests : IDisposable
         Directory.CreateDirectory(_share);
         LguestResult early = Run(",rw", "echo one >/share/a; echo c >/proc/sysrq-trigger");
         Assert.Equal(100, early.ExitCode);
-        Assert.Contains("is not all that the guest has made of it: the guest has given nothing back\n", early.Errors, StringComparison.Ordinal);
+        Assert.Contains("is not all that the guest has made of it: nothing was given back whole: the guest has ended before, or there was no room for it\n", early.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_guest_was_giving_back_when_it_died_is_not_taken()
+    {
+        Write("a", "before");
+        const string Written = "read -r _ _ _ _ _ _ written _ </sys/block/lgba/stat";
+        const string DieInTheMiddle = $"{Written}; end=$((written + 1000)); lguest-share & while [ $written -lt $end ]; do {Written}; done; echo c >/proc/sysrq-trigger";
+
+        LguestResult result = Run(",rw", $"echo one >/share/a; lguest-share; head -c 8000000 /dev/urandom >/share/b; {DieInTheMiddle}");
+
+        Assert.Equal(100, result.ExitCode);
+        Assert.Contains(": nothing was given back whole: ", result.Errors, StringComparison.Ordinal);
+        Assert.Equal("before", Read("a"));
+    }
+
+    [Fact]
+    public void An_archive_that_is_not_said_to_be_whole_is_not_taken()
+    {
+        Assert.Empty(Take(archive => Add(archive, "a", "one")));
+        Assert.Equal("one", Read("a"));
+
+        string refused = Assert.Single(Take(archive => Add(archive, "a", "two"), isWhole: false));
+
+        Assert.Equal($"'{_share}' is not all that the guest has made of it: nothing was given back whole: the guest has ended before, or there was no room for it", refused);
+        Assert.Equal("one", Read("a"));
+    }
+
+    [Fact]
+    public void What_the_guest_has_not_changed_is_not_written()
+    {
+        string text = new('x', 200_000);
+        string path = Write("a", text);
+        var mode = (UnixFileMode)0x1a4;
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, mode);
+        }
+
+        DateTime time = new DateTime(2001, 1, 1, 0, 0, 0, DateTimeKind.Utc);
+        Directory.SetLastWriteTimeUtc(_share, time);
+
+        Assert.Empty(Take(archive => Add(archive, "a", text)));
+        Assert.Equal(time, Directory.GetLastWriteTimeUtc(_share));
+
+        string other = string.Concat(text.AsSpan(0, 150_000), "y", text.AsSpan(0, 49_999));
+        Assert.Empty(Take(archive => Add(archive, "a", other)));
+        Assert.Equal(other, Read("a"));
+        Assert.Empty(Take(archive => Add(archive, "a", "y")));
+        Assert.Equal("y", Read("a"));
+    }
+
+    [Fact]
+    public void A_second_name_is_only_of_a_file_that_came_before()
+    {
+        Write("mine", "the host's");
+
+        string[] refused = Take(archive =>
+        {
+            Link(archive, "b", "mine");
+            Link(archive, "c", "new/dir/file");
+            Link(archive, "d", "e");
+            Add(archive, "e", "theirs");
+            Link(archive, "f", "./e");
+            Link(archive, "g", "f");
+        });
+
+        Assert.Equal(["'b' ", "'c' ", "'d' "], refused.Select(sentence => sentence[..4]));
+        Assert.All(refused, sentence => Assert.EndsWith(": it is a link to what did not come before it", sentence, StringComparison.Ordinal));
+        Assert.Equal(["e", "f", "g", "mine"], Names());
+        Assert.Equal("theirs", Read("g"));
+        Assert.False(Directory.Exists(At("new")));
     }
 
     [Fact]
@@ -209,7 +285,12 @@ public sealed class ReturnedShareTests : IDisposable
                 archive.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "a") { DataStream = new MemoryStream(new byte[1 << 17]) });
             }
 
-            stream.ToArray().AsSpan(0, bytes.Length).CopyTo(bytes);
+            stream.ToArray().AsSpan(0, bytes.Length - ArchiveBegin).CopyTo(bytes.AsSpan(ArchiveBegin));
+        }
+
+        if (seed > 0)
+        {
+            Whole.CopyTo(bytes);
         }
 
         disk.Write(0, bytes);
@@ -221,7 +302,10 @@ public sealed class ReturnedShareTests : IDisposable
     private static void Add(TarWriter archive, string name, string text) =>
         archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.ASCII.GetBytes(text)) });
 
-    private string[] Take(Action<TarWriter> write)
+    private static void Link(TarWriter archive, string name, string other) =>
+        archive.WriteEntry(new PaxTarEntry(TarEntryType.HardLink, name) { LinkName = other });
+
+    private string[] Take(Action<TarWriter> write, bool isWhole = true)
     {
         using var stream = new MemoryStream();
         using (var archive = new TarWriter(stream, leaveOpen: true))
@@ -230,7 +314,12 @@ public sealed class ReturnedShareTests : IDisposable
         }
 
         using var disk = new ScratchDisk("x", 1 << 20);
-        disk.Write(0, stream.ToArray());
+        disk.Write(ArchiveBegin, stream.ToArray());
+        if (isWhole)
+        {
+            disk.Write(0, Whole);
+        }
+
         return [.. ReturnedFolder.Take(_share, disk)];
     }
 

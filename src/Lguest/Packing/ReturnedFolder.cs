@@ -9,13 +9,21 @@ namespace Lguest.Packing;
 /// What a guest gives back of a folder that it was given: a tar archive on a disk, made by the guest, which may be anything. So nothing
 /// is written outside the folder, nor through a link, and no more than the disk has room for.
 /// </summary>
+/// <remarks>
+/// A guest may die at any time, and what it has written by then is on its disk in parts. So the first page says whether the archive behind
+/// it is all there. Without that word nothing is taken: what is missing would be zeros in the user's files.
+/// </remarks>
 internal sealed class ReturnedFolder
 {
-    private const int BlockSize = 512;
+    private const int ArchiveBegin = 4096;
+    private const int PieceSize = 1 << 16;
     private const UnixFileMode Permissions = (UnixFileMode)0x1ff;
 
     private readonly string _folder;
     private readonly List<string> _refused = [];
+
+    // Where files of this archive are: of no other may it have a second name.
+    private readonly HashSet<string> _files = new(StringComparer.Ordinal);
     private ulong _room;
 
     private ReturnedFolder(string folder, ulong room)
@@ -23,6 +31,9 @@ internal sealed class ReturnedFolder
         _folder = folder;
         _room = room;
     }
+
+    /// <summary>What a guest writes at the disk's first byte when all of its archive is there (<c>images/rootfs/lguest-share</c>).</summary>
+    private static ReadOnlySpan<byte> Whole => "lguest-share: whole\n"u8;
 
     /// <summary>Copies it back. What the guest has deleted stays, and what it hasn't changed isn't touched.</summary>
     /// <param name="folder">The host's folder.</param>
@@ -37,17 +48,17 @@ internal sealed class ReturnedFolder
 
     private void Take(IBlockBackend disk)
     {
-        using var stream = new DiskStream(disk);
-        Span<byte> first = stackalloc byte[BlockSize];
+        Span<byte> first = stackalloc byte[Whole.Length];
         disk.Read(0, first);
-        if (!first.ContainsAnyExcept((byte)0))
+        if (!first.SequenceEqual(Whole) || disk.Length < ArchiveBegin)
         {
-            Refuse(".", "the guest has given nothing back");
+            Refuse(".", "nothing was given back whole: the guest has ended before, or there was no room for it");
             return;
         }
 
         try
         {
+            using var stream = new DiskStream(disk, ArchiveBegin);
             using var archive = new TarReader(stream);
             while (archive.GetNextEntry() is { } entry)
             {
@@ -56,7 +67,7 @@ internal sealed class ReturnedFolder
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or FormatException or ArgumentException or OverflowException)
         {
-            Refuse(".", "what the guest has given back ends in the middle: there was no more room, or no more time");
+            Refuse(".", "what the guest has given back is no whole archive");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -80,7 +91,7 @@ internal sealed class ReturnedFolder
     private void Take(TarEntry entry)
     {
         string name = entry.Name.TrimEnd('/');
-        string[] parts = [.. name.Split('/').Where(part => part != ".")];
+        string[] parts = PartsOf(name);
         if (parts.Length == 0 || name.Length == 0)
         {
             return;
@@ -99,13 +110,14 @@ internal sealed class ReturnedFolder
         }
 
         string target = Path.Combine(parent, parts[^1]);
+        _files.Remove(target);
         switch (entry.EntryType)
         {
             case TarEntryType.Directory:
                 TakeFolder(name, target);
                 break;
             case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
-                TakeFile(name, target, entry.DataStream ?? Stream.Null, (ulong)entry.Length, entry.Mode);
+                TakeFile(name, target, entry.DataStream ?? Stream.Null, entry.Length, entry.Mode);
                 break;
             case TarEntryType.SymbolicLink:
                 TakeLink(name, target, entry.LinkName);
@@ -118,6 +130,8 @@ internal sealed class ReturnedFolder
                 break;
         }
     }
+
+    private static string[] PartsOf(string name) => [.. name.Split('/').Where(part => part != ".")];
 
     /// <summary>The folder that something is to be in; null if the way there isn't made of folders.</summary>
     private string? Parent(string[] parts)
@@ -151,7 +165,7 @@ internal sealed class ReturnedFolder
         }
     }
 
-    private void TakeFile(string name, string target, Stream contents, ulong length, UnixFileMode mode)
+    private void TakeFile(string name, string target, Stream contents, long length, UnixFileMode mode)
     {
         if (Directory.Exists(target) && new DirectoryInfo(target).LinkTarget is null)
         {
@@ -159,31 +173,79 @@ internal sealed class ReturnedFolder
             return;
         }
 
-        if (length > _room)
+        if ((ulong)length > _room)
         {
             Refuse(name, "it is too large");
             return;
         }
 
-        // What takes its place is a whole file, and a link in that place is replaced, not followed.
-        _room -= length;
+        _room -= (ulong)length;
+        using (FileStream? there = OpenIfAlike(target, length, mode))
+        {
+            // An archive is read once, from its beginning. So what was the same before a difference is copied from the file that is there.
+            byte[] piece = new byte[PieceSize];
+            byte[] other = new byte[PieceSize];
+            int count;
+            long same = 0;
+            while ((count = contents.ReadAtLeast(piece, PieceSize, throwOnEndOfStream: false)) > 0 && there is not null
+                && there.ReadAtLeast(other.AsSpan(0, count), count, throwOnEndOfStream: false) == count
+                && piece.AsSpan(0, count).SequenceEqual(other.AsSpan(0, count)))
+            {
+                same += count;
+            }
+
+            if (there is null || same != length)
+            {
+                Replace(target, mode, file =>
+                {
+                    Copy(there, same, file, other);
+                    file.Write(piece, 0, count);
+                    contents.CopyTo(file);
+                });
+            }
+        }
+
+        _files.Add(target);
+    }
+
+    /// <summary>Opens what is there, if it may be what is to be there.</summary>
+    private static FileStream? OpenIfAlike(string target, long length, UnixFileMode mode)
+    {
+        var there = new FileInfo(target);
+        bool isAlike = there.Exists && there.LinkTarget is null && HostFile.IsRegular(target) && there.Length == length
+            && (OperatingSystem.IsWindows() || there.UnixFileMode == (mode & Permissions));
+        return isAlike ? there.OpenRead() : null;
+    }
+
+    private static void Copy(FileStream? from, long length, FileStream to, byte[] piece)
+    {
+        from?.Seek(0, SeekOrigin.Begin);
+        while (length > 0)
+        {
+            int count = (int)Math.Min(length, piece.Length);
+            from!.ReadExactly(piece, 0, count);
+            to.Write(piece, 0, count);
+            length -= count;
+        }
+    }
+
+    /// <summary>What takes its place is a whole file, and a link in that place is replaced, not followed.</summary>
+    private static void Replace(string target, UnixFileMode mode, Action<FileStream> write)
+    {
         string temporary = Path.Combine(Path.GetDirectoryName(target)!, $".lguest-{Guid.NewGuid():n}.tmp");
         try
         {
             using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {
-                contents.CopyTo(file);
+                write(file);
             }
 
-            if (!IsSame(target, temporary, mode))
+            if (!OperatingSystem.IsWindows())
             {
-                if (!OperatingSystem.IsWindows())
-                {
-                    File.SetUnixFileMode(temporary, mode & Permissions);
-                }
-
-                File.Move(temporary, target, overwrite: true);
+                File.SetUnixFileMode(temporary, mode & Permissions);
             }
+
+            File.Move(temporary, target, overwrite: true);
         }
         finally
         {
@@ -218,54 +280,24 @@ internal sealed class ReturnedFolder
     /// <summary>Another name of a file that came before: a copy of it here.</summary>
     private void TakeHardLink(string name, string target, TarEntry entry)
     {
-        string[] parts = [.. entry.LinkName.Split('/').Where(part => part != ".")];
-        string? parent = parts.Length == 0 || parts.Any(part => part is "" or "..") ? null : Parent(parts);
-        var source = new FileInfo(Path.Combine(parent ?? _folder, parts.Length > 0 ? parts[^1] : "."));
-        if (parent is null || source.LinkTarget is not null || !source.Exists || !HostFile.IsRegular(source.FullName))
+        var source = new FileInfo(Path.Combine([_folder, .. PartsOf(entry.LinkName)]));
+        if (!_files.Contains(source.FullName))
         {
-            Refuse(name, "it is a link that may lead out of the folder");
+            Refuse(name, "it is a link to what did not come before it");
             return;
         }
 
         using FileStream contents = source.OpenRead();
-        TakeFile(name, target, contents, (ulong)source.Length, entry.Mode);
-    }
-
-    private static bool IsSame(string target, string other, UnixFileMode mode)
-    {
-        var there = new FileInfo(target);
-        if (!there.Exists || there.LinkTarget is not null || !HostFile.IsRegular(target) || there.Length != new FileInfo(other).Length
-            || (!OperatingSystem.IsWindows() && there.UnixFileMode != (mode & Permissions)))
-        {
-            return false;
-        }
-
-        const int PieceSize = 1 << 16;
-        using FileStream one = there.OpenRead();
-        using FileStream two = File.OpenRead(other);
-        byte[] piece = new byte[PieceSize];
-        byte[] otherPiece = new byte[PieceSize];
-        int count;
-        do
-        {
-            count = one.ReadAtLeast(piece, PieceSize, throwOnEndOfStream: false);
-            if (two.ReadAtLeast(otherPiece, PieceSize, throwOnEndOfStream: false) != count || !piece.AsSpan(0, count).SequenceEqual(otherPiece.AsSpan(0, count)))
-            {
-                return false;
-            }
-        }
-        while (count > 0);
-
-        return true;
+        TakeFile(name, target, contents, source.Length, entry.Mode);
     }
 
     private void Refuse(string name, string why) => _refused.Add(
         name == "." ? $"'{_folder}' is not all that the guest has made of it: {why}" : $"'{GuestText.ForPeople(name)}' is not copied back to '{_folder}': {why}");
 
-    /// <summary>A disk from its beginning to its end.</summary>
-    private sealed class DiskStream(IBlockBackend disk) : Stream
+    /// <summary>A disk from somewhere to its end.</summary>
+    private sealed class DiskStream(IBlockBackend disk, ulong begin) : Stream
     {
-        private ulong _position;
+        private ulong _position = begin;
 
         public override bool CanRead => true;
 
