@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Lguest.Suites.Merging;
 using Lguest.Suites.Output;
@@ -146,6 +147,62 @@ public sealed class ShardTests : IDisposable
         Assert.Contains("has no results of a suite in it", Refusal("1", "2"), StringComparison.Ordinal);
         File.WriteAllText(results, "{\"name\":\"x\",\"suiteSha256\":\"\",\"plan\":[\"a\"],\"boots\":[{\"name\":\"a\",\"test\":\"a\",\"status\":\"passed\"}]}");
         Assert.Contains("has no results of a suite in it", Refusal("1", "2"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"fingerprints\": []", "\"fingerprints\": [null]")]
+    [InlineData("\"known\": []", "\"known\": [null]")]
+    [InlineData("\"known\": []", "\"known\": [{\"fingerprint\": \"a\"}]")]
+    [InlineData("\"matrix\": []", "\"matrix\": [null]")]
+    [InlineData("\"matrix\": []", "\"matrix\": [{\"axis\": \"a\"}]")]
+    [InlineData("\"number\": 1", "\"number\": -1")]
+    [InlineData("\"index\": 1", "\"index\": 0")]
+    [InlineData("\"index\": 1", "\"index\": 2")]
+    [InlineData("\"of\": 1", "\"of\": -1")]
+    [InlineData("\"inputSha256\": [", "\"inputSha256\": [null,")]
+    [InlineData("\"plan\": [", "\"plan\": [null,")]
+    public void Results_that_have_nothing_where_something_is_needed_are_refused(string had, string has)
+    {
+        RunShard("version: 1\ntests: {a: {run: ':'}}", 1, 1);
+        string results = Path.Combine(_folder.Path("1"), "results.json");
+        string text = File.ReadAllText(results);
+        Assert.Contains(had, text, StringComparison.Ordinal);
+        File.WriteAllText(results, text.Replace(had, has, StringComparison.Ordinal));
+
+        Assert.Equal($"'{results}' has no results of a suite in it: something is missing", Refusal("1"));
+    }
+
+    [Theory]
+    [InlineData("../../../evil")]
+    [InlineData("a/../../../evil")]
+    [InlineData("/evil")]
+    [InlineData(".")]
+    [InlineData("")]
+    public void A_boot_whose_name_leads_out_of_the_folder_is_refused(string name)
+    {
+        RunShard("version: 1\ntests: {a: {run: ':'}}", 1, 1);
+        string results = Path.Combine(_folder.Path("1"), "results.json");
+        File.WriteAllText(results, Regex.Replace(File.ReadAllText(results), "(\"name\": |\"plan\": \\[\\s*)\"a\"", $"$1\"{name}\""));
+
+        Assert.Equal($"'{_folder.Path("1")}' has a boot that isn't in its plan: it wasn't made by lguest", Refusal("1"));
+        Assert.False(Directory.Exists(_folder.Path("all")));
+    }
+
+    [Fact]
+    public void A_merge_that_ended_in_the_middle_can_be_done_again()
+    {
+        RunShard("version: 1\ntests: {a: {run: ':'}}", 1, 1);
+        string socket = Path.Combine(_folder.Path("1"), "runs/a/1/socket");
+        using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            listener.Bind(new UnixDomainSocketEndPoint(socket));
+            Assert.StartsWith("the shards' files can't be copied: ", Refusal("1"), StringComparison.Ordinal);
+        }
+
+        Assert.Equal("lguest was killed while it merged, or runs still", ResultsFile.Read(Path.Combine(_folder.Path("all"), ResultsFile.Name)).Interrupted);
+        File.Delete(socket);
+
+        Assert.Equal(BootStatus.Passed, Assert.Single(Merge(1).Boots).Status);
     }
 
     [Fact]

@@ -70,6 +70,17 @@ public sealed class SuiteRunTests : IDisposable
     }
 
     [Fact]
+    public void An_attempt_that_can_not_be_made_does_not_hide_those_before()
+    {
+        BootResult boot = Assert.Single(_folder.Run("version: 1\ntests: {a: {retries: 1, run: \": >${json%/1/*}/2; finish 7 GuestStatus one\"}}").Boots);
+
+        Assert.Equal([BootStatus.Failed, BootStatus.Error], boot.Attempts.Select(attempt => attempt.Status));
+        Assert.Equal([1, 2], boot.Attempts.Select(attempt => attempt.Number));
+        Assert.Equal(BootStatus.Error, boot.Status);
+        Assert.Contains("one; then: it can't be run: ", boot.Sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_process_that_dies_costs_its_one_test()
     {
         SuiteResult result = _folder.Run("""

@@ -9,8 +9,9 @@ public static class SuiteMerger
     /// <summary>Merges them. All that can be wrong is found out before anything is written.</summary>
     /// <param name="folders">The shards' folders of results, in any order.</param>
     /// <param name="output">The folder for all of it.</param>
-    /// <returns>The results, which are not written yet, and the folder as an absolute path, with the boots' files in it.</returns>
+    /// <returns>The results, which are written as interrupted until now, and the folder as an absolute path, with the boots' files in it.</returns>
     /// <exception cref="SuiteException">A shard is missing, double, of another suite, or not whole.</exception>
+    /// <exception cref="Lguest.Results.Reports.ReportException">Results can't be written.</exception>
     public static (SuiteResult Result, string Folder) Merge(IReadOnlyList<string> folders, string output)
     {
         Shard[] shards = [.. folders.Select(folder => Read(folder, output))];
@@ -23,19 +24,21 @@ public static class SuiteMerger
         SuiteResult first = shards[0].Result;
         Dictionary<string, BootResult> boots = CollectBoots(shards);
         Shard? ended = Array.Find(shards, shard => shard.Result.Interrupted is not null);
+        SuiteResult merged = first with
+        {
+            Shard = null,
+            Started = shards.Min(shard => shard.Result.Started),
+            WallSeconds = shards.Max(shard => shard.Result.WallSeconds),
+            Jobs = shards.Sum(shard => shard.Result.Jobs),
+            Interrupted = ended is null ? null : $"{ended.Result.Interrupted}, in shard {ended.Result.Shard}",
+            Boots = [.. first.Plan.Select(name => boots[name])],
+        };
         string folderOfAll = ResultsFolder.Prepare(output);
+
+        // Who kills lguest finds a folder that is known to be ours, and not whole.
+        ResultsFile.Write(folderOfAll, merged with { Interrupted = "lguest was killed while it merged, or runs still" });
         CopyRuns(shards, folderOfAll);
-        return (
-            first with
-            {
-                Shard = null,
-                Started = shards.Min(shard => shard.Result.Started),
-                WallSeconds = shards.Max(shard => shard.Result.WallSeconds),
-                Jobs = shards.Sum(shard => shard.Result.Jobs),
-                Interrupted = ended is null ? null : $"{ended.Result.Interrupted}, in shard {ended.Result.Shard}",
-                Boots = [.. first.Plan.Select(name => boots[name])],
-            },
-            folderOfAll);
+        return (merged, folderOfAll);
     }
 
     private static Shard Read(string folder, string output)

@@ -51,10 +51,21 @@ public static class ResultsFile
     }
 
     // What isn't in the file is null, whatever the declarations say.
-    private static bool IsWhole(SuiteResult result) => result is { Name: not null, SuiteSha256: not null, Plan: not null, InputSha256: not null, Boots: not null }
-        && result.Plan.All(name => name is not null)
-        && result.Boots.All(boot => boot is { Name: not null, Test: not null, Matrix: not null, Sentence: not null, Fingerprints: not null, Known: not null, Attempts: not null }
-            && boot.Attempts.All(attempt => attempt is { Sentence: not null, Fingerprints: not null, Tests: not null }));
+    private static bool IsWhole(SuiteResult result) =>
+        result is { Name: not null, SuiteSha256: not null, Plan: not null, InputSha256: not null, Boots: not null }
+        && (result.Shard is not { } shard || (shard.Index > 0 && shard.Index <= shard.Of))
+        && HasAll(result.Plan)
+        && HasAll(result.InputSha256)
+        && result.Boots.All(IsWhole);
+
+    private static bool IsWhole(BootResult boot) =>
+        boot is { Name: not null, Test: not null, Matrix: not null, Sentence: not null, Fingerprints: not null, Known: not null, Attempts: not null }
+        && boot.Matrix.All(choice => choice is { Axis: not null, Value: not null })
+        && HasAll(boot.Fingerprints)
+        && boot.Known.All(known => known is { Fingerprint: not null, Issue: not null })
+        && boot.Attempts.All(attempt => attempt is { Number: > 0, Sentence: not null, Fingerprints: not null, Tests: not null } && HasAll(attempt.Fingerprints));
+
+    private static bool HasAll(IReadOnlyList<string> texts) => texts.All(text => text is not null);
 }
 
 /// <summary>Serialises without reflection.</summary>

@@ -51,28 +51,28 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
     [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process, and of all results.")]
     private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, CancellationToken stop)
     {
+        var attempts = new List<AttemptResult>();
         try
         {
-            return (RunBoot(boot, stop), true);
+            return (RunBoot(boot, attempts, stop), true);
         }
         catch (Exception e)
         {
-            var attempt = new AttemptResult
+            attempts.Add(new AttemptResult
             {
-                Number = 1,
+                Number = attempts.Count + 1,
                 Status = BootStatus.Error,
                 Sentence = $"it can't be run: {e.Message.TrimEnd('.')}",
                 Fingerprints = [FailureWords.Lguest],
-            };
-            BootResult result = BootJudge.Judge(boot, [attempt], [], today);
+            });
+            BootResult result = BootJudge.Judge(boot, attempts, [], today);
             progress.Finished(result);
             return (result, false);
         }
     }
 
-    private BootResult RunBoot(PlannedBoot boot, CancellationToken stop)
+    private BootResult RunBoot(PlannedBoot boot, List<AttemptResult> attempts, CancellationToken stop)
     {
-        var attempts = new List<AttemptResult>();
         string[] allowed = [];
         while (!stop.IsCancellationRequested && !(FailsFast && _hasFailed && attempts.Count == 0))
         {
