@@ -92,6 +92,21 @@ public sealed class SuiteReaderTests : IDisposable
         Assert.Equal([$"{_folder.Path("t")}:/share", $"{_folder.Path("t")}:/mnt/t"], boot.Settings.Shares);
     }
 
+    [Theory]
+    [InlineData("t,,x:/mnt,,y,rw=1m", "t,,x:/mnt,,y,rw=1m")]
+    [InlineData("t,,x,rw", "t,,x:/share,rw")]
+    [InlineData("t,,x,,rw", "t,,x,,rw:/share")]
+    [InlineData("t,,x,ro", "t,,x:/share,ro")]
+    public void A_shares_commas_are_those_of_the_command_line(string share, string said)
+    {
+        Directory.CreateDirectory(_folder.Path("t,x"));
+        Directory.CreateDirectory(_folder.Path("t,x,rw"));
+
+        PlannedBoot boot = Assert.Single(_folder.Plan($"version: 1\ntests: {{x: {{share: \"{share}\"}}}}"));
+
+        Assert.Equal(_folder.Path(said), Assert.Single(boot.Settings.Shares));
+    }
+
     [Fact]
     public void A_boot_is_called_after_its_test_and_the_values_of_its_matrix()
     {

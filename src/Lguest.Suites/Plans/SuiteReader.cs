@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Lguest.CommandLine;
 using Lguest.Suites.Yaml;
 
 namespace Lguest.Suites.Plans;
@@ -354,18 +355,18 @@ public sealed class SuiteReader
     private string Share(YamlText share)
     {
         const string UsualMount = "/share";
-        int comma = share.Value.LastIndexOf(",rw", StringComparison.Ordinal);
-        string words = comma < 0 ? string.Empty : share.Value[comma..];
-        string place = comma < 0 ? share.Value : share.Value[..comma];
+        IReadOnlyList<string> parts = CommaParts.Split(share.Value);
+        string words = string.Concat(parts.Skip(1).Select(word => $",{CommaParts.Escape(word)}"));
+        string place = parts[0];
         int colon = place.LastIndexOf(':');
         string folder = Path.GetFullPath(colon < 0 ? place : place[..colon], _folder);
         string mount = colon < 0 ? UsualMount : place[(colon + 1)..];
-        return Directory.Exists(folder) ? $"{folder.Replace(",", ",,", StringComparison.Ordinal)}:{mount}{words}" : throw Error(share.Place, $"there is no folder '{folder}'");
+        return Directory.Exists(folder) ? $"{CommaParts.Escape($"{folder}:{mount}")}{words}" : throw Error(share.Place, $"there is no folder '{folder}'");
     }
 
     // As on the command line, commas of a name are doubled, and that has to be so of the folder's, too.
     private string Disk(YamlText disk) =>
-        Path.IsPathRooted(disk.Value) ? disk.Value : $"{_folder.Replace(",", ",,", StringComparison.Ordinal)}/{disk.Value}";
+        Path.IsPathRooted(disk.Value) ? disk.Value : $"{CommaParts.Escape(_folder)}/{disk.Value}";
 
     private YamlMap Map(YamlNode node, string what) => node as YamlMap ?? throw Error(node.Place, $"{what} is to be a mapping: keys with values");
 
