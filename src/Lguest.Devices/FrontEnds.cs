@@ -49,7 +49,8 @@ public abstract class FrontEnds
     /// <param name="arguments">The command and its arguments.</param>
     /// <param name="streams">Its standard input and output.</param>
     /// <param name="errors">Its standard error.</param>
-    public virtual ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors) => null;
+    /// <param name="late">Says that the guest boots without it; null for one that it has from the beginning.</param>
+    public virtual ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late) => null;
 
     /// <summary>A source of random bytes; null for a bus that has no such devices.</summary>
     /// <param name="seed">What they come from.</param>

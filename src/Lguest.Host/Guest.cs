@@ -228,9 +228,10 @@ public sealed class Guest : IDisposable
     /// afterwards.
     /// </summary>
     /// <param name="output">An empty file, or whatever can be sought in and be as long as the guest's memory.</param>
+    /// <param name="facts">What is to be found again in <see cref="SavedState.Facts"/>.</param>
     /// <exception cref="SavedStateException">The guest is over.</exception>
     /// <exception cref="IOException">It can't be written.</exception>
-    public void Save(Stream output)
+    public void Save(Stream output, params IReadOnlyList<SavedFact> facts)
     {
         if (_context.Ending.IsOver)
         {
@@ -244,6 +245,7 @@ public sealed class Guest : IDisposable
             Dialect = _configuration.Abi.Name,
             Cpuid = _configuration.Abi.Cpuid.Leaves,
             MemoryBytes = _configuration.MemoryBytes,
+            Facts = facts,
             Clock = _configuration.Clock,
             Date = _configuration.Date,
             GuestId = _configuration.GuestId,

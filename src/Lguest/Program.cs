@@ -4,6 +4,7 @@ using Lguest.Boot;
 using Lguest.Boot.Images;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
+using Lguest.Host.Saving;
 using Lguest.Inspecting;
 using Lguest.Logging;
 using Lguest.Results.Reports;
@@ -66,7 +67,7 @@ internal static class Program
             Report(logger, ending);
             return Skip(logger, launch, ending.ExitCode);
         }
-        catch (Exception e) when (e is BootException or BackendException or ReportException)
+        catch (Exception e) when (e is BootException or BackendException or ReportException or SavedStateException)
         {
             LaunchLog.Error(logger, e.Message);
         }

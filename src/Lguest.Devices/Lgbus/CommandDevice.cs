@@ -41,17 +41,25 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
     private readonly ICharPort _streams;
     private readonly ICharPort _errors;
     private readonly byte[] _input = new byte[LongestInput];
+    private readonly bool _isLate;
+    private ReadOnlyMemory<byte> _news;
     private DeviceSlot? _slot;
     private volatile bool _inputArrived;
     private bool _asked;
     private bool _due;
 
     /// <summary>Makes the device.</summary>
-    /// <param name="arguments">The command and its arguments, at most <see cref="LongestArguments"/> bytes in all, none with a NUL in it.</param>
+    /// <param name="arguments">
+    /// The command and its arguments, at most <see cref="LongestArguments"/> bytes in all, none with a NUL in it. None at all: the guest isn't told a
+    /// command, and its first request for input isn't answered.
+    /// </param>
     /// <param name="streams">Standard input and output, which the device owns from now on.</param>
     /// <param name="errors">Standard error, likewise; its input isn't looked at.</param>
-    public CommandDevice(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors)
+    /// <param name="late">Says that the guest boots without its command; null for one that it has from the beginning.</param>
+    public CommandDevice(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late = null)
     {
+        _isLate = late is not null;
+        _news = late?.News ?? default;
         _arguments = Pack(arguments);
         _streams = streams;
         _errors = errors;
@@ -59,10 +67,17 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
     }
 
     /// <inheritdoc />
-    public DeviceIdentity Identity => new(DeviceType.Command, Features: 0, Pages: (ArgumentsOffset + _arguments.Length + PageSize - 1) / PageSize);
+    public DeviceIdentity Identity => new(
+        DeviceType.Command, Features: 0, Pages: (ArgumentsOffset + (_isLate ? LongestArguments : _arguments.Length) + PageSize - 1) / PageSize);
 
     /// <inheritdoc />
-    public string Kind => string.Create(CultureInfo.InvariantCulture, $"a command of {_arguments.Length} bytes");
+    public string Kind => _isLate ? "a command that comes later" : string.Create(CultureInfo.InvariantCulture, $"a command of {_arguments.Length} bytes");
+
+    /// <inheritdoc />
+    public event Action? Awaited;
+
+    /// <inheritdoc />
+    public bool IsAwaited => _arguments.Length == 0 && _asked;
 
     /// <inheritdoc />
     public int? ExitStatus
@@ -92,15 +107,20 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
     };
 
     /// <inheritdoc />
-    public void Restore(string saved) =>
+    public void Restore(string saved)
+    {
         (_asked, _due, _inputArrived) = (saved is AskedWord or DueWord, saved is DueWord, true);
+        if (_isLate)
+        {
+            WriteArguments(Place());
+        }
+    }
 
     /// <inheritdoc />
     public void Attach(DeviceSlot slot)
     {
         _slot = slot;
-        slot.WritePage(LengthOffset, (uint)_arguments.Length);
-        slot.WritePage(ArgumentsOffset, _arguments);
+        WriteArguments(slot);
         slot.ListenOn(slot.PageAddress, KeysLength, this);
     }
 
@@ -174,6 +194,12 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
         }
     }
 
+    private void WriteArguments(DeviceSlot slot)
+    {
+        slot.WritePage(LengthOffset, (uint)_arguments.Length);
+        slot.WritePage(ArgumentsOffset, _arguments);
+    }
+
     private void Ask(DeviceSlot slot)
     {
         if (_asked)
@@ -190,13 +216,18 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
         {
             slot.After(VirtualDelay);
         }
+
+        if (IsAwaited)
+        {
+            Awaited?.Invoke();
+        }
     }
 
     /// <summary>Data, used_len, interrupt, in this order. Without a free buffer, the guest has to wait until it has one.</summary>
     private void Answer()
     {
         DeviceSlot slot = Place();
-        if (!slot.TryFindFree(slot.PageAddress + InputKey, out DmaBuffer buffer))
+        if (IsAwaited || !slot.TryFindFree(slot.PageAddress + InputKey, out DmaBuffer buffer))
         {
             return;
         }
@@ -205,7 +236,7 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
 
         // Cleared before the port is asked: what arrives meanwhile sets it again.
         _inputArrived = false;
-        int length = slot.IsRepeatable ? _streams.ReadBlocking(room) : _streams.Read(room);
+        int length = !_news.IsEmpty ? TakeNews(room) : slot.IsRepeatable ? _streams.ReadBlocking(room) : _streams.Read(room);
         if (length == 0 && !_streams.EndOfInput)
         {
             return;
@@ -225,6 +256,14 @@ public sealed class CommandDevice : ILguestDevice, ICommandDevice
         }
 
         buffer.Interrupt();
+    }
+
+    private int TakeNews(Span<byte> room)
+    {
+        int length = Math.Min(room.Length, _news.Length);
+        _news.Span[..length].CopyTo(room);
+        _news = _news[length..];
+        return length;
     }
 
     private DeviceSlot Place() => _slot ?? throw new InvalidOperationException("The device isn't attached to a bus.");

@@ -28,6 +28,6 @@ internal sealed class LgbusFrontEnds : FrontEnds
         new SharedNetworkDevice(network, recorder);
 
     /// <inheritdoc />
-    public override ICommandDevice Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors) =>
-        new CommandDevice(arguments, streams, errors);
+    public override ICommandDevice Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late) =>
+        new CommandDevice(arguments, streams, errors, late);
 }

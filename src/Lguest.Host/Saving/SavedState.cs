@@ -17,8 +17,6 @@ namespace Lguest.Host.Saving;
 /// </remarks>
 public sealed class SavedState
 {
-    private const int Piece = 1 << 20;
-
     // Devices are below it: RAM that is above isn't written by them.
     private const ulong KeysEnd = 1ul << 32;
 
@@ -40,6 +38,15 @@ public sealed class SavedState
 
     /// <summary>Bytes of RAM.</summary>
     public ulong MemoryBytes => Description.MemoryBytes;
+
+    /// <summary>Which clock it has.</summary>
+    public ClockKind Clock => Description.Clock;
+
+    /// <summary>How long it has lived by its clock, in nanoseconds.</summary>
+    public ulong Nanoseconds => Description.Host.Clock.Now;
+
+    /// <summary>What whoever saved it wanted to find again.</summary>
+    public IReadOnlyList<SavedFact> Facts => Description.Facts;
 
     /// <summary>All of it but RAM.</summary>
     internal SavedStateDescription Description { get; }
@@ -158,28 +165,21 @@ public sealed class SavedState
 
     private void VerifyMemory()
     {
-        byte[] piece = new byte[Piece];
-        long offset = _ramStart;
+        byte[] piece = new byte[SavedStateWriter.Piece];
+        long start = _ramStart;
         foreach (SavedRegion region in Description.Regions)
         {
-            var hash = new XxHash128();
-            for (long left = (long)region.Length; left > 0;)
+            string hash = SavedStateWriter.Hash(region.Length, (offset, length) =>
             {
-                int read = RandomAccess.Read(_file, piece.AsSpan(0, (int)Math.Min(Piece, left)), offset);
-                if (read == 0)
-                {
-                    break;
-                }
-
-                hash.Append(piece.AsSpan(0, read));
-                offset += read;
-                left -= read;
-            }
-
-            if (SavedStateWriter.Text(hash.GetCurrentHashAsUInt128()) != region.Hash)
+                int read = RandomAccess.Read(_file, piece.AsSpan(0, length), start + (long)offset);
+                return piece.AsSpan(0, read);
+            });
+            if (hash != region.Hash)
             {
                 throw Failure(_name, SavedStateHeader.Damaged);
             }
+
+            start += (long)region.Length;
         }
     }
 }

@@ -15,6 +15,9 @@ internal sealed record SavedStateDescription
     /// <summary>Bytes of RAM.</summary>
     public required ulong MemoryBytes { get; init; }
 
+    /// <summary>What whoever saved it wants to find again.</summary>
+    public required IReadOnlyList<SavedFact> Facts { get; init; }
+
     /// <summary>Which clock it has.</summary>
     public required ClockKind Clock { get; init; }
 
@@ -45,7 +48,7 @@ internal sealed record SavedDevice(string Kind, string State);
 /// <summary>A region of RAM. In the file they follow each other.</summary>
 /// <param name="Address">Physical.</param>
 /// <param name="Length">Bytes: whole pages.</param>
-/// <param name="Hash">XXH3 of them, 128 bits in hexadecimal.</param>
+/// <param name="Hash">See <see cref="SavedStateWriter.Hash(ulong, SavedStateWriter.PieceReader)"/>.</param>
 internal sealed record SavedRegion(ulong Address, ulong Length, string Hash);
 
 /// <summary>Reads and writes descriptions without looking at types at run time, which would take as long as a restored guest may run.</summary>

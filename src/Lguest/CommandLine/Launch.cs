@@ -39,8 +39,14 @@ internal sealed record Launch
     /// <summary>A folder into which a kernel's modules were installed, which the guest has there, too; null for none.</summary>
     public string? Modules { get; init; }
 
-    /// <summary>The command that the guest is to run, and its arguments; null for none.</summary>
+    /// <summary>The command that the guest is to run, and its arguments; null for none, and empty with <see cref="SaveAtReady"/>.</summary>
     public IReadOnlyList<string>? Command { get; init; }
+
+    /// <summary>Where the guest is to be saved when it is ready to get a command, which ends the run; null for a run to its end.</summary>
+    public string? SaveAtReady { get; init; }
+
+    /// <summary>The saved guest to go on with; null for one that boots.</summary>
+    public string? Restore { get; init; }
 
     /// <summary>The word by which the guest is known when it tells its status on the console; null if it tells none so.</summary>
     public string? StatusToken { get; init; }
@@ -191,6 +197,11 @@ internal sealed record Launch
                 $"{disks.Length + networks.Length} disks and networks are too many: a guest has at most {LguestBus.MostDevices - others}");
         }
 
+        if (options.Has(Options.SaveAtReady) || options.Has(Options.Restore))
+        {
+            CheckSaved(networks, disks);
+        }
+
         var matching = MatchOptions.Parse(options);
         string kernelCommandLine = KernelWords.Join([.. split.KernelWords, .. options.Values(Options.Append)]);
 
@@ -207,6 +218,8 @@ internal sealed record Launch
             Shares = shares,
             Modules = options.Value(Options.Modules),
             Command = command,
+            SaveAtReady = options.Value(Options.SaveAtReady),
+            Restore = options.Value(Options.Restore),
             StatusToken = token,
             Log = options.Value(Options.Log),
             Disks = disks,
@@ -262,6 +275,22 @@ internal sealed record Launch
         return token.All(char.IsAsciiLetterOrDigit)
             ? token
             : throw new CommandLineException($"--{Options.StatusToken.Name}={token}: a token has letters and digits alone");
+    }
+
+    /// <summary>What is outside of a guest isn't saved with it, so it has to be the same for all that go on from there.</summary>
+    private static void CheckSaved(NetworkOption[] networks, DiskOption[] disks)
+    {
+        if (networks.Length > 0)
+        {
+            throw new CommandLineException($"a guest that is saved can't have a network, of which the other end isn't saved: leave it out");
+        }
+
+        if (Array.Find(disks, disk => disk.Mode == DiskMode.ReadWrite) is { } written)
+        {
+            string path = CommaParts.Escape(written.Path);
+            throw new CommandLineException(
+                $"a guest that is saved can't have a disk that it writes, which would change under the others: write --{Options.Block.Name}={path},ro or --{Options.Block.Name}={path},snapshot");
+        }
     }
 
     private static bool EndsInput(GivenOptions options, bool isRead)

@@ -36,6 +36,16 @@ internal static class Options
         Repeat = OptionRepeat.Each,
     };
 
+    public static readonly Option SaveAtReady = new(
+        "save-at-ready", OptionValue.Required, "FILE",
+        "Boot the guest up to where it would run a command, save it, and end: each --restore goes on from there. No network, and disks with ,ro or ,snapshot.",
+        Run);
+
+    public static readonly Option Restore = new(
+        "restore", OptionValue.Required, "FILE",
+        "Don't boot: go on with the guest that --save-at-ready has saved. All else is to be as it was then, but for the command, the seed and the date.",
+        Run);
+
     public static readonly Option Append = new(
         "append", OptionValue.Required, "WORDS",
         "Words for the end of the kernel's command line: for when it is the guest that ships, which isn't named.",
@@ -268,7 +278,7 @@ internal static class Options
     /// <summary>All of them, in the order of the help.</summary>
     public static readonly OptionTable Table = new(
     [
-        RunLine, RunArgument, Append, Log,
+        RunLine, RunArgument, SaveAtReady, Restore, Append, Log,
         Block, Tunnet, Sharenet, Usernet, Pcap, Initrd, Share, Modules, Abi,
         FailOn, Allow, Kmsg, Json, JUnit, Report,
         Ktap, Expect, Forbid, Send, StatusToken, StandardInputEnd, Skip,

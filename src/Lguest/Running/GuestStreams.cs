@@ -26,7 +26,7 @@ internal sealed class GuestStreams : IDisposable
     private readonly AnsweredPort? _answers;
     private readonly ToldStatus? _told;
 
-    private GuestStreams(Launch launch, FrontEnds frontEnds, RunEnd end, WritePatience patience, ILogger logger)
+    private GuestStreams(Launch launch, FrontEnds frontEnds, LateCommand? late, RunEnd end, WritePatience patience, ILogger logger)
     {
         _errors = new StreamPort(Stream.Null, new DescriptorStream(StandardDescriptors.Error, patience));
         _port = OpenPort(launch, end, patience, logger);
@@ -49,7 +49,7 @@ internal sealed class GuestStreams : IDisposable
             CommandOutput = new HeardPort(_port);
             CommandErrors = new HeardPort(_errors);
             Command = launch.Command is { } command
-                ? frontEnds.Command(command.Select(ByteText.Encode), CommandOutput, CommandErrors)
+                ? frontEnds.Command(command.Select(ByteText.Encode), CommandOutput, CommandErrors, late)
                     ?? throw new BackendException(CommandDriverCheck.NoDriver)
                 : null;
         }
@@ -88,12 +88,13 @@ internal sealed class GuestStreams : IDisposable
     /// <summary>Opens them.</summary>
     /// <param name="launch">What the user wants.</param>
     /// <param name="frontEnds">Makes devices for the guest's bus.</param>
+    /// <param name="late">How the guest gets its command; null if it has it from the beginning.</param>
     /// <param name="end">Ends the run.</param>
     /// <param name="patience">How long to wait for who reads the guest's output.</param>
     /// <param name="logger">For messages.</param>
     /// <exception cref="BackendException">A file can't be created, or no guest of this kind can be given a command.</exception>
-    public static GuestStreams Open(Launch launch, FrontEnds frontEnds, RunEnd end, WritePatience patience, ILogger logger) =>
-        new(launch, frontEnds, end, patience, logger);
+    public static GuestStreams Open(Launch launch, FrontEnds frontEnds, LateCommand? late, RunEnd end, WritePatience patience, ILogger logger) =>
+        new(launch, frontEnds, late, end, patience, logger);
 
     /// <summary>Begins to read input; the terminal is the guest's from now on.</summary>
     public void Start() => _port.Start();

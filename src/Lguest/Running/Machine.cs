@@ -1,8 +1,5 @@
 using System.Diagnostics;
 using Lguest.Boot;
-using Lguest.Boot.Dialects;
-using Lguest.Boot.Images;
-using Lguest.Boot.Loading;
 using Lguest.CommandLine;
 using Lguest.Cpu.Protection;
 using Lguest.Devices;
@@ -11,6 +8,7 @@ using Lguest.Devices.Disks;
 using Lguest.Devices.Networks;
 using Lguest.Host;
 using Lguest.Host.Bus;
+using Lguest.Host.Saving;
 using Lguest.Host.Traps;
 using Lguest.Logging;
 using Lguest.Packing;
@@ -18,6 +16,7 @@ using Lguest.Results.Matching;
 using Lguest.Results.Outcomes;
 using Lguest.Results.Reports;
 using Lguest.Running.Debugging;
+using Lguest.Running.Saving;
 using Lguest.Running.Watching;
 using Microsoft.Extensions.Logging;
 
@@ -32,6 +31,7 @@ internal static class Machine
     /// <param name="patience">How long to wait for who reads the guest's output.</param>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
     /// <exception cref="BackendException">A disk or a network can't be used.</exception>
+    /// <exception cref="SavedStateException">A saved guest can't be used.</exception>
     /// <exception cref="ReportException">A report can't be written.</exception>
     public static Ending Run(Launch launch, ILoggerFactory loggers, WritePatience patience)
     {
@@ -47,21 +47,18 @@ internal static class Machine
         }
 
         using var end = new RunEnd(launch.Timeout, patience, logger, TimeProvider.System);
-        using KernelImage kernel = KernelImage.Open(launch.Kernel, HostFile.OpenForReading);
-        Dialect dialect = launch.Abi is { } named ? new Dialect(named, "--abi says so") : Dialect.Detect(kernel);
-        LaunchLog.Detected(logger, kernel.Description, dialect.Abi.Name, dialect.Evidence);
-        var frontEnds = FrontEnds.Of(dialect.Abi);
+        using var beginning = Beginning.Open(launch, logger);
+        var frontEnds = FrontEnds.Of(beginning.Abi);
         if (KernelWords.RootWarning(launch.KernelCommandLine, frontEnds.DiskPrefix) is { } warning)
         {
             LaunchLog.Warning(logger, warning);
         }
 
-        ClockKind clock = launch.ClockFor(StandardDescriptors.InputKind);
-        LaunchLog.Clock(logger, clock == ClockKind.Virtual ? "virtual" : "real");
-
         using var initrd = new InitrdContents(launch, frontEnds.DiskPrefix);
+        beginning.Check(initrd);
         using RunWatch watch = RunWatch.Open(launch, initrd, GuestStreams.IsInteractive(launch), end, logger);
-        using var streams = GuestStreams.Open(launch, frontEnds, end, patience, logger);
+        byte[] seed = RandomSeed.Bytes(launch.Seed, beginning.Clock);
+        using var streams = GuestStreams.Open(launch, frontEnds, beginning.LateCommand(seed), end, patience, logger);
         var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
         if (launch.Matching.HasExpectations || launch.Matching.Answers.Count > 0)
         {
@@ -70,16 +67,16 @@ internal static class Machine
 
         using var instruments = Instruments.Open(launch.Debug, logger);
         List<Disk> disks = OpenDisks(launch.Disks, frontEnds, logger);
+        ReadyState? ready = launch.SaveAtReady is { } file ? new ReadyState(file, beginning.Facts!, streams.Command!) : null;
         var shares = ReturnedShares.Open(launch);
         IDiskDevice[] returned = [.. shares.Disks.Select(disk => frontEnds.Disk(disk, logger))];
         using PcapngFile? recording = launch.Recording is { } path ? PcapngFile.Create(path, TimeProvider.System, logger) : null;
         using Networks networks = Networks.Open(launch.Networks, frontEnds, recording, logger);
-        if (clock == ClockKind.Virtual && networks.All.Count > 0)
+        if (beginning.Clock == ClockKind.Virtual && networks.All.Count > 0)
         {
             LaunchLog.Information(logger, "this run can't be repeated exactly, as the guest has a network: time that it waits isn't skipped");
         }
 
-        byte[] seed = RandomSeed.Bytes(launch.Seed, clock);
         IGuestDevice[] devices =
         [
             .. disks.Select(disk => disk.Device),
@@ -90,27 +87,9 @@ internal static class Machine
         ];
 
         HostLimits.CheckMemory(launch.MemoryBytes);
-        using var guest = new Guest(new GuestConfiguration
-        {
-            MemoryBytes = launch.MemoryBytes,
-            Abi = dialect.Abi,
-            Devices = devices,
-            Clock = clock,
-            Engine = launch.Engine,
-            Date = launch.Date,
-            GuestId = networks.GuestId,
-            LoggerFactory = loggers,
-        });
-        KernelEntry entry = BootLoader.Load(
-            new BootRequest(kernel, dialect.Abi, launch.Initrd, launch.KernelCommandLine, seed)
-            {
-                OpenFile = initrd.Open,
-                Warn = sentence => LaunchLog.Warning(logger, sentence),
-            },
-            new GuestRam(guest.PhysicalMemory, guest.Layout));
-        kernel.Dispose();
+        using var guest = new Guest(beginning.Configuration(devices, networks.GuestId, loggers));
+        KernelEntry entry = beginning.Start(guest, initrd, seed, logger);
         initrd.Dispose();
-        guest.Start(entry);
         watch.Attach(guest, entry.PageOffset, streams);
         instruments.Attach(guest, watch, streams, end);
 
@@ -137,10 +116,13 @@ internal static class Machine
             guest.Observe(new CommandDriverCheck(end));
         }
 
+        ready?.Attach(guest);
+
         guest.Observe(new SilenceWarning(streams.Console, logger));
         Limit(guest, launch, end, streams, watch);
         long begin = Stopwatch.GetTimestamp();
-        GuestOutcome outcome = guest.Run(new RunLimits(launch.MaxInstructions), end.Token);
+        ulong? most = launch.MaxInstructions is { } all ? all - Math.Min(all, guest.Processor.Retired) : null;
+        GuestOutcome outcome = guest.Run(new RunLimits(most), end.Token);
         instruments.Finish(guest, outcome);
         end.Returned();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
@@ -161,9 +143,9 @@ internal static class Machine
         // What can't be written of it is a reason, too.
         watch.ReadRest(guest);
         IReadOnlyList<RunFinding> findings = [.. matcher.Finish(), .. instruments.Write(guest, outcome, out string? lost)];
-        Ending ending = watch.Finish(
-            guest, shares.Take(streams.EndingOf(outcome, end.Reason), outcome, logger), streams.StatusOf(outcome), findings, streams.Console.BytesWritten == 0, elapsed);
-        if (ending.IsFailure || outcome is not GuestOutcome.PowerOff)
+        Ending own = ready?.Save(guest, outcome, end.Reason, disks) ?? shares.Take(streams.EndingOf(outcome, end.Reason), outcome, logger);
+        Ending ending = watch.Finish(guest, own, streams.StatusOf(outcome), findings, streams.Console.BytesWritten == 0, elapsed);
+        if (ending.IsFailure || (outcome is not GuestOutcome.PowerOff && ready is null))
         {
             streams.ShowConsole(logger);
         }
