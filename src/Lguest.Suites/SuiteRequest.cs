@@ -22,6 +22,9 @@ public sealed record SuiteRequest(string File)
     /// <summary>Earlier results by which shards are balanced; null for none.</summary>
     public string? Durations { get; init; }
 
+    /// <summary>Of the boots that go on from a saved guest, the share that is run from its start as well, 0 to 1.</summary>
+    public double ColdShare { get; init; }
+
     /// <summary>Whether GitHub is told.</summary>
     public bool TellsGitHub { get; init; }
 }

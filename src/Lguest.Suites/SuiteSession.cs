@@ -114,15 +114,26 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
 
         return Runner(new LineProgress(output, boots.Count)).Run(boots, request.Jobs, stop);
 
-        SuiteRunner Runner(ISuiteProgress progress) => new(launcher, folder, progress, today) { FailsFast = request.FailsFast };
+        SuiteRunner Runner(ISuiteProgress progress) => new(launcher, folder, progress, today) { FailsFast = request.FailsFast, ColdShare = request.ColdShare };
     }
 
     private PlannedBoot WithKernel(PlannedBoot boot) =>
         boot.Settings.Kernel is not null ? boot : boot with { Settings = boot.Settings with { Kernel = launcher.ShippedKernel } };
 
     /// <summary>Sees that lguest will understand what it is to do, before the first boot.</summary>
-    private PlannedBoot Check(PlannedBoot boot, DateOnly today) =>
-        boot with { Limit = launcher.Check(BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 1), today)) };
+    private PlannedBoot Check(PlannedBoot boot, DateOnly today)
+    {
+        const string AnyFile = "state";
+        IReadOnlyList<string> arguments = BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 1), today);
+        TimeSpan limit = launcher.Check(arguments);
+        if (boot.Settings.IsWarm)
+        {
+            launcher.Check([.. BootArguments.OfSaved(boot.Settings, today), BootArguments.Save(AnyFile)]);
+            launcher.Check([.. arguments, BootArguments.Restore(AnyFile)]);
+        }
+
+        return boot with { Limit = limit };
+    }
 
     private static PlannedBoot At(SuiteRequest request, PlannedBoot boot, Func<PlannedBoot, PlannedBoot> action)
     {

@@ -18,6 +18,8 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
             --seed=*) seed=${a#*=};;
             --run=*) run=${a#*=};;
             --log=*) log=${a#*=};;
+            --save-at-ready=*) saved=${a#*=};;
+            --restore=*) restored=${a#*=};;
           esac
         done
         finish() {
@@ -26,6 +28,13 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
         }
         complain() { printf '{"class":"warning","title":"WARNING at a","fingerprint":"%s","counts":%s,"records":["WARNING: CPU: 0 at a"]}' "$1" "$2"; }
         not_ok() { printf '{"source":"kernel","suite":"s","name":"%s","isSuite":false,"status":"failed","kcidb":"FAIL","reason":"","output":"","jUnit":"Failure"}' "$1"; }
+        if [ -n "$saved" ]; then
+          echo "$*" >>"${saved%/out/*}/saves"
+          case " $* " in *broken*) finish 100 KernelDied x;; esac
+          echo "$$" >"$saved"
+          finish 0 PowerOff ''
+        fi
+        [ -z "$restored" ] || state=$(cat "$restored")
         eval "$run"
         finish 0 PowerOff ''
         """;
@@ -45,7 +54,7 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
     public string Path(string name) => System.IO.Path.Combine(_folder.FullName, name);
 
     public TimeSpan Check(IReadOnlyList<string> arguments) =>
-        arguments.Contains("--ktap=none") ? throw new SuiteException("that isn't understood") : TimeSpan.FromMinutes(1);
+        arguments.Contains("--ktap=none") || (arguments.Contains("--restore=state") && !arguments.Any(word => word.StartsWith("--run=", StringComparison.Ordinal))) ? throw new SuiteException("that isn't understood") : TimeSpan.FromMinutes(1);
 
     public void AskToEnd(int processId)
     {

@@ -45,6 +45,48 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void Tests_that_go_on_from_a_guest_that_has_booted_end_as_those_that_boot()
+    {
+        ShippedImages.Image("vmlinux");
+        Directory.CreateDirectory(_folder.Path("tests"));
+        _folder.File("tests/tap.sh", "echo 1..2; echo ok 1 a; echo not ok 2 b\n"u8.ToArray());
+
+        LguestResult result = RunSuite(
+            """
+            version: 1
+            defaults: {from: boot, share: tests, cmdline: quiet}
+            tests:
+              tap: {run: sh /share/tap.sh, ktap: required}
+              status: {run: exit 7}
+              hang: {run: sleep 100000, max-guest-time: 1h}
+              panic: {run: "echo c >/proc/sysrq-trigger", retries: 3}
+              kmsg: {run: "dmesg | grep -q 'Linux version'", expect: of the console}
+              random: {run: "cat /proc/sys/kernel/random/uuid; echo of the console >/dev/console", expect: of the console}
+              other: {run: "cat /proc/sys/kernel/random/uuid", seed: 5}
+            """,
+            "--cold-check=100%");
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(
+            ["tap failed test/command.b", "status failed status/7", "hang timeout limit/max-guest-time", "panic crashed ", "kmsg failed expectation/nothing", "random passed ", "other passed "],
+            Boots().Select(boot => $"{boot.GetProperty("name")} {boot.GetProperty("status")} {boot.GetProperty("fingerprints").EnumerateArray()
+                .Select(print => print.GetString()!.Split(' ')[0]).FirstOrDefault(print => !print.StartsWith("panic/", StringComparison.Ordinal) && !print.StartsWith("died/", StringComparison.Ordinal))}"));
+        Assert.All(Boots(), boot => Assert.Equal([true, false], boot.GetProperty("attempts").EnumerateArray().Select(attempt => attempt.GetProperty("isWarm").GetBoolean())));
+        const int UuidAndNewline = 37;
+        Assert.Equal(4, Directory.GetFiles(_folder.Path("out/runs"), "stdout", SearchOption.AllDirectories).Select(File.ReadAllText).Where(text => text.Length == UuidAndNewline).Distinct().Count());
+        Assert.False(Directory.Exists(_folder.Path("out/saved")));
+    }
+
+    [Theory]
+    [InlineData("5")]
+    [InlineData("-1%")]
+    [InlineData("101%")]
+    [InlineData("x%")]
+    public void A_cold_check_is_a_share(string share) => Assert.Equal(
+        (125, $"lguest: --cold-check={share} is no share of the boots: write 5%\n"),
+        (RunSuite("version: 1\ntests: {a: {}}", $"--cold-check={share}") is var result ? result.ExitCode : 0, result.Errors));
+
+    [Fact]
     public void The_guest_that_ships_runs_tests_of_the_hosts_in_virtual_time()
     {
         ShippedImages.Image("vmlinux");

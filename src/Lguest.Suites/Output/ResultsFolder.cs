@@ -1,4 +1,5 @@
 using Lguest.Suites.Results;
+using Lguest.Suites.Running;
 
 namespace Lguest.Suites.Output;
 
@@ -30,6 +31,12 @@ public static class ResultsFolder
 
             if (IsOurs(results))
             {
+                string saved = Path.Combine(folder, SavedBoots.Folder);
+                if (Directory.Exists(saved))
+                {
+                    Directory.Delete(saved, recursive: true);
+                }
+
                 Array.ForEach([ResultsFile.Name, ResultPages.JUnit, ResultPages.Page, ResultPages.Summary], name => File.Delete(Path.Combine(folder, name)));
             }
 

@@ -19,7 +19,35 @@ public static class BootArguments
     public static ulong? Seed(BootSettings settings, int attempt) =>
         settings.IsRepeatable ? unchecked((settings.Seed ?? 0) + ((ulong)(attempt - 1) * SeedStep)) : settings.Seed;
 
-    /// <summary>Its arguments, without those that say where results go.</summary>
+    /// <summary>
+    /// The arguments of a guest that boots and is saved, without the file: the same for all boots that can go on from it. What they want of
+    /// a run is theirs: they look at all that the kernel has logged.
+    /// </summary>
+    /// <param name="settings">What a boot that goes on is like: with a kernel.</param>
+    /// <param name="today">The day, UTC.</param>
+    public static IReadOnlyList<string> OfSaved(BootSettings settings, DateOnly today) => Of(
+        new BootSettings
+        {
+            Kernel = settings.Kernel,
+            Modules = settings.Modules,
+            Initrd = settings.Initrd,
+            Memory = settings.Memory,
+            CommandLine = settings.CommandLine,
+            Shares = settings.Shares,
+            Disks = settings.Disks,
+            Clock = settings.Clock,
+            FailOn = "none",
+        },
+        settings.IsRepeatable ? 0 : null,
+        today);
+
+    /// <summary>What saves a guest to a file.</summary>
+    public static string Save(string file) => $"--save-at-ready={file}";
+
+    /// <summary>What has a boot go on from a saved guest.</summary>
+    public static string Restore(string file) => $"--restore={file}";
+
+    /// <summary>Its arguments, without those that say where results go, and as if it booted itself.</summary>
     /// <param name="settings">What it is like: with a kernel.</param>
     /// <param name="seed">For random numbers; null for none in particular.</param>
     /// <param name="today">The day, UTC, for failures that are known until another.</param>

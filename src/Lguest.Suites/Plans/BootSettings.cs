@@ -30,6 +30,9 @@ public sealed record BootSettings
     /// <summary>Disks: the values of <c>--block</c>, with absolute paths.</summary>
     public IReadOnlyList<string> Disks { get; init; } = [];
 
+    /// <summary>Where it begins: with <see cref="FromBoot"/>, it goes on from a guest that has booted; else it boots itself.</summary>
+    public string? From { get; init; }
+
     /// <summary>What is wanted of test output: the value of <c>--ktap</c>.</summary>
     public string? Ktap { get; init; }
 
@@ -63,6 +66,15 @@ public sealed record BootSettings
     /// <summary>The most instructions.</summary>
     public string? MaxInstructions { get; init; }
 
+    /// <summary>Says that a boot goes on from a guest that has booted, and was saved when it was ready for a command.</summary>
+    public const string FromBoot = "boot";
+
+    /// <summary>Says that a boot begins at its start.</summary>
+    public const string FromStart = "start";
+
+    /// <summary>Whether it goes on from a saved guest.</summary>
+    public bool IsWarm => From == FromBoot;
+
     /// <summary>Whether time is made of instructions, so that the boot is the same each time.</summary>
     public bool IsRepeatable => Clock is null or "virtual";
 
@@ -77,6 +89,7 @@ public sealed record BootSettings
             : string.IsNullOrEmpty(CommandLine) ? others.CommandLine : $"{others.CommandLine} {CommandLine}",
         Seed = Seed ?? others.Seed,
         Run = Run ?? others.Run,
+        From = From ?? others.From,
         Shares = [.. others.Shares, .. Shares],
         Disks = [.. others.Disks, .. Disks],
         Ktap = Ktap ?? others.Ktap,

@@ -27,10 +27,13 @@ public static class FailureWords
     /// <summary>A breach of the ABI.</summary>
     public const string Abi = "abi";
 
+    /// <summary>Another end than that of the same boot from its start.</summary>
+    public const string ColdCheck = "cold-check";
+
     /// <summary>lguest itself.</summary>
     public const string Lguest = "lguest";
 
-    private static readonly string[] All = [Test, TestOutput, Status, Limit, Expectation, Restart, Died, Abi, Lguest];
+    private static readonly string[] All = [Test, TestOutput, Status, Limit, Expectation, Restart, Died, Abi, ColdCheck, Lguest];
 
     /// <summary>Whether a fingerprint is one of a kernel's complaint.</summary>
     public static bool IsComplaint(string fingerprint) => !All.Contains(fingerprint.Split('/')[0]);

@@ -54,6 +54,11 @@ public sealed record ShardChoice(int Index, int Of)
         return mine;
     }
 
+    /// <summary>Whether a boot is in a share of all, which follows from its name, and is the same each time.</summary>
+    /// <param name="name">The boot's.</param>
+    /// <param name="share">0 for none, to 1 for all.</param>
+    public static bool IsIn(string name, double share) => Hash(name) / (double)ulong.MaxValue < share || share >= 1;
+
     private static Dictionary<string, double> Seconds(SuiteResult earlier)
     {
         var seconds = new Dictionary<string, double>(StringComparer.Ordinal);

@@ -199,6 +199,7 @@ public sealed class SuiteReader
                 "cmdline" => settings with { CommandLine = Text(entry, mayBeEmpty: true) },
                 "seed" => settings with { Seed = Number(entry, ulong.MaxValue) },
                 "run" => settings with { Run = Text(entry) },
+                "from" => settings with { From = OneOf(entry, BootSettings.FromBoot, BootSettings.FromStart) },
                 "share" => settings with { Shares = [.. Texts(entry).Select(text => Share(text))] },
                 "block" => settings with { Disks = [.. Texts(entry).Select(Disk)] },
                 "ktap" => settings with { Ktap = OneOf(entry, "auto", "required", "none") },
@@ -215,7 +216,7 @@ public sealed class SuiteReader
                 OnlyKey when only is not null => ReadOnly(entry, only, settings),
                 _ => throw Unknown(
                     entry.Key,
-                    "kernel, modules, initrd, memory, cmdline, seed, run, share, block, ktap, fail-on, known, expect, forbid, retries, clock, "
+                    "kernel, modules, initrd, memory, cmdline, seed, run, from, share, block, ktap, fail-on, known, expect, forbid, retries, clock, "
                     + $"timeout, max-guest-time, max-silence, max-instructions{(only is null ? string.Empty : $", {OnlyKey}")}"),
             };
         }

@@ -106,6 +106,9 @@ public sealed record AttemptResult
     /// <summary>What it failed with.</summary>
     public IReadOnlyList<string> Fingerprints { get; init; } = [];
 
+    /// <summary>Whether it went on from a saved guest, and didn't boot.</summary>
+    public bool IsWarm { get; init; }
+
     /// <summary>The seed; null if it was a new one.</summary>
     public ulong? Seed { get; init; }
 

@@ -76,6 +76,27 @@ public static class BootJudge
             : result;
     }
 
+    /// <summary>The result of a boot that went on from a saved guest, once it was run from its start as well: the two have to end alike.</summary>
+    /// <param name="result">The boot's, without that.</param>
+    /// <param name="warm">Its last attempt from the saved guest.</param>
+    /// <param name="cold">The one from the start.</param>
+    public static BootResult Check(BootResult result, AttemptResult warm, AttemptResult cold)
+    {
+        result = result with { Attempts = [.. result.Attempts, cold] };
+        bool agree = cold.Status == BootStatus.NotRun
+            || (cold.Status == warm.Status && cold.ExitCode == warm.ExitCode && cold.Fingerprints.SequenceEqual(warm.Fingerprints, StringComparer.Ordinal)
+                && cold.Tests.OrderBy(test => test.Key, StringComparer.Ordinal).SequenceEqual(warm.Tests.OrderBy(test => test.Key, StringComparer.Ordinal)));
+        return agree ? result : result with
+        {
+            Status = BootStatus.Failed,
+            Sentence = $"from a saved guest and from its start it ends in two ways: {Words(warm)}; and {Words(cold)}",
+            Fingerprints = [FailureWords.ColdCheck],
+        };
+    }
+
+    private static string Words(AttemptResult attempt) =>
+        attempt.Sentence.Length == 0 ? attempt.Status.ToWord() : $"{attempt.Status.ToWord()}, {attempt.Sentence}";
+
     private static bool DiffersFromFirst(IReadOnlyList<AttemptResult> attempts) =>
         !attempts[^1].Fingerprints.SequenceEqual(attempts[0].Fingerprints, StringComparer.Ordinal);
 

@@ -34,22 +34,24 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     /// <param name="arguments">Its command line, without where results go.</param>
     /// <param name="limit">The time after which it ends by itself.</param>
     /// <param name="stop">Cancelled when it is to end.</param>
+    /// <param name="saved">The file of the saved guest that it goes on from; null for one that boots. Who repeats it boots it in any case.</param>
     /// <returns>What became of it, and lguest's report, if there is one.</returns>
     /// <remarks>
     /// The thread that calls this has to live until it returns: to Linux, that thread is what the process follows into death.
     /// </remarks>
     public (AttemptResult Result, RunReport? Report) Run(
-        string boot, int number, IReadOnlyList<string> arguments, TimeSpan limit, CancellationToken stop)
+        string boot, int number, IReadOnlyList<string> arguments, TimeSpan limit, CancellationToken stop, string? saved = null)
     {
         Directory.CreateDirectory(files.Folder);
         WriteScript(boot, arguments);
         long begin = Stopwatch.GetTimestamp();
-        using Process process = Start(arguments);
+        using Process process = Start(saved is null ? arguments : [.. arguments, BootArguments.Restore(saved)]);
         bool isStopped = Await(process, limit, stop);
         RunReport? report = files.ReadReport();
         AttemptResult result = AttemptJudge.Judge(number, process.ExitCode, report, LastWords()) with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
+            IsWarm = saved is not null,
         };
 
         // ^C reaches the boots of a terminal's suite as it reaches the suite: they end by themselves.

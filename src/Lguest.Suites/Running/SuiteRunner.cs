@@ -17,6 +17,9 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
     /// <summary>Whether no boot begins once one has failed.</summary>
     public bool FailsFast { get; init; }
 
+    /// <summary>Of the boots that go on from a saved guest, the share that is run from its start as well, 0 to 1.</summary>
+    public double ColdShare { get; init; }
+
     /// <summary>Runs them.</summary>
     /// <param name="boots">In the order in which they begin.</param>
     /// <param name="jobs">How many at once.</param>
@@ -25,6 +28,7 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
     public IReadOnlyList<BootResult> Run(IReadOnlyList<PlannedBoot> boots, int jobs, CancellationToken stop)
     {
         BootResult[] results = [.. boots.Select(boot => BootJudge.Judge(boot, [], [], today))];
+        using var saved = new SavedBoots(launcher, folder, today);
         int next = -1;
 
         // Threads of their own, which live as long as what they start.
@@ -37,7 +41,7 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
         {
             for (int i; (i = Interlocked.Increment(ref next)) < boots.Count;)
             {
-                (results[i], bool couldStart) = TryBoot(boots[i], stop);
+                (results[i], bool couldStart) = TryBoot(boots[i], saved, stop);
                 _hasFailed |= results[i].Status.IsFailure();
                 if (!couldStart)
                 {
@@ -49,12 +53,12 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
 
     /// <summary>A boot that this host has no room or no process for costs itself, and those that haven't begun: what was run before counts.</summary>
     [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process, and of all results.")]
-    private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, CancellationToken stop)
+    private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, SavedBoots saved, CancellationToken stop)
     {
         var attempts = new List<AttemptResult>();
         try
         {
-            return (RunBoot(boot, attempts, stop), true);
+            return (RunBoot(boot, attempts, saved, stop), true);
         }
         catch (Exception e)
         {
@@ -71,18 +75,14 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
         }
     }
 
-    private BootResult RunBoot(PlannedBoot boot, List<AttemptResult> attempts, CancellationToken stop)
+    private BootResult RunBoot(PlannedBoot boot, List<AttemptResult> attempts, SavedBoots saved, CancellationToken stop)
     {
         string[] allowed = [];
         while (!stop.IsCancellationRequested && !(FailsFast && _hasFailed && attempts.Count == 0))
         {
             int number = attempts.Count + 1;
-            ulong? seed = BootArguments.Seed(boot.Settings, number);
             progress.Started(boot, number);
-            var process = new BootProcess(launcher, BootFiles.Of(folder, boot.Name, number));
-            (AttemptResult attempt, RunReport? report) = process.Run(
-                boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop);
-            attempts.Add(attempt with { Seed = seed });
+            RunReport? report = Attempt(boot, attempts, BootArguments.Seed(boot.Settings, number), boot.Settings.IsWarm ? saved.FileFor(boot, stop) : null, stop);
             allowed = [.. report?.Health.Where(complaint => !complaint.Counts).Select(complaint => complaint.Fingerprint) ?? []];
             if (!BootJudge.WantsRetry(attempts, boot, today))
             {
@@ -90,8 +90,23 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
             }
         }
 
-        BootResult result = BootJudge.Judge(boot, attempts, allowed, today);
+        BootResult result = BootJudge.Judge(boot, [.. attempts], allowed, today);
+        if (attempts is [.., { IsWarm: true } warm] && !stop.IsCancellationRequested && ShardChoice.IsIn(boot.Name, ColdShare))
+        {
+            Attempt(boot, attempts, warm.Seed, saved: null, stop);
+            result = BootJudge.Check(result, warm, attempts[^1]);
+        }
+
         progress.Finished(result);
         return result;
+    }
+
+    private RunReport? Attempt(PlannedBoot boot, List<AttemptResult> attempts, ulong? seed, string? saved, CancellationToken stop)
+    {
+        int number = attempts.Count + 1;
+        var process = new BootProcess(launcher, BootFiles.Of(folder, boot.Name, number));
+        (AttemptResult attempt, RunReport? report) = process.Run(boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop, saved);
+        attempts.Add(attempt with { Seed = seed });
+        return report;
     }
 }

@@ -254,6 +254,11 @@ internal static class Options
 
     public static readonly Option FailFast = new("fail-fast", OptionValue.None, null, "Begin no other boot once one has failed.", SuiteRun);
 
+    public static readonly Option ColdCheck = new(
+        "cold-check", OptionValue.Required, "SHARE%",
+        "Of the tests that go on from a saved guest (from: boot), run so many from the start as well: both have to end alike.",
+        SuiteRun);
+
     public static readonly Option GitHub = new(
         "github", OptionValue.None, null, "Tell GitHub's runner: annotations on standard output, ten of a kind, and the job's summary.", SuiteRun);
 
@@ -285,7 +290,7 @@ internal static class Options
         Clock, Engine, Date, Seed, Timeout, MaxGuestTime, MaxSilence, MaxInstructions, Stats, Trace,
         Gdb, Dump, Profile, ProfileCompare,
         Verbose, InspectJson,
-        SuiteOutput, Jobs, Filter, FailFast, GitHub, Shard, Durations, MergeOutput, MergeGitHub,
+        SuiteOutput, Jobs, Filter, FailFast, ColdCheck, GitHub, Shard, Durations, MergeOutput, MergeGitHub,
         CompletionScript, Help, Version,
     ]);
 }

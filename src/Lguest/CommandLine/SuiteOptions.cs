@@ -23,6 +23,9 @@ internal sealed record SuiteOptions(IReadOnlyList<string> Files, string Output, 
     /// <summary>Which part of the suite; null for all of it.</summary>
     public string? Shard { get; init; }
 
+    /// <summary>Of the boots that go on from a saved guest, the share that is run from its start as well, 0 to 1.</summary>
+    public double ColdShare { get; init; }
+
     /// <summary>Earlier results; null for none.</summary>
     public string? Durations { get; init; }
 
@@ -42,6 +45,7 @@ internal sealed record SuiteOptions(IReadOnlyList<string> Files, string Output, 
                 Jobs = options.Value(Options.Jobs) is { } jobs ? Count(jobs) : null,
                 Filters = [.. options.Values(Options.Filter)],
                 FailsFast = options.Has(Options.FailFast),
+                ColdShare = options.Value(Options.ColdCheck) is { } share ? Share(share) : 0,
                 Shard = options.Value(Options.Shard),
                 Durations = options.Value(Options.Durations),
             };
@@ -52,6 +56,11 @@ internal sealed record SuiteOptions(IReadOnlyList<string> Files, string Output, 
     public static SuiteOptions ParseMerge(SplitArguments split, GivenOptions options) => split.Words.Count > 0
         ? new SuiteOptions(split.Words, options.Value(Options.MergeOutput) ?? UsualOutput, options.Has(Options.MergeGitHub))
         : throw new CommandLineException($"`{split.Command.Usage}` merges shards, and none is given: name the folders of their results");
+
+    private static double Share(string text) =>
+        text.EndsWith('%') && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double percent) && percent is >= 0 and <= 100
+            ? percent / 100
+            : throw new CommandLineException($"--{Options.ColdCheck.Name}={text} is no share of the boots: write 5%");
 
     private static int Count(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is > 0 and <= MostJobs

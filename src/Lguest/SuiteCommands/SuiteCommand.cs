@@ -29,6 +29,7 @@ internal static class SuiteCommand
                 Filters = options.Filters,
                 FailsFast = options.FailsFast,
                 TellsGitHub = options.TellsGitHub,
+                ColdShare = options.ColdShare,
                 Shard = options.Shard is { } shard ? Parse(shard) : null,
                 Durations = options.Durations,
             },
