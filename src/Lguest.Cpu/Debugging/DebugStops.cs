@@ -37,7 +37,7 @@ public sealed unsafe class DebugStops
     /// <summary>Whether the processor stops when it has delivered an exception or an INT, as who goes step by step wants to see it.</summary>
     public bool AtExceptions { get; set; }
 
-    /// <summary>Replaces the breakpoints and watchpoints.</summary>
+    /// <summary>Replaces the breakpoints and watchpoints. To set the same again changes nothing that a guest could see: no translation is forgotten.</summary>
     /// <param name="instructions">Addresses of instructions.</param>
     /// <param name="data">Bytes that are watched.</param>
     public void Set(IEnumerable<uint> instructions, IEnumerable<Watchpoint> data)
@@ -52,18 +52,27 @@ public sealed unsafe class DebugStops
 
         if (areNew)
         {
-            // Offsets only ever get more: who steps over a breakpoint takes it away and puts it back.
+            // Offsets only get more until the debugger goes: who steps over a breakpoint takes it away and puts it back.
             _processor.Blocks.Clear();
         }
 
-        bool hadData = _data.Count > 0;
-        _data.Clear();
-        _data.AddRange(data);
-        _state->Watching = _data.Count > 0 ? 1u : 0;
-        if (hadData || _data.Count > 0)
+        Watchpoint[] watched = [.. data];
+        if (!_data.SequenceEqual(watched))
         {
+            _data.Clear();
+            _data.AddRange(watched);
+            _state->Watching = _data.Count > 0 ? 1u : 0;
             _processor.Translation.FlushAll();
         }
+    }
+
+    /// <summary>The debugger goes: the processor runs on as if there had been none.</summary>
+    public void Release()
+    {
+        AtExceptions = false;
+        Set([], []);
+        _processor.Blocks.EndAnywhere();
+        Pass();
     }
 
     /// <summary>Lets the next instruction execute although it has a breakpoint: before going on from one.</summary>
@@ -71,6 +80,13 @@ public sealed unsafe class DebugStops
     {
         _passedAt = _processor.Retired;
         _passed = _state->Cs.Base + _state->Eip;
+        Last = null;
+    }
+
+    /// <summary>Has even the next instruction stop if it has a breakpoint: before going on from somewhere else.</summary>
+    public void PassNothing()
+    {
+        _passedAt = ulong.MaxValue;
         Last = null;
     }
 

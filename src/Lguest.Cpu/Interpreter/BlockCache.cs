@@ -48,6 +48,16 @@ internal sealed unsafe class BlockCache : ICodeCache, IDisposable
         return isNew;
     }
 
+    /// <summary>Forgets where blocks have to end, and those that did.</summary>
+    public void EndAnywhere()
+    {
+        if (_builder.EndsBefore is not null)
+        {
+            _builder.EndsBefore = null;
+            Clear();
+        }
+    }
+
     /// <summary>The block for code at a physical address, decoded if need be.</summary>
     /// <param name="page">Physical page of the first byte.</param>
     /// <param name="offset">Its offset in that page.</param>

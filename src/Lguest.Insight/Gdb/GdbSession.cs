@@ -3,6 +3,7 @@ using System.Text;
 using Lguest.Cpu;
 using Lguest.Cpu.Debugging;
 using Lguest.Cpu.Memory;
+using Lguest.Cpu.State;
 using Lguest.Insight.Memory;
 
 namespace Lguest.Insight.Gdb;
@@ -39,16 +40,18 @@ public enum GdbReaction
 /// <param name="pageOffset">Where the kernel maps physical address 0: so the kernel can be read before it has page tables.</param>
 public sealed class GdbSession(Processor processor, PhysicalMemory physical, uint pageOffset)
 {
+    /// <summary>The reply to a packet that is not as it should be.</summary>
+    public const string Malformed = "E01";
+
     private const string Ok = "OK";
-    private const string Malformed = "E01";
     private const string BadAddress = "E14";
     private const string TooMany = "E1c";
     private const int TrapSignal = 5;
 
-    private readonly DirectMapReader _memory = new(new ProcessorMemoryReader(processor, physical), pageOffset);
     private readonly GdbRegisters _registers = new(processor);
     private readonly GdbBreakpoints _breakpoints = new();
     private bool _knowsBreakpoints;
+    private uint _stoppedAt = processor.State.Cs.Base + processor.State.Eip;
     private string _lastStop = string.Create(CultureInfo.InvariantCulture, $"S{TrapSignal:x2}");
 
     /// <summary>The addresses within which stepping goes on: the first, and the first after it; null for one step.</summary>
@@ -63,11 +66,23 @@ public sealed class GdbSession(Processor processor, PhysicalMemory physical, uin
     /// <summary>Whether the processor is at an address at which stepping goes on.</summary>
     public bool IsInStepRange => StepRange is { } range && processor.State.Eip - range.Start < range.End - range.Start;
 
-    /// <summary>Has the processor stop where the debugger wants it, and go on from where it is: before it runs.</summary>
+    private uint Here => processor.State.Cs.Base + processor.State.Eip;
+
+    /// <summary>
+    /// Has the processor stop where the debugger wants it, and go on: before it runs. A breakpoint where it was stopped is stepped over, and one
+    /// to which the debugger has moved it is met.
+    /// </summary>
     public void Arm()
     {
         processor.Stops.Set(_breakpoints.Instructions, _breakpoints.Data);
-        processor.Stops.Pass();
+        if (Here == _stoppedAt)
+        {
+            processor.Stops.Pass();
+        }
+        else
+        {
+            processor.Stops.PassNothing();
+        }
     }
 
     /// <summary>The reply for a stop.</summary>
@@ -75,6 +90,7 @@ public sealed class GdbSession(Processor processor, PhysicalMemory physical, uin
     /// <param name="stop">What the processor stopped for, if it was one of its own reasons.</param>
     public string Stop(int signal, DebugStop? stop)
     {
+        _stoppedAt = Here;
         var reply = new StringBuilder(string.Create(CultureInfo.InvariantCulture, $"T{signal:x2}thread:1;"));
         reply.Append(stop is { } reason ? _breakpoints.Reason(reason, _knowsBreakpoints) : string.Empty);
         foreach (int number in (int[])[GdbRegisters.Esp, GdbRegisters.Ebp, GdbRegisters.Eip])
@@ -229,10 +245,12 @@ public sealed class GdbSession(Processor processor, PhysicalMemory physical, uin
         {
             uint at = address + (uint)done;
             int piece = (int)Math.Min((uint)(bytes.Length - done), PhysicalMemory.PageSize - (at & PhysicalMemory.PageOffsetMask));
-            if (!_memory.TryReadVirtual(at, bytes.AsSpan(done, piece)))
+            if (!TryFind(at, (uint)piece, out ulong place))
             {
                 break;
             }
+
+            physical.Span(place, (uint)piece).CopyTo(bytes.AsSpan(done));
 
             done += piece;
         }
@@ -255,14 +273,12 @@ public sealed class GdbSession(Processor processor, PhysicalMemory physical, uin
         {
             uint at = address + (uint)done;
             piece = (int)Math.Min((uint)(bytes.Length - done), PhysicalMemory.PageSize - (at & PhysicalMemory.PageOffsetMask));
-            ulong direct = at - pageOffset;
-            bool isMapped = processor.TryTranslate(at, out ulong place) && physical.Contains(place, (uint)piece);
-            if (!isMapped && (at < pageOffset || !physical.Contains(direct, (uint)piece)))
+            if (!TryFind(at, (uint)piece, out ulong place))
             {
                 return BadAddress;
             }
 
-            pieces.Add((isMapped ? place : direct, done, piece));
+            pieces.Add((place, done, piece));
         }
 
         foreach ((ulong place, int start, int count) in pieces)
@@ -271,6 +287,20 @@ public sealed class GdbSession(Processor processor, PhysicalMemory physical, uin
         }
 
         return Ok;
+    }
+
+    /// <summary>Where a piece of a page is. Before the kernel has page tables, it is where they will have it.</summary>
+    private bool TryFind(uint address, uint length, out ulong place)
+    {
+        bool isMapped = processor.TryTranslate(address, out place);
+        if (isMapped && physical.Contains(place, length))
+        {
+            return true;
+        }
+
+        bool isPaging = (processor.ReadControlRegister(0) & Cr0.Pg) != 0;
+        place = address - pageOffset;
+        return !isPaging && DirectMapReader.Covers(address, pageOffset) && physical.Contains(place, length);
     }
 
     private string SetBreakpoint(bool isSet, string packet)

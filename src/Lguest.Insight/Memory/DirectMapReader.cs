@@ -8,10 +8,18 @@ namespace Lguest.Insight.Memory;
 /// <param name="pageOffset">Where physical address 0 is mapped: PAGE_OFFSET.</param>
 public sealed class DirectMapReader(IGuestMemoryReader memory, uint pageOffset) : IGuestMemoryReader
 {
+    /// <summary>Linux keeps the last 128 MiB of its addresses (VMALLOC_RESERVE) for vmalloc and fixed mappings.</summary>
+    private const uint End = 0xf800_0000;
+
+    /// <summary>Whether an address may be one at which Linux maps physical memory directly.</summary>
+    /// <param name="address">Linear.</param>
+    /// <param name="pageOffset">PAGE_OFFSET.</param>
+    public static bool Covers(uint address, uint pageOffset) => address >= pageOffset && address < End;
+
     /// <inheritdoc />
     public bool TryReadVirtual(uint address, Span<byte> destination) =>
         memory.TryReadVirtual(address, destination)
-            || (address >= pageOffset && memory.TryReadPhysical(address - pageOffset, destination));
+            || (Covers(address, pageOffset) && memory.TryReadPhysical(address - pageOffset, destination));
 
     /// <inheritdoc />
     public bool TryReadPhysical(ulong address, Span<byte> destination) => memory.TryReadPhysical(address, destination);

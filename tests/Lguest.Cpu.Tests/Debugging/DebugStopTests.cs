@@ -243,6 +243,43 @@ public sealed class DebugStopTests : IDisposable
         Assert.Equal(StopReason.InstructionLimit, Cpu.Run(1));
     }
 
+    [Fact]
+    public void To_set_the_same_again_forgets_no_translation()
+    {
+        const uint Directory = 0x2_0000;
+        const uint LargePage = 0x87;
+        _machine.WriteUInt32(Directory, LargePage);
+        Cpu.WriteControlRegister(3, Directory);
+        Cpu.WriteControlRegister(4, Cr4.Pse);
+        Cpu.WriteControlRegister(0, Cpu.ReadControlRegister(0) | Cr0.Pg);
+        Load(code => Repeat(3, () => code.mov(eax, __dword_ptr[Machine.DataBase])));
+        Watchpoint watched = new(Machine.DataBase + 0x100, 4, OnRead: true, OnWrite: true);
+        Cpu.Stops.Set([], [watched]);
+        Cpu.Run(1);
+        ulong walks = Cpu.Statistics.PageWalks;
+        Cpu.Stops.Set([], [watched]);
+        Cpu.Run(1);
+        Assert.Equal(walks, Cpu.Statistics.PageWalks);
+        Cpu.Stops.Set([], [watched with { OnRead = false }]);
+        Cpu.Run(1);
+        Assert.NotEqual(walks, Cpu.Statistics.PageWalks);
+    }
+
+    [Fact]
+    public void A_debugger_that_goes_leaves_blocks_as_long_as_they_would_be()
+    {
+        Load(code => Repeat(8, () => code.inc(eax)));
+        Cpu.Stops.Set([Machine.CodeBase + 4], []);
+        Assert.Equal(StopReason.Debug, Cpu.Run(8));
+        Assert.True(Cpu.Blocks.EndsBefore((Machine.CodeBase + 4) & 0xfff));
+
+        Cpu.Stops.Release();
+        Assert.False(Cpu.Blocks.EndsBefore((Machine.CodeBase + 4) & 0xfff));
+        Cpu.State.Eip = Machine.CodeBase;
+        Assert.Equal(StopReason.InstructionLimit, Cpu.Run(8));
+        Assert.Equal(12u, Cpu.State.Eax);
+    }
+
     private static void Repeat(int count, Action action)
     {
         for (int i = 0; i < count; i++)

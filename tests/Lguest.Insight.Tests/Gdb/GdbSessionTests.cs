@@ -127,6 +127,53 @@ public sealed class GdbSessionTests : IDisposable
     }
 
     [Fact]
+    public void What_the_page_tables_do_not_map_is_an_error_once_there_are_any()
+    {
+        // One page, at 0x1000 and where the kernel is: 0xc0001000.
+        const uint Directory = 0x4000;
+        const uint Table = 0x5000;
+        foreach (uint entry in (uint[])[0, 4 * (PageOffset >> 22)])
+        {
+            _memory.Write(Directory + entry, BitConverter.GetBytes(Table | 3));
+        }
+
+        _memory.Write(Table + 4, BitConverter.GetBytes(0x1003u));
+        Assert.Equal("OK", Ask("Mc0002000,1:aa"));
+        _memory.Write(0x1000, [0x0f, 0x22, 0xd8, 0x0f, 0x22, 0xc1]); // MOV CR3, EAX; MOV CR0, ECX.
+        _processor.State.Eax = Directory;
+        _processor.State.Ecx = _processor.ReadControlRegister(0) | Cr0.Pg;
+        _processor.State.Eip = 0x1000;
+        Assert.Equal(StopReason.InstructionLimit, _processor.Run(2));
+
+        Assert.Equal("0f", Ask("mc0001000,1"));
+        Assert.Equal(("E14", "E14"), (Ask("mc0002000,1"), Ask("Mc0002000,1:bb")));
+        Assert.Equal(("E14", "E14"), (Ask("mf8000000,1"), Ask("Mf8000000,1:bb")));
+        Assert.Equal(0xaa, _memory.Span(0x2000, 1)[0]);
+    }
+
+    [Fact]
+    public void A_breakpoint_is_stepped_over_where_the_guest_has_stopped_and_met_where_the_debugger_has_moved_it()
+    {
+        _memory.Write(0x1000, [0x40, 0x40, 0x40, 0x40]);
+        _processor.State.Eip = 0x1000;
+        _session.Stop(5, null);
+        Assert.Equal(("OK", "OK"), (Ask("Z0,1000,1"), Ask("Z0,1002,1")));
+        _session.Arm();
+        Assert.Equal((StopReason.Debug, 0x1002u), (_processor.Run(10), _processor.State.Eip));
+        _session.Stop(5, _processor.Stops.Last);
+
+        Assert.Equal("OK", Ask("P8=00100000"));
+        _session.Arm();
+        Assert.Equal((StopReason.Debug, 0x1000u, 2u), (_processor.Run(10), _processor.State.Eip, _processor.State.Eax));
+        _session.Stop(5, _processor.Stops.Last);
+
+        // By the packet that goes on, too; and back where a breakpoint was stepped over before.
+        Assert.Equal(GdbReaction.Continue, _session.Handle("c1002", out _));
+        _session.Arm();
+        Assert.Equal((StopReason.Debug, 0x1002u, 2u), (_processor.Run(10), _processor.State.Eip, _processor.State.Eax));
+    }
+
+    [Fact]
     public void A_write_to_code_is_seen_by_what_was_decoded_from_it()
     {
         // INC EAX, and then INC ECX.

@@ -50,5 +50,13 @@ public sealed class MemoryReaderTests
         Assert.False(reader.TryReadUInt32(0xc020_0000, out _));
         Assert.False(reader.TryReadUInt32(0x0010_0000, out _));
         Assert.False(memory.TryReadUInt32(0xc010_0000, out _));
+
+        // Behind the direct map are vmalloc's addresses, whatever memory there is.
+        memory.IsMapped = true;
+        memory.Write(0xf7ff_f000, 1u);
+        memory.Write(0xf800_0000, 2u);
+        memory.IsMapped = false;
+        Assert.True(reader.TryReadUInt32(0xf7ff_f000, out _));
+        Assert.False(reader.TryReadUInt32(0xf800_0000, out _));
     }
 }
