@@ -31,6 +31,18 @@ public static class ProfileComparison
             .Select(each => string.Create(CultureInfo.InvariantCulture, $"{each.Key} (+{each.Growth:n0})"));
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"the guest executed {now.Total:n0} instructions, {more:0.0} % more than the {before.Total:n0} in '{name}', and {allowed} % are allowed; most of it in {string.Join(", ", grown)}");
+            $"the guest executed {now.Total:n0} instructions, {Rounded(more, allowed)} % more than the {before.Total:n0} in '{name}', and {allowed} % are allowed; most of it in {string.Join(", ", grown)}");
+    }
+
+    /// <summary>A share with as many digits as it takes to see that it is more than what is allowed.</summary>
+    private static string Rounded(decimal share, decimal allowed)
+    {
+        int digits = 1;
+        while (decimal.Round(share, digits, MidpointRounding.AwayFromZero) <= allowed)
+        {
+            digits++;
+        }
+
+        return share.ToString($"F{digits}", CultureInfo.InvariantCulture);
     }
 }

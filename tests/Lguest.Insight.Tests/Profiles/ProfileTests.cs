@@ -81,6 +81,17 @@ public sealed class ProfileTests
         Assert.Null(ProfileComparison.Complaint(now, now, 0, "old"));
     }
 
+    [Theory]
+    [InlineData(102_004, 2, "2.004")]
+    [InlineData(102_050, 2, "2.1")]
+    [InlineData(102_049, 2, "2.05")]
+    [InlineData(100_001, 0, "0.001")]
+    [InlineData(150_000, 2, "50.0")]
+    public void The_share_that_is_told_is_more_than_what_is_allowed(ulong now, int allowed, string told) => Assert.Contains(
+        $" {told} % more than the 100,000 in 'old', and {allowed} % are allowed",
+        ProfileComparison.Complaint(Make((["a"], 100_000)), Make((["a"], now)), allowed, "old"),
+        StringComparison.Ordinal);
+
     private static Profile Make(params (string[] Stack, ulong Count)[] samples)
     {
         var profile = new Profile();

@@ -59,6 +59,11 @@ public sealed class ProfilerTests : IDisposable
         LguestResult result = LguestProcess.Run(string.Empty, "8m", _folder.File("vmlinux", GuestProgram.Greeter("x")), $"--profile={File1}");
         Assert.Equal(125, result.ExitCode);
         Assert.Equal("lguest: --profile needs the kernel's symbols: give its vmlinux, or have System.map beside it\n", result.Errors);
+
+        string before = _folder.File("before", "a 1\n"u8.ToArray());
+        LguestResult compared = LguestProcess.Run(string.Empty, "8m", _folder.Path("vmlinux"), $"--profile-compare={before}");
+        Assert.Equal(
+            (125, "lguest: --profile-compare needs the kernel's symbols: give its vmlinux, or have System.map beside it\n"), (compared.ExitCode, compared.Errors));
     }
 
     private static ulong Executed(LguestResult result) => ulong.Parse(

@@ -56,7 +56,8 @@ internal sealed class Profiler : IGuestObserver
     /// <exception cref="BackendException">There are no symbols.</exception>
     public void Attach(Guest guest, SymbolTable? symbols, uint pageOffset)
     {
-        _symbols = symbols ?? throw new BackendException($"--{Options.Profile.Name} needs the kernel's symbols: give its vmlinux, or have System.map beside it");
+        Option wish = _options.Profile is null ? Options.ProfileCompare : Options.Profile;
+        _symbols = symbols ?? throw new BackendException($"--{wish.Name} needs the kernel's symbols: give its vmlinux, or have System.map beside it");
         _pageOffset = pageOffset;
         _walker = new StackWalker(new DirectMapReader(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), pageOffset), symbols);
         guest.Observe(this);
