@@ -135,6 +135,19 @@ public static class HostFile
         }
     }
 
+    /// <summary>Whether there is a Unix socket by that path: no link to one, and nothing else. Nothing is opened for it.</summary>
+    public static bool IsSocket(string path)
+    {
+        try
+        {
+            return OperatingSystem.IsLinux() && StatusOf(path, SystemCalls.StatusOfLink).Kind == FileStatus.Socket;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>What the host says of an open file. Linux only.</summary>
     /// <exception cref="IOException">It says nothing.</exception>
     internal static unsafe FileStatus StatusOf(SafeFileHandle file)
@@ -147,11 +160,11 @@ public static class HostFile
 
     /// <summary>What the host says of a file that needn't be opened for it. Linux only.</summary>
     /// <inheritdoc cref="OpenForReading" />
-    internal static unsafe FileStatus StatusOf(string path)
+    internal static unsafe FileStatus StatusOf(string path, int flags = 0)
     {
         CheckName(path);
         FileStatus status;
-        return SystemCalls.Status(SystemCalls.CurrentFolder, path, 0, SystemCalls.StatusBasic, &status) == 0
+        return SystemCalls.Status(SystemCalls.CurrentFolder, path, flags, SystemCalls.StatusBasic, &status) == 0
             ? status
             : throw Failure(Marshal.GetLastPInvokeError());
     }

@@ -42,6 +42,9 @@ internal static unsafe partial class SystemCalls
     /// <summary>statx: of the descriptor itself.</summary>
     public const int StatusOfDescriptor = 0x1000;
 
+    /// <summary>statx: of a symbolic link itself, and not of where it leads.</summary>
+    public const int StatusOfLink = 0x100;
+
     /// <summary>statx: all that stat(2) says.</summary>
     public const uint StatusBasic = 0x7ff;
 

@@ -10,6 +10,7 @@ public sealed class GdbTests : IDisposable
 {
     private const int Eip = 8;
     private const int Eax = 0;
+    private const string Prlimit = "/usr/bin/prlimit";
     private readonly TestFolder _folder = new();
 
     private string Socket => _folder.Path("gdb");
@@ -148,6 +149,96 @@ public sealed class GdbTests : IDisposable
     }
 
     [Fact]
+    public void Who_leaves_a_dead_guest_is_not_said_to_leave_one_that_runs()
+    {
+        using Process process = Start(GuestProgram.Panicker("it hurts"));
+        using (GdbClient client = GdbClient.Connect(Socket))
+        {
+            Assert.StartsWith("T06", client.Ask("c"), StringComparison.Ordinal);
+        }
+
+        LguestResult result = LguestProcess.Finish(process, string.Empty);
+        Assert.Equal(100, result.ExitCode);
+        Assert.Contains("the debugger has gone\n", result.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("runs on", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Who_only_looks_whether_there_is_somebody_lets_no_guest_go_and_keeps_no_debugger_out()
+    {
+        using Process process = Start(GuestProgram.Greeter("hello"));
+        GdbClient.Connect(Socket).Dispose();
+        using (GdbClient probe = GdbClient.Connect(Socket))
+        {
+            probe.SendRaw("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n\u0003+$bad#00");
+        }
+
+        // This one stays, and says nothing.
+        using GdbClient silent = GdbClient.Connect(Socket);
+        using GdbClient client = GdbClient.Connect(Socket);
+        Assert.Equal("S05", client.Ask("?"));
+        Assert.Equal(0u, client.Register(Eax));
+        Assert.Equal("W00", client.Ask("c"));
+        LguestResult result = LguestProcess.Finish(process, string.Empty);
+        Assert.Equal((0, "hello", false), (result.ExitCode, result.Output, result.Errors.Contains("has gone", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Time_in_which_a_guest_waits_for_its_debugger_is_not_the_guests()
+    {
+        using Process process = Start(GuestProgram.Greeter("hello"), "--clock=real", "--max-guest-time=1s");
+        GdbClient.Connect(Socket).Dispose();
+        Thread.Sleep(TimeSpan.FromSeconds(1.5));
+        using GdbClient client = GdbClient.Connect(Socket);
+        Assert.Equal("W00", client.Ask("c"));
+        Assert.Equal((0, "hello"), Finish(process));
+    }
+
+    [Fact]
+    public void When_descriptors_run_out_it_waits_for_some_and_then_serves()
+    {
+        Assert.SkipUnless(File.Exists(Prlimit), "prlimit isn't installed.");
+        using Process process = Start(GuestProgram.Greeter("hello"));
+        using (GdbClient probe = GdbClient.Connect(Socket))
+        {
+            // What it takes to serve is loaded by then.
+            probe.SendRaw("$bad#00");
+            Assert.Equal('-', probe.ReceiveByte());
+        }
+
+        string task = Directory.GetDirectories($"/proc/{process.Id}/task").Single(each => File.ReadAllText($"{each}/comm") == "debugger\n");
+        HashSet<string> open = [.. Directory.GetFileSystemEntries($"/proc/{process.Id}/fd").Select(each => Path.GetFileName(each)!)];
+        Limit(Enumerable.Range(0, open.Count + 1).First(each => !open.Contains($"{each}")));
+
+        // Linux has set one aside for the call that waits already.
+        GdbClient.Connect(Socket).Dispose();
+        using GdbClient client = GdbClient.Connect(Socket);
+
+        // Who tries again and again without a pause never waits.
+        long before = Waits();
+        for (DateTime end = DateTime.UtcNow.AddSeconds(60); Waits() < before + 5;)
+        {
+            Assert.True(DateTime.UtcNow < end, "the thread for debuggers is never at rest");
+            Thread.Sleep(50);
+        }
+
+        Limit(1024);
+        Assert.Equal("W00", client.Ask("c"));
+        Assert.Equal((0, "hello"), Finish(process));
+
+        void Limit(int descriptors)
+        {
+            using Process limit = Process.Start(Prlimit, ["--pid", $"{process.Id}", $"--nofile={descriptors}:"]);
+            limit.WaitForExit();
+            Assert.Equal(0, limit.ExitCode);
+        }
+
+        long Waits() => long.Parse(
+            Regex.Match(File.ReadAllText($"{task}/status"), "(?m)^voluntary_ctxt_switches:\\s*([0-9]+)$").Groups[1].Value,
+            System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
     public void Nonsense_does_nothing_and_the_next_packet_is_answered()
     {
         using Process process = Start(GuestProgram.Greeter("hello"));
@@ -158,6 +249,10 @@ public sealed class GdbTests : IDisposable
         Assert.Equal('-', client.ReceiveByte());
         Assert.Equal("OK", client.Ask("QStartNoAckMode"));
         client.SendRaw("-+-");
+
+        // What is damaged isn't asked for again any more, but its sender isn't left alone either.
+        client.SendRaw("$qC#00");
+        Assert.Equal("E01", client.Receive());
         Assert.Equal("QC1", client.Ask("qC"));
         Assert.Equal("W00", client.Ask("c"));
         Assert.Equal((0, "hello"), Finish(process));
@@ -236,12 +331,51 @@ public sealed class GdbTests : IDisposable
         Assert.False(Path.Exists(Socket));
     }
 
-    [Fact]
-    public void A_file_is_never_replaced_by_a_socket()
+    [Theory]
+    [InlineData("file")]
+    [InlineData("pipe")]
+    [InlineData("folder")]
+    [InlineData("link")]
+    public void Nothing_is_ever_replaced_by_a_socket_or_waited_for(string kind)
     {
-        string file = _folder.File("precious", []);
-        LguestResult result = LguestProcess.Run(string.Empty, "8m", _folder.File("vmlinux", GuestProgram.Greeter("hello")), $"--gdb={file}");
-        Assert.Equal((125, true), (result.ExitCode, File.Exists(file)));
+        string path = _folder.Path("precious");
+        switch (kind)
+        {
+            case "pipe":
+                Process.Start("mkfifo", [path]).WaitForExit();
+                break;
+            case "folder":
+                Directory.CreateDirectory(path);
+                break;
+            case "link":
+                File.CreateSymbolicLink(path, _folder.File("file", []));
+                break;
+            default:
+                File.WriteAllBytes(path, []);
+                break;
+        }
+
+        LguestResult result = LguestProcess.Run(string.Empty, "8m", _folder.File("vmlinux", GuestProgram.Greeter("hello")), $"--gdb={path}");
+        Assert.Equal(
+            (125, $"lguest: --gdb={path}: the socket cannot be made: there is something by that name; give another path\n", true),
+            (result.ExitCode, result.Errors, Path.Exists(path)));
+    }
+
+    [Fact]
+    public void A_path_that_has_become_something_else_does_not_disturb_the_end()
+    {
+        using Process process = Start(GuestProgram.Greeter("hello"));
+        using (GdbClient client = GdbClient.Connect(Socket))
+        {
+            client.Ask("?");
+            File.Delete(Socket);
+            Directory.CreateDirectory(Socket);
+            client.Ask("D");
+        }
+
+        LguestResult result = LguestProcess.Finish(process, string.Empty);
+        Assert.Equal((0, "hello", true), (result.ExitCode, result.Output, Path.Exists(Socket)));
+        Assert.DoesNotContain("nhandled", result.Errors, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -261,7 +395,19 @@ public sealed class GdbTests : IDisposable
         using Process process = LguestProcess.Start("8m", kernel, $"--gdb={Socket}", "--timeout=2s");
         using GdbClient client = GdbClient.Connect(Socket);
         Assert.Equal("S05", client.Ask("?"));
+        Assert.Equal("X0f", client.Receive());
         Assert.Equal(124, Finish(process).ExitCode);
+    }
+
+    [Fact]
+    public void A_signal_that_ends_the_run_of_a_stopped_guest_is_told_to_its_debugger()
+    {
+        using Process process = Start(GuestProgram.Greeter("hello"));
+        using GdbClient client = GdbClient.Connect(Socket);
+        Assert.Equal("S05", client.Ask("?"));
+        LguestProcess.Send("HUP", process);
+        Assert.Equal("X01", client.Receive());
+        Assert.Equal(129, Finish(process).ExitCode);
     }
 
     private static (int ExitCode, string Output) Finish(Process process)

@@ -72,6 +72,34 @@ public sealed class MenuTests : IDisposable
     }
 
     [Fact]
+    public void Who_holds_the_guest_is_told_to_who_wants_something_of_it()
+    {
+        string socket = _folder.Path("gdb");
+        using Process process = _terminal.Start(
+            LguestProcess.Path, "8m", _folder.File("vmlinux", GuestProgram.Echoer(Greeting)), "--clock=real", $"--gdb={socket}");
+        Listen(process);
+        AwaitError("the guest waits for a debugger");
+        using (GdbClient client = GdbClient.Connect(socket))
+        {
+            _terminal.Type(Escape + "p");
+            AwaitError("the guest waits for its debugger: what was asked for here is done when that lets it go on");
+            Assert.Equal("OK", client.Ask("D"));
+            AwaitError("the guest is paused: ^] p lets it go on");
+        }
+
+        using GdbClient second = GdbClient.Connect(socket);
+        second.Send("?");
+        AwaitError("the guest is paused from the menu: its debugger hears of it when ^] p lets it go on");
+        _terminal.Type(Escape + "p");
+        Assert.Equal("S05", second.Receive());
+        Assert.Equal("OK", second.Ask("D"));
+        _terminal.Await(Greeting);
+        _terminal.Type("q");
+        LguestProcess.WaitFor(process);
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    [Fact]
     public void A_paused_guest_ends_like_any_other()
     {
         using Process process = Start(GuestProgram.Spinner(Greeting));

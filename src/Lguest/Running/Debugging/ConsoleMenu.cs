@@ -12,11 +12,14 @@ namespace Lguest.Running.Debugging;
 /// <summary>What ^] on a terminal offers. Keys come on the input's thread; what they ask for is done by the processor's.</summary>
 /// <param name="guest">The guest.</param>
 /// <param name="watch">Knows the kernel.</param>
+/// <param name="hold">Who holds the guest.</param>
 /// <param name="end">Ends the run.</param>
 /// <param name="logger">Where the answers go.</param>
-internal sealed class ConsoleMenu(Guest guest, RunWatch watch, RunEnd end, ILogger logger) : IGuestObserver
+internal sealed class ConsoleMenu(Guest guest, RunWatch watch, GuestHold hold, RunEnd end, ILogger logger) : IGuestObserver
 {
     private const string Keys = "^]: h help, q quit, p pause, r registers, d tasks, s SysRq, ^] sends one";
+
+    private const string MenuHolds = "the guest is paused from the menu: its debugger hears of it when ^] p lets it go on";
 
     private static readonly string[] Help =
     [
@@ -52,6 +55,11 @@ internal sealed class ConsoleMenu(Guest guest, RunWatch watch, RunEnd end, ILogg
                 Say("SysRq: the next key goes to the kernel");
                 break;
             case 'p' or 'r' or 'd':
+                if (hold.Sentence is { } sentence && sentence != MenuHolds)
+                {
+                    Say(sentence);
+                }
+
                 _wanted.Add(key);
                 guest.RequestLook();
                 break;
@@ -72,7 +80,11 @@ internal sealed class ConsoleMenu(Guest guest, RunWatch watch, RunEnd end, ILogg
         if (_isPaused)
         {
             ClockState clock = guest.Clock.State;
-            Wait();
+            using (hold.Take(MenuHolds))
+            {
+                Wait();
+            }
+
             guest.Clock.State = clock;
         }
 

@@ -21,6 +21,7 @@ internal sealed class GdbConnection : IDisposable
     private readonly BlockingCollection<string> _packets = new(MostWaiting);
     private readonly object _sending = new();
     private volatile bool _acknowledges = true;
+    private bool _hasSpoken;
     private byte[] _last = [];
     private int _interrupts;
 
@@ -29,14 +30,18 @@ internal sealed class GdbConnection : IDisposable
     {
         _socket = socket;
         _socket.SendTimeout = (int)Patience.TotalMilliseconds;
+
+        // A debugger begins at once, and who is silent keeps no other out.
+        _socket.ReceiveTimeout = (int)Patience.TotalMilliseconds;
     }
 
     /// <summary>Whether the debugger has gone.</summary>
     public bool IsClosed => _packets.IsAddingCompleted;
 
     /// <summary>Reads until the debugger goes.</summary>
-    /// <param name="interrupted">Is told of each ^C.</param>
-    public void Read(Action interrupted)
+    /// <param name="arrived">Is told of the first good packet: it is a debugger.</param>
+    /// <param name="interrupted">Is told of each ^C after that.</param>
+    public void Read(Action arrived, Action interrupted)
     {
         byte[] piece = new byte[PieceBytes];
         try
@@ -45,7 +50,7 @@ internal sealed class GdbConnection : IDisposable
             {
                 foreach (byte value in piece.AsSpan(0, length))
                 {
-                    Take(_reader.Take(value), interrupted);
+                    Take(_reader.Take(value), arrived, interrupted);
                 }
             }
         }
@@ -73,21 +78,32 @@ internal sealed class GdbConnection : IDisposable
     /// <inheritdoc />
     public void Dispose() => _socket.Dispose();
 
-    private void Take(GdbInput input, Action interrupted)
+    private void Take(GdbInput input, Action arrived, Action interrupted)
     {
         switch (input)
         {
             case GdbInput.Packet:
                 Acknowledge(Positive);
                 _packets.TryAdd(_reader.Packet);
+                if (!_hasSpoken)
+                {
+                    _hasSpoken = true;
+                    _socket.ReceiveTimeout = 0;
+                    arrived();
+                }
+
+                break;
+            case GdbInput.BadPacket when _acknowledges:
+                Acknowledge(Negative);
                 break;
             case GdbInput.BadPacket:
-                Acknowledge(Negative);
+                // Nobody asks for it again, but somebody waits for an answer.
+                Send(GdbPacket.Frame(GdbSession.Malformed));
                 break;
             case GdbInput.Retransmit when _acknowledges:
                 Send(_last);
                 break;
-            case GdbInput.Interrupt:
+            case GdbInput.Interrupt when _hasSpoken:
                 Interlocked.Exchange(ref _interrupts, 1);
                 interrupted();
                 break;

@@ -13,37 +13,28 @@ namespace Lguest.Running.Debugging;
 /// Stops a guest where its debugger wants it, and serves the debugger meanwhile, on the processor's thread. The guest's clock stands
 /// still while it is stopped. A debugger that goes without a word leaves a guest that runs on.
 /// </summary>
-internal sealed class GdbObserver : IGuestObserver
+/// <param name="server">Where debuggers come.</param>
+/// <param name="pageOffset">Where the kernel maps physical address 0.</param>
+/// <param name="hold">Who holds the guest.</param>
+/// <param name="end">Ends the run.</param>
+/// <param name="logger">For messages.</param>
+/// <param name="monitor">Answers <c>monitor COMMAND</c>.</param>
+internal sealed class GdbObserver(GdbServer server, uint pageOffset, GuestHold hold, RunEnd end, ILogger logger, Func<Guest, string, string> monitor) : IGuestObserver
 {
+    private const string DebuggerHolds = "the guest waits for its debugger: what was asked for here is done when that lets it go on";
     private const int InterruptSignal = 2;
     private const int TrapSignal = 5;
     private const int AbortSignal = 6;
     private const int TerminateSignal = 15;
 
-    private readonly GdbServer _server;
-    private readonly uint _pageOffset;
-    private readonly RunEnd _end;
-    private readonly ILogger _logger;
-    private readonly Func<Guest, string, string> _monitor;
+    /// <summary>What exit codes for signals are above those.</summary>
+    private const int SignalBase = 128;
+
     private GdbConnection? _connection;
     private GdbSession? _session;
     private ulong? _stepFrom;
     private bool _hasBegun;
-
-    /// <summary>Makes one.</summary>
-    /// <param name="server">Where debuggers come.</param>
-    /// <param name="pageOffset">Where the kernel maps physical address 0.</param>
-    /// <param name="end">Ends the run.</param>
-    /// <param name="logger">For messages.</param>
-    /// <param name="monitor">Answers <c>monitor COMMAND</c>.</param>
-    public GdbObserver(GdbServer server, uint pageOffset, RunEnd end, ILogger logger, Func<Guest, string, string> monitor)
-    {
-        _server = server;
-        _pageOffset = pageOffset;
-        _end = end;
-        _logger = logger;
-        _monitor = monitor;
-    }
+    private bool _isOver;
 
     /// <inheritdoc />
     public NextLook Look(Guest guest)
@@ -54,12 +45,12 @@ internal sealed class GdbObserver : IGuestObserver
             Begin(guest);
         }
 
-        if (_end.Token.IsCancellationRequested)
+        if (end.Token.IsCancellationRequested)
         {
             return NextLook.Never;
         }
 
-        GdbConnection? connection = _server.Connection;
+        GdbConnection? connection = server.Connection;
         if (connection != _connection)
         {
             if (_session is not null)
@@ -71,7 +62,7 @@ internal sealed class GdbObserver : IGuestObserver
             _connection = connection;
             if (connection is not null)
             {
-                _session = new GdbSession(guest.Processor, guest.PhysicalMemory, _pageOffset) { Monitor = command => _monitor(guest, command) };
+                _session = new GdbSession(guest.Processor, guest.PhysicalMemory, pageOffset) { Monitor = command => monitor(guest, command) };
                 return Serve(guest);
             }
         }
@@ -84,8 +75,9 @@ internal sealed class GdbObserver : IGuestObserver
     /// <param name="outcome">How its run ended.</param>
     public void Finish(Guest guest, GuestOutcome outcome)
     {
+        _isOver = true;
         bool isDead = outcome is GuestOutcome.Panic or GuestOutcome.Died or GuestOutcome.Killed;
-        if (isDead && _session is { } session && !_end.Token.IsCancellationRequested)
+        if (isDead && _session is { } session && !end.Token.IsCancellationRequested)
         {
             Halt(guest, session.Stop(AbortSignal, null));
         }
@@ -93,26 +85,44 @@ internal sealed class GdbObserver : IGuestObserver
         // A debugger that has gone hears nothing.
         if (_session is not null)
         {
-            int signal = isDead ? AbortSignal : TerminateSignal;
+            int signal = isDead ? AbortSignal : SignalOf(end.Reason);
             _connection!.Send(outcome is GuestOutcome.PowerOff off
                 ? string.Create(CultureInfo.InvariantCulture, $"W{off.Status & byte.MaxValue:x2}")
                 : string.Create(CultureInfo.InvariantCulture, $"X{signal:x2}"));
         }
     }
 
+    /// <summary>The signal that has ended a run, by gdb's number, which is Linux's for these; SIGTERM for a limit.</summary>
+    private static int SignalOf(EndReason? reason) => reason is { ExitCode: > SignalBase } signal ? signal.ExitCode - SignalBase : TerminateSignal;
+
     private void Begin(Guest guest)
     {
-        string sentence = $"the guest waits for a debugger: `target remote {_server.Address}` in gdb";
-        LaunchLog.Information(_logger, sentence);
-        _server.Start(guest.RequestLook);
+        ClockState clock = guest.Clock.State;
+        using IDisposable held = hold.Take(DebuggerHolds);
+        string sentence = $"the guest waits for a debugger: `target remote {server.Address}` in gdb";
+        LaunchLog.Information(logger, sentence);
+        server.Start(() => Attend(guest));
         try
         {
-            _server.Await(_end.Token);
+            server.Await(end.Token);
         }
         catch (OperationCanceledException)
         {
             // The run ends before it has begun.
         }
+
+        guest.Clock.State = clock;
+    }
+
+    /// <summary>A debugger has come or gone, or has sent a ^C. On the server's thread.</summary>
+    private void Attend(Guest guest)
+    {
+        if (server.Connection is not null && hold.Sentence is { } sentence && sentence != DebuggerHolds)
+        {
+            LaunchLog.Information(logger, sentence);
+        }
+
+        guest.RequestLook();
     }
 
     /// <summary>What the debugger is to be told, if the guest has come to where it wanted it.</summary>
@@ -148,9 +158,20 @@ internal sealed class GdbObserver : IGuestObserver
     private NextLook Serve(Guest guest)
     {
         ClockState clock = guest.Clock.State;
-        GdbReaction reaction = Answer();
+        GdbReaction? answer;
+        using (hold.Take(DebuggerHolds))
+        {
+            answer = Answer();
+        }
+
         guest.Clock.State = clock;
         _stepFrom = null;
+        if (answer is not { } reaction)
+        {
+            // The debugger is still there, to be told of the end.
+            return NextLook.Never;
+        }
+
         guest.HoldsInterrupts = reaction == GdbReaction.Step;
         guest.Processor.Stops.AtExceptions = reaction == GdbReaction.Step;
         switch (reaction)
@@ -163,7 +184,7 @@ internal sealed class GdbObserver : IGuestObserver
                 _session!.Arm();
                 break;
             case GdbReaction.Kill:
-                _end.Request(new EndReason(ExitCode.Interrupted, "ended by the debugger"));
+                end.Request(new EndReason(ExitCode.Interrupted, "ended by the debugger"));
                 break;
             default:
                 Release(guest);
@@ -173,12 +194,13 @@ internal sealed class GdbObserver : IGuestObserver
         return Next();
     }
 
-    private GdbReaction Answer()
+    /// <summary>Answers packets until one lets the guest run; null when the run is to end.</summary>
+    private GdbReaction? Answer()
     {
         GdbConnection connection = _connection!;
         try
         {
-            while (connection.Take(_end.Token) is { } packet)
+            while (connection.Take(end.Token) is { } packet)
             {
                 GdbReaction reaction = _session!.Handle(packet, out string? reply);
                 if (_session.EndsAcknowledging)
@@ -198,16 +220,15 @@ internal sealed class GdbObserver : IGuestObserver
             }
 
             SayGone();
+            return GdbReaction.Detach;
         }
         catch (OperationCanceledException)
         {
-            // The run is to end.
+            return null;
         }
-
-        return GdbReaction.Detach;
     }
 
-    private void SayGone() => LaunchLog.Information(_logger, "the debugger has gone: the guest runs on");
+    private void SayGone() => LaunchLog.Information(logger, _isOver ? "the debugger has gone" : "the debugger has gone: the guest runs on");
 
     /// <summary>The debugger is gone, or wants to go: the guest runs as if there had been none.</summary>
     private void Release(Guest guest)
@@ -215,9 +236,7 @@ internal sealed class GdbObserver : IGuestObserver
         _session = null;
         _stepFrom = null;
         guest.HoldsInterrupts = false;
-        guest.Processor.Stops.AtExceptions = false;
-        guest.Processor.Stops.Set([], []);
-        guest.Processor.Stops.Pass();
+        guest.Processor.Stops.Release();
     }
 
     private NextLook Next() => _stepFrom is null ? NextLook.Never : NextLook.AfterInstructions(1);

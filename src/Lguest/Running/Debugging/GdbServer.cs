@@ -9,19 +9,21 @@ namespace Lguest.Running.Debugging;
 /// Where debuggers come: a port that only this host's programs reach, or a Unix socket that only this user may open. One is served at a time;
 /// another waits until the first has gone.
 /// </summary>
+/// <remarks>Who connects is a debugger from its first good packet on. Anybody may look whether a port is open.</remarks>
 internal sealed class GdbServer : IDisposable
 {
+    /// <summary>Between two tries to accept, when the host is out of descriptors, say.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
     private readonly Socket _listener;
-    private readonly string? _path;
     private readonly ManualResetEventSlim _arrived = new();
     private volatile GdbConnection? _connection;
     private volatile bool _isClosed;
 
-    private GdbServer(Socket listener, string? path)
+    private GdbServer(Socket listener, string address)
     {
         _listener = listener;
-        _path = path;
-        Address = path ?? $"{listener.LocalEndPoint}";
+        Address = address;
     }
 
     /// <summary>Where it is, as gdb's <c>target remote</c> takes it.</summary>
@@ -46,12 +48,10 @@ internal sealed class GdbServer : IDisposable
     public void Dispose()
     {
         _isClosed = true;
+
+        // Its path goes with it.
         _listener.Dispose();
         _connection?.Dispose();
-        if (_path is not null)
-        {
-            File.Delete(_path);
-        }
     }
 
     private static GdbServer OpenPort(int port)
@@ -61,7 +61,7 @@ internal sealed class GdbServer : IDisposable
         {
             listener.Bind(new IPEndPoint(IPAddress.Loopback, port));
             listener.Listen();
-            return new GdbServer(listener, null);
+            return new GdbServer(listener, $"{listener.LocalEndPoint}");
         }
         catch (SocketException e)
         {
@@ -72,10 +72,10 @@ internal sealed class GdbServer : IDisposable
 
     private static GdbServer OpenSocket(string path)
     {
-        RemoveAbandoned(path);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
+            RemoveAbandoned(path);
             listener.Bind(new UnixDomainSocketEndPoint(path));
             if (!OperatingSystem.IsWindows())
             {
@@ -93,10 +93,11 @@ internal sealed class GdbServer : IDisposable
         }
     }
 
-    /// <summary>A process that was killed leaves its socket behind, at which nobody answers.</summary>
+    /// <summary>A process that was killed leaves its socket behind, at which nobody answers. Whatever else is there stays, and the refusal says so.</summary>
+    /// <exception cref="IOException">It can't be removed; nor with <see cref="UnauthorizedAccessException"/>.</exception>
     private static void RemoveAbandoned(string path)
     {
-        if (!Path.Exists(path))
+        if (!HostFile.IsSocket(path))
         {
             return;
         }
@@ -106,31 +107,13 @@ internal sealed class GdbServer : IDisposable
         {
             probe.Connect(new UnixDomainSocketEndPoint(path));
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && new FileInfo(path) is { Length: 0 } && IsSocket(path))
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
         {
             File.Delete(path);
         }
         catch (SocketException)
         {
-            // Something else, which stays: the refusal says so.
-        }
-    }
-
-    // A socket is what can't be opened as a file.
-    private static bool IsSocket(string path)
-    {
-        try
-        {
-            File.OpenHandle(path).Dispose();
-            return false;
-        }
-        catch (IOException)
-        {
-            return true;
-        }
-        catch (UnauthorizedAccessException)
-        {
-            return false;
+            // Somebody is there, or it isn't ours to ask.
         }
     }
 
@@ -141,20 +124,21 @@ internal sealed class GdbServer : IDisposable
             try
             {
                 using var connection = new GdbConnection(_listener.Accept());
-                _connection = connection;
-                _arrived.Set();
-                attention();
-                connection.Read(attention);
+                connection.Read(() => Greet(connection, attention), attention);
                 attention();
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                if (!_isClosed)
-                {
-                    // A debugger that was gone before it was there.
-                    continue;
-                }
+                // A debugger that was gone before it was there; or it can't be let in, for now.
+                Thread.Sleep(Pause);
             }
         }
+    }
+
+    private void Greet(GdbConnection connection, Action attention)
+    {
+        _connection = connection;
+        _arrived.Set();
+        attention();
     }
 }

@@ -40,14 +40,15 @@ internal sealed class Instruments : IDisposable
     public void Attach(Guest guest, RunWatch watch, GuestStreams streams, RunEnd end)
     {
         _pageOffset = watch.PageOffset;
+        var hold = new GuestHold();
         if (_server is not null)
         {
-            _debugger = new GdbObserver(_server, _pageOffset, end, _logger, watch.Answer);
+            _debugger = new GdbObserver(_server, _pageOffset, hold, end, _logger, watch.Answer);
             guest.Observe(_debugger);
         }
 
         _profiler?.Attach(guest, watch.Symbols, _pageOffset);
-        var menu = new ConsoleMenu(guest, watch, end, _logger);
+        var menu = new ConsoleMenu(guest, watch, hold, end, _logger);
         if (streams.OfferMenu(menu.Press))
         {
             guest.Observe(menu);
