@@ -65,7 +65,7 @@ internal static class Program
         {
             Ending ending = Machine.Run(launch, logger, patience);
             Report(logger, ending);
-            return Skip(logger, launch, ending.ExitCode);
+            return launch.EndsWellAtRestart && ending.ExitCode == ExitCode.Restart ? ExitCode.PowerOff : Skip(logger, launch, ending.ExitCode);
         }
         catch (Exception e) when (e is BootException or BackendException or ReportException or SavedStateException)
         {

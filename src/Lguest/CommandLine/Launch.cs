@@ -108,6 +108,9 @@ internal sealed record Launch
     /// <summary>Exit codes that the user wants to be 125, as <c>git bisect run</c> skips on it.</summary>
     public IReadOnlyList<int> Skipped { get; init; } = [];
 
+    /// <summary>Whether a guest that asks for a restart has come to a good end, with exit code 0.</summary>
+    public bool EndsWellAtRestart { get; init; }
+
     /// <summary>Whether statistics are wanted at the end.</summary>
     public bool Statistics { get; init; }
 
@@ -118,6 +121,11 @@ internal sealed record Launch
     /// <exception cref="CommandLineException">It can't be understood.</exception>
     public static Request Parse(IReadOnlyList<string> arguments)
     {
+        if (arguments is [QemuCommandLine.Name, ..])
+        {
+            return QemuCommandLine.Parse([.. arguments.Skip(1)]);
+        }
+
         SplitArguments split = SplitArguments.Split(arguments);
         GivenOptions options = Options.Table.Read(split.Command, split.Options);
         if (options.Has(Options.Help))

@@ -51,6 +51,7 @@ internal static class Usage
                lguest [--OPTION[=VALUE]...]
                lguest inspect KERNEL [--json]     what a kernel is; `lguest inspect --help`
                lguest suite run FILE.yaml         many boots; `lguest suite --help`
+               lguest qemu-system-i386 ...        what those words ask of QEMU, as kunit.py does: docs/ci.md
 
         Runs a 32-bit Linux as a guest, its console on this terminal. Without memory and kernel, it is the guest that
         ships: `images/build` makes it.
