@@ -1,3 +1,4 @@
+using System.Globalization;
 using Iced.Intel;
 using Lguest.Devices.Tests.FrontEnds;
 using Lguest.Devices.Virtio;
@@ -574,6 +575,122 @@ public sealed class PciGuestTests
         Assert.Equal([(0u, 72u)], guest.Used(0));
         Assert.Equal([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0], guest.Bytes(Buffers, 12));
     }
+
+    /// <summary>LGUEST_HOSTILE_RINGS says how many kernels; 150 otherwise.</summary>
+    [Fact]
+    public void Whatever_a_kernel_writes_into_registers_and_rings_it_ends_itself_or_goes_on_and_can_be_saved()
+    {
+        int count = int.TryParse(Environment.GetEnvironmentVariable("LGUEST_HOSTILE_RINGS"), CultureInfo.InvariantCulture, out int wanted) ? wanted : 150;
+        int killed = 0;
+        int wentOn = 0;
+        int served = 0;
+        for (int seed = 0; seed < count; seed++)
+        {
+            var random = new Random(seed);
+            var cable = new FakeCable();
+            var port = new FakePort();
+            GuestAbi abi = KnownAbis.Linux41;
+            using var guest = new VirtioGuest(
+                abi,
+                ClockKind.Virtual,
+                new VirtioConsole(port, hasEmergencyWrite: true),
+                new VirtioDisk(new MemoryDisk(8192) { IsQuick = true }, NullLogger.Instance, abi.Headers.Block),
+                new VirtioNetwork(cable, null, abi.Headers.Network),
+                new VirtioEntropy(new byte[32]));
+            cable.Arrive(new byte[60], new byte[1514]);
+            port.Type("input");
+            WriteNonsense(guest, random);
+            guest.Kernel(a =>
+            {
+                Begin(a);
+                for (uint device = 0; device < 4; device++)
+                {
+                    uint region = ConsoleRegion + (device << 12);
+                    SetUp(a, region, Ready, (uint)random.Next(160), Any(random));
+                    for (int i = random.Next(6); i > 0; i--)
+                    {
+                        Disturb(a, region, device, random);
+                    }
+
+                    a.mov(__word_ptr[region + 56], random.Next(3));
+                    LaterHypercall(a, 0);
+                }
+
+                End(a);
+            });
+
+            GuestOutcome outcome = guest.Guest.Run(new RunLimits(Instructions: 100), TestContext.Current.CancellationToken);
+            if (outcome is GuestOutcome.InstructionLimit)
+            {
+                guest.Guest.Save(Stream.Null);
+                outcome = guest.Run();
+            }
+
+            killed += outcome is GuestOutcome.Killed or GuestOutcome.Died ? 1 : 0;
+            wentOn += outcome is GuestOutcome.PowerOff ? 1 : 0;
+            served += guest.Read16(UsedRing + 2) != 0 ? 1 : 0;
+            Assert.True(
+                outcome is GuestOutcome.Killed or GuestOutcome.Died or GuestOutcome.PowerOff or GuestOutcome.InstructionLimit or GuestOutcome.Panic,
+                $"seed {seed}: {outcome}");
+        }
+
+        Assert.InRange(killed, count / 10, count * 9 / 10);
+        Assert.InRange(wentOn, count / 10, count * 9 / 10);
+        Assert.InRange(served, count / 10, count);
+    }
+
+    /// <summary>Chains of which most make sense, in buffers that overlap each other and the rings.</summary>
+    private static void WriteNonsense(VirtioGuest guest, Random random)
+    {
+        for (uint i = 0; i < 64; i++)
+        {
+            uint descriptor = Ring + (i * 16);
+            bool isOdd = random.Next(40) == 0;
+            guest.Write(descriptor, isOdd ? Any(random) : (random.Next(4) == 0 ? Ring : Buffers) + (uint)random.Next(0x4000));
+            guest.Write(descriptor + 4, random.Next(500) == 0 ? 1u : 0);
+            guest.Write(descriptor + 8, isOdd ? Any(random) : (uint)random.Next(random.Next(2) == 0 ? 32 : 2048));
+            guest.Write16(descriptor + 12, (ushort)((random.Next(3) != 0 ? 1 : 0) | (i % 8 > 3 ? 2 : 0)));
+            guest.Write16(descriptor + 14, (ushort)(isOdd ? random.Next(300) : (int)(i + 1) % 64));
+            guest.Write16(Available + 4 + (i * 2), (ushort)(random.Next(8) * 8));
+        }
+
+        guest.Write16(Available + 2, (ushort)random.Next(random.Next(40) == 0 ? 0x1_0000 : 8));
+    }
+
+    /// <summary>One access to a device's registers or its configuration space that no driver makes there and then.</summary>
+    private static void Disturb(Assembler a, uint region, uint device, Random random)
+    {
+        uint place = region + (uint)random.Next(random.Next(4) == 0 ? 4096 : 72);
+        switch (random.Next(6))
+        {
+            case 0:
+                WriteConfiguration(a, device + 1, (uint)random.Next(64) * 4, Any(random));
+                break;
+            case 1:
+                ReadConfiguration(a, device + 1, (uint)random.Next(64) * 4, slot: 0);
+                break;
+            case 2:
+                a.mov(__byte_ptr[place], random.Next(256));
+                break;
+            case 3:
+                a.mov(__word_ptr[place & ~1u], random.Next(random.Next(2) == 0 ? 4 : 0x1_0000));
+                break;
+            case 4:
+                a.mov(__dword_ptr[place & ~3u], Any(random));
+                break;
+            default:
+                a.mov(ecx, __dword_ptr[place & ~3u]);
+                break;
+        }
+    }
+
+    private static uint Any(Random random) => random.Next(4) switch
+    {
+        0 => (uint)random.NextInt64(),
+        1 => MemoryBytes - (uint)random.Next(0x1000),
+        2 => Ring + (uint)random.Next(0x3000),
+        _ => (uint)random.Next(5),
+    };
 
     private static void Begin(Assembler a) => LaterHypercall(a, 1, Data);
 
