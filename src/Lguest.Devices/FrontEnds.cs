@@ -18,8 +18,8 @@ public abstract class FrontEnds
     public static FrontEnds Of(GuestAbi abi) => abi.Bus switch
     {
         DeviceBusKind.Lguest => new LgbusFrontEnds(),
-        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(abi.Headers, hasEmergencyConsole: false),
-        DeviceBusKind.VirtioPci => new VirtioFrontEnds(abi.Headers, hasEmergencyConsole: true),
+        DeviceBusKind.LguestVirtio => new VirtioFrontEnds(abi, hasEmergencyConsole: false),
+        DeviceBusKind.VirtioPci => new VirtioFrontEnds(abi, hasEmergencyConsole: true),
         _ => throw new ArgumentOutOfRangeException(nameof(abi), abi.Bus, "There are no devices for this bus."),
     };
 
@@ -45,12 +45,12 @@ public abstract class FrontEnds
     [SupportedOSPlatform("linux")]
     public abstract INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder);
 
-    /// <summary>A command for the guest to run; null for a bus that has no such devices.</summary>
+    /// <summary>A command for the guest to run; null for a kind of guest that can't be given one.</summary>
     /// <param name="arguments">The command and its arguments.</param>
     /// <param name="streams">Its standard input and output.</param>
     /// <param name="errors">Its standard error.</param>
     /// <param name="late">Says that the guest boots without it; null for one that it has from the beginning.</param>
-    public virtual ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late) => null;
+    public abstract ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late);
 
     /// <summary>A source of random bytes; null for a bus that has no such devices.</summary>
     /// <param name="seed">What they come from.</param>

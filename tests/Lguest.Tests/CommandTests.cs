@@ -240,6 +240,34 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public void A_kernel_that_nothing_can_reach_is_refused_before_it_runs()
+    {
+        byte[] code = [.. "Linux version 2.6.31 (x)\n"u8, .. TestImages.Configuration("CONFIG_LGUEST_GUEST=y\n")];
+        string kernel = _folder.File(
+            "vmlinux", TestImages.Elf(TestImages.KernelAddress, new ElfPart(TestImages.KernelAddress + TestImages.UsualPageOffset, TestImages.KernelAddress, code)));
+        LguestResult result = Run(string.Empty, "32m", kernel, $"--initrd={kernel}", "--run=true");
+
+        Assert.Equal((125, string.Empty), (result.ExitCode, result.Output));
+        Assert.EndsWith(
+            "\nlguest: a guest of a Linux from 2.6.24 to 3.0 can't be given a command: its console driver has no files for the command's streams, as that of 3.1 and "
+            + "later has. Give it an --initrd whose first program does the work, and --status-token for its status\n",
+            "\n" + result.Errors,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_guest_with_virtio_devices_cannot_be_saved_ready_for_one()
+    {
+        byte[] code = [.. "Linux version 3.19.0 (x)\n"u8, .. TestImages.Configuration("CONFIG_LGUEST_GUEST=y\n")];
+        string kernel = _folder.File(
+            "vmlinux", TestImages.Elf(TestImages.KernelAddress, new ElfPart(TestImages.KernelAddress + TestImages.UsualPageOffset, TestImages.KernelAddress, code)));
+        LguestResult result = Run(string.Empty, "32m", kernel, $"--initrd={kernel}", $"--save-at-ready={_folder.Path("ready")}");
+
+        Assert.Equal(125, result.ExitCode);
+        Assert.EndsWith("and can't be saved ready for one: leave out --save-at-ready and --restore\n", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_limit_ends_it()
     {
         LguestResult result = Run(string.Empty, "--run=echo before; sleep 1000", "--clock=virtual", "--max-guest-time=100s");

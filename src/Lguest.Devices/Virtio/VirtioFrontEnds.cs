@@ -3,16 +3,16 @@ using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
 using Lguest.Devices.Networks;
 using Lguest.Devices.Networks.Peers;
+using Lguest.Host.Abi;
 using Lguest.Host.Bus;
-using Lguest.Host.Virtio;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Devices.Virtio;
 
 /// <summary>Front ends that are virtio devices.</summary>
-/// <param name="headers">What the guest's drivers put before their data.</param>
+/// <param name="abi">What the guest's drivers expect.</param>
 /// <param name="hasEmergencyConsole">Whether kernels print by the console's configuration before they have a driver.</param>
-internal sealed class VirtioFrontEnds(VirtioHeaders headers, bool hasEmergencyConsole) : FrontEnds
+internal sealed class VirtioFrontEnds(GuestAbi abi, bool hasEmergencyConsole) : FrontEnds
 {
     /// <inheritdoc />
     public override string DiskPrefix => "vd";
@@ -21,16 +21,20 @@ internal sealed class VirtioFrontEnds(VirtioHeaders headers, bool hasEmergencyCo
     public override IConsoleDevice Console(ICharPort port) => new VirtioConsole(port, hasEmergencyConsole);
 
     /// <inheritdoc />
-    public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger, headers.Block);
+    public override IDiskDevice Disk(IBlockBackend disk, ILogger logger) => new VirtioDisk(disk, logger, abi.Headers.Block);
 
     /// <inheritdoc />
-    public override INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder) => 
-        new VirtioNetwork(port, recorder, headers.Network);
+    public override INetworkDevice Network(IPacketPort port, IFrameRecorder? recorder) =>
+        new VirtioNetwork(port, recorder, abi.Headers.Network);
 
     /// <inheritdoc />
     [SupportedOSPlatform("linux")]
     public override INetworkDevice SharedNetwork(SharedNetwork network, IFrameRecorder? recorder) =>
         Network(new SharedNetworkPort(network), recorder);
+
+    /// <inheritdoc />
+    public override ICommandDevice? Command(IEnumerable<byte[]> arguments, ICharPort streams, ICharPort errors, LateCommand? late) =>
+        abi.HasConsolePorts && late is null ? new VirtioCommand(arguments, streams, errors) : null;
 
     /// <inheritdoc />
     public override IGuestDevice Entropy(ReadOnlyMemory<byte> seed) => new VirtioEntropy(seed);

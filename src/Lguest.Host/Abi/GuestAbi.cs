@@ -122,6 +122,9 @@ public sealed record GuestAbi
     /// <summary>How it reads a device's descriptor there.</summary>
     public DescriptorWriter Descriptors { get; init; } = VirtioDescriptors.Fixed;
 
+    /// <summary>Whether its driver of virtio consoles knows ports that are files, by which it can be given a command.</summary>
+    public bool HasConsolePorts { get; init; }
+
     /// <summary>What its virtio drivers put before their data.</summary>
     public VirtioHeaders Headers { get; init; } = VirtioHeaders.Linux2625;
 

@@ -156,6 +156,7 @@ public static class KnownAbis
     {
         CallsByVmcall = false,
         ToleratesEarlyPrivilege = true,
+        HasConsolePorts = true,
         Data = LguestDataLayout.Linux31,
         MapsLinearly = false,
         Boot = BootMethod.UnpagedSubarchitecture,

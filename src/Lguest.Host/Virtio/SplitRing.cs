@@ -66,7 +66,9 @@ public sealed class SplitRing
     /// <summary>Whether the guest wants to be interrupted when chains come back.</summary>
     public bool WantsInterrupts => (ReadUInt16(_available) & NoInterrupt) == 0;
 
-    private int Waiting
+    /// <summary>How many chains the guest has made available that haven't been taken.</summary>
+    /// <exception cref="GuestFaultException">It claims more than there can be.</exception>
+    public int Waiting
     {
         get
         {

@@ -13,6 +13,10 @@ public sealed class Virtqueue(SplitRing ring, Action interrupt)
     /// <summary>Descriptors: a chain has no more pieces.</summary>
     public int Size => ring.Size;
 
+    /// <summary>Chains that the driver has made available, and that the device hasn't taken.</summary>
+    /// <exception cref="GuestFaultException">The guest claims more than there can be.</exception>
+    public int Available => ring.Waiting;
+
     /// <summary>Whether a driver has ever given the device anything here.</summary>
     public bool IsInUse => ring.IsInUse;
 

@@ -50,7 +50,7 @@ internal sealed class GuestStreams : IDisposable
             CommandErrors = new HeardPort(_errors);
             Command = launch.Command is { } command
                 ? frontEnds.Command(command.Select(ByteText.Encode), CommandOutput, CommandErrors, late)
-                    ?? throw new BackendException(CommandDriverCheck.NoDriver)
+                    ?? throw new BackendException(late is null ? CommandDriverCheck.NoPorts : CommandDriverCheck.NotLater)
                 : null;
         }
         catch
@@ -75,8 +75,8 @@ internal sealed class GuestStreams : IDisposable
     /// <summary>What it writes to its standard error.</summary>
     public HeardPort CommandErrors { get; }
 
-    /// <summary>Their front ends, the console last.</summary>
-    public IEnumerable<IGuestDevice> Devices => Command is null ? [Console] : [Command, Console];
+    /// <summary>Their front ends, the console first: of two virtio consoles the first is the kernel's.</summary>
+    public IEnumerable<IGuestDevice> Devices => Command is null ? [Console] : [Console, Command];
 
     /// <summary>Whether somebody sits at the guest's console.</summary>
     public static bool IsInteractive(Launch launch) =>

@@ -5,6 +5,7 @@ using Lguest.Cpu.Protection;
 using Lguest.Devices;
 using Lguest.Devices.Backends;
 using Lguest.Devices.Disks;
+using Lguest.Devices.Lgbus;
 using Lguest.Devices.Networks;
 using Lguest.Host;
 using Lguest.Host.Bus;
@@ -111,7 +112,7 @@ internal static class Machine
                 "this host gives no memory that can be executed, or isn't x86-64 with Linux: the interpreter executes the guest, which is slower");
         }
 
-        if (streams.Command is not null)
+        if (streams.Command is CommandDevice)
         {
             guest.Observe(new CommandDriverCheck(end));
         }
