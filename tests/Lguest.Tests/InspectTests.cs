@@ -75,10 +75,12 @@ public sealed class InspectTests : IDisposable
     {
         byte[] code =
         [
-            .. "Linux version 3.2.65 (\u001b[2J)\n\0\0\0"u8, .. TestImages.Note("lguest", 1, BitConverter.GetBytes(2)),
+            .. "Linux version 3.2.65 (\u001b[2J)\n"u8,
             .. TestImages.Configuration("CONFIG_LGUEST_GUEST=y\nCONFIG_LGUEST_NET=m\n"),
         ];
-        string kernel = _folder.File("vmlinux", TestImages.Elf(Address, new ElfPart(Address + PageOffset, Address, code)));
+        byte[] note = TestImages.Note("lguest", 1, BitConverter.GetBytes(2));
+        string kernel = _folder.File(
+            "vmlinux", TestImages.Elf(Address, new ElfPart(Address + PageOffset, Address, code), new ElfPart(0, 0, note, Type: 4)));
 
         string[] lines = Lines(kernel);
         Assert.StartsWith($"nothing: kernel '{kernel}' needs version 2 of lguest's interface", Line(lines, "runs as"), StringComparison.Ordinal);
