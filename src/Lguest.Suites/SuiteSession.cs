@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using Lguest.CommandLine;
 using Lguest.Results.Reports;
 using Lguest.Suites.Merging;
 using Lguest.Suites.Output;
@@ -128,12 +129,19 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
         TimeSpan limit = launcher.Check(arguments);
         if (boot.Settings.IsWarm)
         {
+            if (boot.Settings.Shares.Any(IsReturned))
+            {
+                throw new SuiteException("a share that comes back (,rw) changes what the next boot begins with, and from: boot needs what stays as it is: write `from: start`");
+            }
+
             launcher.Check([.. BootArguments.OfSaved(boot.Settings, today), BootArguments.Save(AnyFile)]);
             launcher.Check([.. arguments, BootArguments.Restore(AnyFile)]);
         }
 
         return boot with { Limit = limit };
     }
+
+    private static bool IsReturned(string share) => CommaParts.Split(share).Skip(1).Any(word => word == "rw" || word.StartsWith("rw=", StringComparison.Ordinal));
 
     private static PlannedBoot At(SuiteRequest request, PlannedBoot boot, Func<PlannedBoot, PlannedBoot> action)
     {
