@@ -80,11 +80,17 @@ public sealed class BlockDevice : ILguestDevice, IDiskDevice
     internal BlockDeviceState State => new([.. _inFlight.Select(Save)], _due, _early);
 
     /// <inheritdoc />
-    public string Save() => JsonSerializer.Serialize(State, BlockDeviceJson.Default.BlockDeviceState);
+    public string Save() => State is { Requests: [], Due: 0, Early: 0 } ? string.Empty : JsonSerializer.Serialize(State, BlockDeviceJson.Default.BlockDeviceState);
 
     /// <inheritdoc />
     public void Restore(string saved)
     {
+        // A disk that has nothing to do, which is most of the time, costs no serialiser.
+        if (saved.Length == 0)
+        {
+            return;
+        }
+
         BlockDeviceState state = JsonSerializer.Deserialize(saved, BlockDeviceJson.Default.BlockDeviceState)!;
         foreach (BlockRequestState request in state.Requests)
         {

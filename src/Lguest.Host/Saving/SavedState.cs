@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using System.Text.Json;
 using Lguest.Cpu.Memory;
 using Lguest.Host.Abi;
 using Lguest.Host.Bus;
@@ -154,9 +153,7 @@ public sealed class SavedState
 
         byte[] bytes = new byte[header.DescriptionLength];
         RandomAccess.Read(file, bytes, SavedStateHeader.Size);
-        return XxHash128.HashToUInt128(bytes) == header.DescriptionHash
-            ? JsonSerializer.Deserialize(bytes, SavedStateJson.Default.SavedStateDescription)!
-            : throw Failure(name, SavedStateHeader.Damaged);
+        return XxHash128.HashToUInt128(bytes) == header.DescriptionHash ? SavedStateFormat.Read(bytes) : throw Failure(name, SavedStateHeader.Damaged);
     }
 
     private static SavedStateException Failure(string name, string what) => new($"the saved state '{name}' {what}");

@@ -51,6 +51,6 @@ internal sealed record SavedDevice(string Kind, string State);
 /// <param name="Hash">See <see cref="SavedStateWriter.Hash(ulong, SavedStateWriter.PieceReader)"/>.</param>
 internal sealed record SavedRegion(ulong Address, ulong Length, string Hash);
 
-/// <summary>Reads and writes descriptions without looking at types at run time, which would take as long as a restored guest may run.</summary>
+/// <summary>Writes descriptions as text, to compare them.</summary>
 [JsonSerializable(typeof(SavedStateDescription))]
 internal sealed partial class SavedStateJson : JsonSerializerContext;

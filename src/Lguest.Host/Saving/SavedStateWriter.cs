@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.IO.Hashing;
-using System.Text.Json;
 using Lguest.Cpu.Memory;
 
 namespace Lguest.Host.Saving;
@@ -23,7 +22,7 @@ internal static class SavedStateWriter
     /// <param name="guest">All else.</param>
     public static void Write(Stream output, PhysicalMemory memory, SavedStateDescription guest)
     {
-        byte[] description = JsonSerializer.SerializeToUtf8Bytes(guest, SavedStateJson.Default.SavedStateDescription);
+        byte[] description = SavedStateFormat.Write(guest);
         var header = new SavedStateHeader(SavedStateHeader.ThisBuild, 0, description.Length, XxHash128.HashToUInt128(description));
         header = header with { FileLength = header.RamStart + guest.Regions.Sum(region => (long)region.Length) };
         Span<byte> bytes = stackalloc byte[SavedStateHeader.Size];

@@ -1,6 +1,5 @@
 using System.IO.Hashing;
 using System.Text;
-using System.Text.Json;
 using Iced.Intel;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
@@ -294,9 +293,8 @@ public sealed class SavedStateTests : IDisposable
     {
         byte[] file = File.ReadAllBytes(Path);
         Assert.Null(SavedStateHeader.TryRead(file.AsSpan(0, SavedStateHeader.Size), file.Length, out SavedStateHeader header));
-        SavedStateDescription said = JsonSerializer.Deserialize(
-            file.AsSpan(SavedStateHeader.Size, header.DescriptionLength), SavedStateJson.Default.SavedStateDescription)!;
-        byte[] description = JsonSerializer.SerializeToUtf8Bytes(change(said), SavedStateJson.Default.SavedStateDescription);
+        SavedStateDescription said = SavedStateFormat.Read(file[SavedStateHeader.Size..(SavedStateHeader.Size + header.DescriptionLength)]);
+        byte[] description = SavedStateFormat.Write(change(said));
         byte[] ram = file[(int)header.RamStart..];
         header = new SavedStateHeader(build ?? header.Build, 0, description.Length, XxHash128.HashToUInt128(description));
         header = header with { FileLength = header.RamStart + ram.Length };
