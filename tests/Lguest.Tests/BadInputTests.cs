@@ -28,7 +28,7 @@ public sealed class BadInputTests : IDisposable
     [InlineData("--usernet=restrict,,net=10.9.0.0/16: 'restrict,net=10.9.0.0/16' is no option of a network", "--usernet=restrict,,net=10.9.0.0/16", "64m", "vmlinux")]
     [InlineData("--stats takes no value: write it without '=yes'", "--stats=yes", "64m", "vmlinux")]
     [InlineData("--initrd=a and --initrd=b contradict each other: give one of them", "--initrd=a", "64m", "vmlinux", "--initrd=b")]
-    [InlineData("--abi=2.6.22 is no kind of guest: write one of 2.6.23, 2.6.24, 2.6.25, 2.6.26, 2.6.29, 2.6.30, 2.6.31, 2.6.34, 3.1, 4.0, 4.1, 4.10, ring0", "--abi=2.6.22", "64m", "vmlinux")]
+    [InlineData("--abi=2.6.22 is no kind of guest: write one of 2.6.23, 2.6.24, 2.6.25, 2.6.26, 2.6.29, 2.6.30, 2.6.31, 2.6.31-pae, 2.6.34, 2.6.34-pae, 3.1, 3.1-pae, 4.0, 4.0-pae, 4.1, 4.1-pae, 4.10, 4.10-pae, ring0", "--abi=2.6.22", "64m", "vmlinux")]
     [InlineData("--clock=fast is no clock: write real or virtual", "--clock=fast", "64m", "vmlinux")]
     [InlineData("--timeout=soon is not a time", "--timeout=soon", "64m", "vmlinux")]
     [InlineData("--max-instructions=0 is not a count of instructions", "--max-instructions=0", "64m", "vmlinux")]
