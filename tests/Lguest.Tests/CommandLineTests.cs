@@ -214,6 +214,7 @@ public class CommandLineTests
     [InlineData("1g", 1u << 30)]
     [InlineData("65536k", 64u << 20)]
     [InlineData("6g", 6ul << 30)]
+    [InlineData("65280m", 65280ul << 20)]
     public void Memory_is_written_in_kibibytes_mebibytes_or_gibibytes(string text, ulong bytes) =>
         Assert.Equal(bytes, Parse(text, "vmlinux").MemoryBytes);
 
@@ -226,7 +227,7 @@ public class CommandLineTests
     [InlineData("1.5g")]
     [InlineData("64mb")]
     [InlineData("3k")]
-    [InlineData("4g")]
+    [InlineData("65281m")]
     [InlineData("99999999999999999999m")]
     [InlineData("18446744073709551615g")]
     public void Other_amounts_of_memory_are_refused(string text) => Assert.Throws<CommandLineException>(() => Parse(text, "vmlinux"));
