@@ -15,9 +15,6 @@ namespace Lguest.Host;
 public sealed class AddressSpace(Processor processor, GuestMemory memory, PageTableFormat format)
 {
     private const int Cr3 = 3;
-    private const int DirectoryShift = 22;
-    private const int PointerShift = 30;
-    private const uint PointerTableAlignment = 32;
 
     private bool _unchecked;
 
@@ -144,16 +141,16 @@ public sealed class AddressSpace(Processor processor, GuestMemory memory, PageTa
     private bool IsPointerTable(uint address)
     {
         const string What = "the first page table";
-        uint table = address & ~(PointerTableAlignment - 1);
+        uint table = address & PageTableFormat.Pae.TopMask;
         if (PageOffset == 0 || !memory.Contains(table, PhysicalMemory.PageSize))
         {
             return false;
         }
 
         uint first = memory.ReadUInt32(table, What);
-        uint pointer = table + (PageOffset >> PointerShift << 3);
+        uint pointer = table + (PageTableFormat.Pae.TopIndex(PageOffset) * (uint)PageTableFormat.Pae.EntryBytes);
         return first != 0
-            && first != memory.ReadUInt32(table + (PageOffset >> DirectoryShift << 2), What)
+            && first != memory.ReadUInt32(table + (PageTableFormat.TwoLevel.TopIndex(PageOffset) * sizeof(uint)), What)
             && first == memory.ReadUInt32(pointer, What)
             && memory.ReadUInt32(table + sizeof(uint), What) == 0
             && memory.ReadUInt32(pointer + sizeof(uint), What) == 0;

@@ -14,7 +14,6 @@ internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, Gue
 
     // Other symbols with that name are in every kernel with PARAVIRT, without anything behind them.
     private const string GuestSymbol = "lguest_data";
-    private const string PhysicalAddressExtension = "X86_PAE";
 
     /// <summary>Tables that there are only with PAE: to some release, and from there on.</summary>
     private static readonly string[] PaeSymbols = ["swapper_pg_pmd", "initial_pg_pmd"];
@@ -57,7 +56,7 @@ internal sealed record LaterDialect(KernelRelease First, KernelRelease Next, Gue
 
     /// <summary>Whether a kernel of such a release has page tables of three levels, as far as it tells: kernels could from 2.6.31 on.</summary>
     public static bool HasPae(KernelImage kernel) => kernel.Configuration is { } configuration
-        ? configuration.Has(PhysicalAddressExtension)
+        ? configuration.Has(KernelConfiguration.PhysicalAddressExtension)
         : kernel.Symbols is { } symbols
             ? PaeSymbols.Any(symbol => symbols.TryFind(symbol, out _))
             : WritesWideEntries(kernel);

@@ -7,6 +7,9 @@ public sealed class KernelConfiguration
 {
     private const int MostPacked = 1 << 20;
     private const int MostText = 16 << 20;
+    /// <summary>The symbol of page tables with three levels, and of memory from 4 GiB on.</summary>
+    public const string PhysicalAddressExtension = "X86_PAE";
+
     private const string Prefix = "CONFIG_";
 
     private readonly Dictionary<string, string> _values;

@@ -26,9 +26,6 @@ public static class BootLoader
     /// <summary>The most bytes that a kernel's command line can have.</summary>
     public const int MostCommandLine = BootParameters.CommandLineSize - 1;
 
-    /// <summary>In a kernel's configuration: it can use memory from 4 GiB on.</summary>
-    private const string PhysicalAddressExtension = "X86_PAE";
-
     /// <summary>Finds out how a kernel is going to be entered.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="abi">What kind of guest it is.</param>
@@ -60,10 +57,10 @@ public static class BootLoader
                 + $"not {MemorySize.Format(memory.Size + high)}: give the guest less");
         }
 
-        if (high != 0 && kernel.Configuration?.Has(PhysicalAddressExtension) == false)
+        if (high != 0 && kernel.Configuration?.Has(KernelConfiguration.PhysicalAddressExtension) == false)
         {
             request.Warn(
-                $"{kernel.Description} is built without CONFIG_{PhysicalAddressExtension}: of the guest's {MemorySize.Format(memory.Size + high)} of memory "
+                $"{kernel.Description} is built without CONFIG_{KernelConfiguration.PhysicalAddressExtension}: of the guest's {MemorySize.Format(memory.Size + high)} of memory "
                 + $"it uses at most {MemorySize.Format(memory.Size)}");
         }
 

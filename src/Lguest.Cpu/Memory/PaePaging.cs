@@ -109,12 +109,7 @@ internal static unsafe class PaePaging
             PageWalker.SetBits(memory, directoryAddress, (uint)directoryEntry, PageEntry.Accessed);
         }
 
-        uint marks = PageWalker.MarksOf(isWrite);
-        PageWalker.SetBits(memory, entryAddress, (uint)entry, marks);
-        walk.Page = (uint)(frame >> PhysicalMemory.PageShift);
-        walk.WriteReady = writable && (((uint)entry | marks) & PageEntry.Dirty) != 0;
-        walk.Global = (s->Cr4 & Cr4.Pge) != 0 && (entry & PageEntry.Global) != 0;
-        return WalkResult.Ok;
+        return PageWalker.Finish(processor, frame, (uint)entry, entryAddress, isWrite, writable, ref walk);
     }
 
     /// <summary>See <see cref="PageWalker.TryPeek"/>.</summary>

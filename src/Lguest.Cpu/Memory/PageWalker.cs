@@ -55,8 +55,24 @@ internal static unsafe class PageWalker
         return (!user || (rights & PageEntry.User) != 0) && (!isWrite || writable);
     }
 
-    /// <summary>What an access sets in the entry of its page.</summary>
-    public static uint MarksOf(bool isWrite) => isWrite ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
+    /// <summary>The end of a walk that an access is allowed: sets the bits in the entry of its page, and says what the translation is.</summary>
+    /// <param name="processor">Whose walk it is.</param>
+    /// <param name="frame">Physical address of the 4 KiB page.</param>
+    /// <param name="entry">The low half of the page's entry.</param>
+    /// <param name="entryAddress">Its physical address.</param>
+    /// <param name="isWrite">The access writes.</param>
+    /// <param name="writable">Whether one that writes is allowed.</param>
+    /// <param name="walk">Gets the translation.</param>
+    public static WalkResult Finish(
+        Processor processor, ulong frame, uint entry, ulong entryAddress, bool isWrite, bool writable, ref PageWalk walk)
+    {
+        uint marks = isWrite ? PageEntry.Accessed | PageEntry.Dirty : PageEntry.Accessed;
+        SetBits(processor.Memory, entryAddress, entry, marks);
+        walk.Page = (uint)(frame >> PhysicalMemory.PageShift);
+        walk.WriteReady = writable && ((entry | marks) & PageEntry.Dirty) != 0;
+        walk.Global = (processor.StatePointer->Cr4 & Cr4.Pge) != 0 && (entry & PageEntry.Global) != 0;
+        return WalkResult.Ok;
+    }
 
     /// <summary>Whether the policy allows no entry with a frame.</summary>
     public static bool IsRejected(Processor processor, ulong frame) =>

@@ -60,12 +60,7 @@ internal static unsafe class TwoLevelPaging
         }
 
         PageWalker.SetBits(memory, directoryAddress, directoryEntry, PageEntry.Accessed);
-        uint marks = PageWalker.MarksOf(isWrite);
-        PageWalker.SetBits(memory, tableAddress, tableEntry, marks);
-        walk.Page = tableEntry >> PhysicalMemory.PageShift;
-        walk.WriteReady = writable && ((tableEntry | marks) & PageEntry.Dirty) != 0;
-        walk.Global = (s->Cr4 & Cr4.Pge) != 0 && (tableEntry & PageEntry.Global) != 0;
-        return WalkResult.Ok;
+        return PageWalker.Finish(processor, tableEntry & PageEntry.FrameMask, tableEntry, tableAddress, isWrite, writable, ref walk);
     }
 
     /// <summary>See <see cref="PageWalker.TryPeek"/>.</summary>
@@ -127,11 +122,6 @@ internal static unsafe class TwoLevelPaging
             return WalkResult.PageFault;
         }
 
-        uint marks = PageWalker.MarksOf(isWrite);
-        PageWalker.SetBits(processor.Memory, entryAddress, entry, marks);
-        walk.Page = frame >> PhysicalMemory.PageShift;
-        walk.WriteReady = writable && ((entry | marks) & PageEntry.Dirty) != 0;
-        walk.Global = (s->Cr4 & Cr4.Pge) != 0 && (entry & PageEntry.Global) != 0;
-        return WalkResult.Ok;
+        return PageWalker.Finish(processor, frame, entry, entryAddress, isWrite, writable, ref walk);
     }
 }
