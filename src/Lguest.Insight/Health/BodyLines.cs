@@ -29,11 +29,25 @@ internal static partial class BodyLines
     /// <summary>The lock validator's list of what is held.</summary>
     public static bool IsHeldLocks(string line) => HeldLocks().IsMatch(line);
 
+    /// <summary>After it comes a stack of RCU's own thread, which is the victim.</summary>
+    public static bool IsStackOfRcu(string line) => line.EndsWith("RCU grace-period kthread stack dump:", StringComparison.Ordinal);
+
+    /// <summary>The first line about the processor's own stack.</summary>
+    public static bool IsProcessor(string line) => line.StartsWith("CPU: ", StringComparison.Ordinal);
+
+    /// <summary>Who took a lock, of a line in the list of what is held.</summary>
+    public static bool TryReadLock(string line, out StackFrame taker)
+    {
+        taker = new StackFrame(string.Empty, string.Empty, null, true);
+        Match match = HeldLock().Match(line);
+        return match.Success && TryReadFrame(match.Groups["frame"].Value, out taker);
+    }
+
     /// <summary>The line that a trap is said with, after the one that announces it.</summary>
     public static bool IsRegisters(string line) => Registers().IsMatch(line);
 
     /// <summary>Whether a line is of the kind that stands in and around traces.</summary>
-    public static bool IsOfTrace(string line) => IsTrace(line) || IsRegisters(line) || OfTrace().IsMatch(line) || TryReadFrame(line, out _);
+    public static bool IsOfTrace(string line) => IsTrace(line) || IsRegisters(line) || IsHeldLocks(line) || OfTrace().IsMatch(line) || TryReadFrame(line, out _);
 
     /// <summary>The bytes around the instruction.</summary>
     public static string? Code(string line) => line.StartsWith("Code: ", StringComparison.Ordinal) ? line["Code: ".Length..].Trim() : null;
@@ -88,6 +102,9 @@ internal static partial class BodyLines
     [GeneratedRegex("^(?:[0-9]+ locks? held by |.+/[0-9]+ is leaving the kernel with locks still held!)")]
     private static partial Regex HeldLocks();
 
+    [GeneratedRegex(@"^ #[0-9]+: .*, at: (?<frame>\S.*)$")]
+    private static partial Regex HeldLock();
+
     [GeneratedRegex(@"^(?:EIP|RIP): |^EIP:\s+[0-9a-f]{4}:|^EIP is at |^E?FLAGS: |^(?:EAX|ESI|eax|esi): [0-9a-f]{8} |^\s*(?:DS|ds): [0-9a-f]{4} |^CR[02]: [0-9a-f]+|^DR[06]: |^RSP: |^R[A-Z0-9]{2}: [0-9a-f]{16} ")]
     private static partial Regex Registers();
 
@@ -96,10 +113,10 @@ internal static partial class BodyLines
             + @"|^(?:hardirqs|softirqs) last |^irq event stamp: |^\s+[0-9a-f]{8}(?: [0-9a-f]{8})*\s*$|^\s*(?:Not tainted|Tainted: )|^note: |^=+$|^ #[0-9]+: ")]
     private static partial Regex OfTrace();
 
-    // lib/dump_stack.c, dump_stack_print_info(); "Pid: 1, comm: init Not tainted" and "Process init (pid: 1, ..." in Linux 2.6.
+    // lib/dump_stack.c, dump_stack_print_info(); kernel/sched/core.c, sched_show_task(); "Pid: 1, comm: init Not tainted" and "Process init (pid: 1, ..." in Linux 2.6.
     [GeneratedRegex(
         @"^CPU: [0-9]+ (?:UID: [0-9]+ )?PID: (?<number>[0-9]+) Comm: (?<name>.{0,20}?) (?:Kdump: loaded )?(?<taint>Not tainted|Tainted: [A-Z ]+?)(?= +[0-9])"
-            + @"|^Pid: (?<number>[0-9]+), comm: +(?<name>.{1,20}?) (?<taint>Not tainted|Tainted: [A-Z ]+)|^Process (?<name>.{1,20}?) \(pid: (?<number>[0-9]+), ")]
+            + @"|^task:(?<name>.{1,16}?) +state:\S.*? pid: *(?<number>[0-9]+) +|^Pid: (?<number>[0-9]+), comm: +(?<name>.{1,20}?) (?<taint>Not tainted|Tainted: [A-Z ]+)|^Process (?<name>.{1,20}?) \(pid: (?<number>[0-9]+), ")]
     private static partial Regex Task();
 
     [GeneratedRegex(@"\s(?<taint>Not tainted|Tainted: [A-Z ]+)")]

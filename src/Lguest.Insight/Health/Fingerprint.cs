@@ -19,7 +19,8 @@ public static partial class Fingerprint
         "check_panic_on_warn", "die", "__die", "die_addr", "oops_end", "printk", "_printk", "vprintk", "print_report",
 
         // Traps on their way to it.
-        "exc_invalid_op", "asm_exc_invalid_op", "exc_page_fault", "asm_exc_page_fault", "exc_general_protection", "exc_divide_error", "exc_int3", "exc_stack_segment",
+        "exc_invalid_op", "asm_exc_invalid_op", "exc_page_fault", "asm_exc_page_fault", "exc_general_protection", "exc_divide_error", "exc_int3", "asm_exc_int3", "do_int3", "exc_stack_segment",
+        "exc_double_fault", "asm_exc_double_fault", "doublefault_shim",
         "handle_exception", "handle_exception_return", "do_error_trap", "do_trap", "do_page_fault", "__do_page_fault", "do_user_addr_fault", "do_kern_addr_fault",
         "bad_area_nosemaphore", "__bad_area_nosemaphore", "bad_area", "page_fault_oops", "kernelmode_fixup_or_oops", "no_context", "error_code", "common_exception",
         "do_invalid_op", "do_general_protection", "do_divide_error", "invalid_op", "general_protection", "divide_error", "page_fault",
@@ -31,11 +32,15 @@ public static partial class Fingerprint
 
         // Interrupts on their way in.
         "common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "irq_exit", "irq_exit_rcu", "__irq_exit_rcu", "call_on_stack", "do_softirq_own_stack",
+        "__do_softirq", "handle_softirqs",
 
         // Finding it: the checks themselves.
         "__schedule_bug", "__might_sleep", "___might_sleep", "__might_resched", "__might_fault", "schedule", "__schedule", "schedule_debug", "schedule_timeout", "io_schedule",
+        "schedule_timeout_uninterruptible", "schedule_timeout_interruptible", "schedule_timeout_killable", "schedule_timeout_idle",
         "refcount_warn_saturate", "refcount_error_report", "bad_page", "print_bad_pte", "print_address_description", "slab_err", "object_err", "slab_bug", "slab_fix", "check_object",
         "check_slab", "check_bytes_and_report", "print_trailer", "slab_pad_check", "alloc_debug_processing", "free_debug_processing", "kmem_cache_alloc", "kmem_cache_free", "kfree", "kmalloc",
+        "check_poison_mem", "__kernel_unpoison_pages", "cache_from_obj", "virt_to_cache", "fortify_panic", "__fortify_panic", "usercopy_abort", "__check_object_size",
+        "__check_heap_object", "check_heap_object", "__stack_chk_fail",
         "ubsan_epilogue", "ubsan_prologue", "__list_add_valid", "__list_del_entry_valid", "__list_add_valid_or_report", "__list_del_entry_valid_or_report",
         "__report_bad_irq", "note_interrupt", "handle_irq_event", "handle_level_irq", "handle_edge_irq",
         "lock_acquire", "__lock_acquire", "lock_release", "__lock_release", "validate_chain", "check_noncircular", "check_prev_add", "check_prevs_add", "check_deadlock", "print_circular_bug",
@@ -43,6 +48,10 @@ public static partial class Fingerprint
         "watchdog_timer_fn", "softlockup_tick", "rcu_sched_clock_irq", "rcu_check_callbacks", "print_cpu_stall", "check_cpu_stall", "rcu_pending", "update_process_times",
         "tick_sched_handle", "tick_sched_timer", "tick_handle_periodic", "tick_periodic", "hrtimer_interrupt", "__hrtimer_run_queues", "run_timer_softirq",
     ]);
+
+    /// <summary>Where interrupts and what is done after them come in: whatever is below was interrupted, and could have been anything.</summary>
+    private static readonly FrozenSet<string> Interruptions = FrozenSet.ToFrozenSet(
+        ["common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "__do_softirq", "handle_softirqs"]);
 
     /// <summary>A complaint's fingerprint.</summary>
     /// <param name="kind">Its class.</param>
@@ -55,6 +64,11 @@ public static partial class Fingerprint
         foreach (string function in functions)
         {
             string name = Normalise(function);
+            if (kept.Count > 0 && (Interruptions.Contains(name) || IsSystemVector(name)))
+            {
+                break;
+            }
+
             bool matters = name.Length > 0 && !Plumbing.Contains(name) && !IsCheck(name);
             if (matters && (kept.Count == 0 || kept[^1] != name))
             {
@@ -88,8 +102,9 @@ public static partial class Fingerprint
         return call.Success ? call.Groups[1].Value : name;
     }
 
-    private static bool IsCheck(string name) =>
-        name.StartsWith("__ubsan_handle_", StringComparison.Ordinal) || name.StartsWith("sysvec_", StringComparison.Ordinal) || name.StartsWith("asm_sysvec_", StringComparison.Ordinal);
+    private static bool IsCheck(string name) => name.StartsWith("__ubsan_handle_", StringComparison.Ordinal) || IsSystemVector(name);
+
+    private static bool IsSystemVector(string name) => name.StartsWith("sysvec_", StringComparison.Ordinal) || name.StartsWith("asm_sysvec_", StringComparison.Ordinal);
 
     [GeneratedRegex(@"\.(?:isra|constprop|part|cold|llvm|lto_priv|[0-9])\b.*$")]
     private static partial Regex Suffixes();

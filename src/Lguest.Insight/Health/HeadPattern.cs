@@ -30,4 +30,5 @@ internal enum ComplaintShape
 /// <param name="HighestLevel">The least urgent level that the kernel says it with.</param>
 /// <param name="Pattern">The whole line.</param>
 /// <param name="Reach">How many lines may stand between it and its trace.</param>
-internal sealed record HeadPattern(ComplaintClass Class, ComplaintShape Shape, int HighestLevel, Regex Pattern, int Reach = 200);
+/// <param name="HasBareTrace">Whether its trace has no line "Call Trace:" before it. In others, functions before that line are somebody else's: who allocated the memory, say.</param>
+internal sealed record HeadPattern(ComplaintClass Class, ComplaintShape Shape, int HighestLevel, Regex Pattern, int Reach = 200, bool HasBareTrace = false);

@@ -39,14 +39,15 @@ internal static partial class HeadPatterns
         new(ComplaintClass.SoftLockup, ComplaintShape.Stack, Error, SoftLockup()),
         new(ComplaintClass.BadPage, ComplaintShape.Stack, Alert, BadPage()),
         new(ComplaintClass.BadPage, ComplaintShape.Line, Alert, BadCounter()),
-        new(ComplaintClass.Slab, ComplaintShape.Stack, Error, Kfence()),
+        new(ComplaintClass.Slab, ComplaintShape.Stack, Error, Kfence(), HasBareTrace: true),
+        new(ComplaintClass.Slab, ComplaintShape.Stack, Error, Poison(), LockReach),
         new(ComplaintClass.Slab, ComplaintShape.Stack, Error, Slub(), LockReach),
         new(ComplaintClass.Slab, ComplaintShape.Stack, Error, Slab()),
         new(ComplaintClass.Ubsan, ComplaintShape.Stack, Error, Ubsan()),
         new(ComplaintClass.HungTask, ComplaintShape.Stack, Error, HungTask()),
         new(ComplaintClass.RcuStall, ComplaintShape.Stack, Error, RcuStall()),
         new(ComplaintClass.Kmemleak, ComplaintShape.Line, Information, Kmemleak()),
-        new(ComplaintClass.RefTracker, ComplaintShape.Stack, Error, RefTracker()),
+        new(ComplaintClass.RefTracker, ComplaintShape.Stack, Error, RefTracker(), HasBareTrace: true),
         new(ComplaintClass.NobodyCared, ComplaintShape.Stack, Error, NobodyCared()),
         new(ComplaintClass.UnregisterNetdevice, ComplaintShape.Line, Emergency, UnregisterNetdevice()),
         new(ComplaintClass.Bug, ComplaintShape.Stack, Error, UnknownBug(), UnknownReach),
@@ -114,8 +115,12 @@ internal static partial class HeadPatterns
     private static partial Regex BadCounter();
 
     // mm/kfence/report.c.
-    [GeneratedRegex(@"^(?<what>BUG: KFENCE: [a-z -]+) in \S+$")]
+    [GeneratedRegex(@"^(?<what>BUG: KFENCE: [a-z -]+) in \S+(?: \[\S+\])?$")]
     private static partial Regex Kfence();
+
+    // mm/page_poison.c, check_poison_mem().
+    [GeneratedRegex("^(?<what>pagealloc: (?:memory corruption|single bit error))$")]
+    private static partial Regex Poison();
 
     // mm/slub.c, slab_bug().
     [GeneratedRegex(

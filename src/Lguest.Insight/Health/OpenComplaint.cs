@@ -18,6 +18,7 @@ internal sealed class OpenComplaint
     private string? _message;
     private readonly List<string> _registers = [];
     private readonly List<StackFrame> _trace = [];
+    private readonly List<StackFrame> _takers = [];
     private ComplaintClass _class;
     private string? _code;
     private string? _task;
@@ -30,6 +31,7 @@ internal sealed class OpenComplaint
     private bool _hasBacktrace;
     private bool _hasLocks;
     private bool _hasEnded;
+    private bool _isOfAnother;
 
     /// <summary>Opens one.</summary>
     /// <param name="head">Which pattern its first line is of.</param>
@@ -68,7 +70,7 @@ internal sealed class OpenComplaint
         ComplaintShape.Trap => _hasDied && _hasRegisters && _hasEnded,
         ComplaintShape.Warning => (_trace.Count > 0 || _hasRegisters) && _hasEnded,
         ComplaintShape.Locks => HasTrace,
-        _ => _trace.Count > 0 && (_class != ComplaintClass.Bug || _task is not null),
+        _ => HasTrace && (_class != ComplaintClass.Bug || _task is not null),
     };
 
     /// <summary>Whether all is there but the end.</summary>
@@ -182,10 +184,13 @@ internal sealed class OpenComplaint
         };
     }
 
-    /// <summary>Locks that are held on the way to user space have no trace: their list is what counts.</summary>
+    /// <summary>
+    /// Locks that are held on the way to user space have no trace: their list is what counts. Linux 2.6.23 has traces without
+    /// a line before them, but with addresses.
+    /// </summary>
     private bool HasTrace => Shape == ComplaintShape.Locks
         ? (_hasBacktrace && _trace.Count > 0) || (_hasLocks && _match.Value.Contains("user space", StringComparison.Ordinal))
-        : _trace.Count > 0;
+        : _trace.Count > 0 && (_traces > 0 || _head.HasBareTrace || _trace[^1].Address is not null);
 
     private void Read(string line)
     {
@@ -193,6 +198,12 @@ internal sealed class OpenComplaint
         {
             _hasEnded = true;
             IsClosed = true;
+            return;
+        }
+
+        _isOfAnother = (_isOfAnother || BodyLines.IsStackOfRcu(line)) && !BodyLines.IsProcessor(line);
+        if (_isOfAnother)
+        {
             return;
         }
 
@@ -213,6 +224,10 @@ internal sealed class OpenComplaint
         else if (BodyLines.IsHeldLocks(line))
         {
             _hasLocks = true;
+        }
+        else if (BodyLines.TryReadLock(line, out StackFrame taker))
+        {
+            _takers.Add(Named(taker));
         }
         else if (BodyLines.TryReadTask(line, out string task, out string? taint))
         {
@@ -275,7 +290,8 @@ internal sealed class OpenComplaint
             yield return _match.Groups["function"].Value;
         }
 
-        foreach (StackFrame frame in _trace)
+        // Without a trace, who took the locks that are held.
+        foreach (StackFrame frame in _trace.Count > 0 ? _trace : _takers)
         {
             if (frame.IsReliable)
             {

@@ -34,14 +34,18 @@ public sealed class HealthMonitorTests
         { "<0>BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!", "soft-lockup/BUG-workqueue-lockup-pool", "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!" },
         { "<3>INFO: task a:b[1]: c:77 blocked for more than 120 seconds.\n<3>      Tainted: G        W          6.1.0 #1\n<3>\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n<6>task:sleeper         state:D stack:0     pid:77    ppid:1      flags:0x00004000\n<6>Call Trace:\n<6> __schedule+0x1/0x2\n<6> schedule+0x1/0x2\n<6> waits+0x1/0x2\n<6> kthread+0x1/0x2", "hung-task/waits", "INFO: task a:b[1]: c:77 blocked for more than 120 seconds." },
         { "<3>rcu: INFO: rcu_preempt self-detected stall on CPU\n<3>rcu: \t0-....: (2100 ticks this GP) idle=e1/1/0x40000002 softirq=1/1 fqs=525\n<4>\t(t=2100 jiffies g=-1199 q=1 ncpus=1)\n" + KernelTexts.Stack, "rcu-stall/one/two/three", "rcu: INFO: rcu_preempt self-detected stall on CPU" },
+        { "<3>rcu: INFO: rcu_preempt self-detected stall on CPU\n<3>rcu: \t0-....: (300 ticks this GP) idle=e1/1/0x40000002 softirq=1/1 fqs=0\n<4>\t(t=300 jiffies g=-1199 q=1 ncpus=1)\n<3>rcu: rcu_preempt kthread starved for 300 jiffies! g-1199 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x0 ->cpu=0\n<3>rcu: RCU grace-period kthread stack dump:\n<6>task:rcu_preempt     state:R stack:0     pid:15    ppid:2      flags:0x00004000\n<6>Call Trace:\n<6> __schedule+0x1/0x2\n<6> rcu_gp_kthread+0x1/0x2\n" + KernelTexts.Stack, "rcu-stall/one/two/three", "rcu: INFO: rcu_preempt self-detected stall on CPU" },
         { "<1>BUG: Bad page state in process init  pfn:00123\n<4>page:c1234567 refcount:0 mapcount:-128 mapping:00000000 index:0x0 pfn:0x123\n<4>page dumped because: nonzero mapcount\n" + KernelTexts.Stack, "bad-page/one/two/three", "BUG: Bad page state in process init  pfn:00123" },
         { "<1>BUG: Bad rss-counter state mm:(ptrval) type:MM_ANONPAGES val:-1", "bad-page/BUG-Bad-rss-counter-state", "BUG: Bad rss-counter state mm:(ptrval) type:MM_ANONPAGES val:-1" },
         { "<3>=============================================================================\n<3>BUG kmalloc-64 (Not tainted): Right Redzone overwritten\n<3>-----------------------------------------------------------------------------\\n\n<3>0xc1234567-0xc1234568 @offset=1. First byte 0x0 instead of 0xcc\n<3>Redzone  c1234567: cc cc cc cc   ....\n" + KernelTexts.Stack + "\n<3>FIX kmalloc-64: Restoring Right Redzone 0xc1234567=0xcc", "slab/one/two/three", "BUG kmalloc-64 (Not tainted): Right Redzone overwritten" },
         { "<3>==================================================================\n<3>BUG: KFENCE: use-after-free read in do_x+0x1/0x2\\n\n<3>Use-after-free read at 0xc1234567 (in kfence-#1):\n<4> one+0x98/0x1c5\n<4> two+0x98/0x1c5\n<3>kfence-#1: c1234567-c1234570, size=32, cache=kmalloc-32", "slab/one/two", "BUG: KFENCE: use-after-free read in do_x+0x1/0x2" },
+        { "<3>=============================================================================\n<3>BUG kmalloc-1k (Not tainted): Poison overwritten\n<3>-----------------------------------------------------------------------------\\n\n<3>0xc1234567-0xc1234568 @offset=1. First byte 0x0 instead of 0x6b\n<3>Allocated in allocates+0x1/0x2 age=0 cpu=0 pid=77\n<4> allocates+0x1/0x2\n<4> someone+0x1/0x2\n<3>Freed in frees+0x1/0x2 age=0 cpu=0 pid=77\n<4> frees+0x1/0x2\n<3>Slab 0xc1234567 objects=8 used=8 fp=0x00000000 flags=0x200(slab|zone=0)\n<3>Object   c1234567: 6b 6b   kk\n" + KernelTexts.Stack + "\n<3>FIX kmalloc-1k: Restoring Poison 0xc1234567=0x6b", "slab/one/two/three", "BUG kmalloc-1k (Not tainted): Poison overwritten" },
+        { "<3>pagealloc: memory corruption\n<3>c1234000: 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78  xxxxxxxxxxxxxxxx\n<3>c1234010: 78  x\n" + KernelTexts.Stack + "\n<4>page:c2345678 refcount:1 mapcount:0 mapping:00000000 index:0x0 pfn:0x1234\n<4>page dumped because: pagealloc: corrupted page details", "slab/one/two/three", "pagealloc: memory corruption" },
+        { "<3>==================================================================\n<3>BUG: KFENCE: memory corruption in do_x+0x1/0x2 [module]\\n\n<3>Corrupted memory at 0xc1234567 [ ! . . ] (in kfence-#1):\n<4> one+0x98/0x1c5\n<4> two+0x98/0x1c5 [module]\n<3>kfence-#1: c1234567-c1234570, size=32, cache=kmalloc-32", "slab/one/two", "BUG: KFENCE: memory corruption in do_x+0x1/0x2 [module]" },
         { "<3>================================================================================\n<3>UBSAN: array-index-out-of-bounds in lib/x.c:12:5\n<3>index 5 is out of range for type 'int [5]'\n" + KernelTexts.Stack + "\n<3>================================================================================", "ubsan/one/two/three", "UBSAN: array-index-out-of-bounds in lib/x.c:12:5" },
         { "<4>======================================================\n<4>WARNING: possible circular locking dependency detected\n<4>6.1.0 #1 Not tainted\n<4>------------------------------------------------------\n<4>init/1 is trying to acquire lock:\n<4>c1234567 (a){+.+.}-{3:3}, at: takes+0x1/0x2\n<4>\\nthe existing dependency chain (in reverse order) is:\n<4>\\n-> #1 (b){+.+.}-{3:3}:\n<4>       elsewhere+0x1/0x2\n<4>\\nother info that might help us debug this:\n<4>\\nstack backtrace:\n" + KernelTexts.Stack, "lockdep/one/two/three", "WARNING: possible circular locking dependency detected" },
         { "<4>=============================\n<4>[ INFO: inconsistent lock state ]\n<4>2.6.23 #1\n<4>inconsistent {a} -> {b} usage.\n<4>stack backtrace:\n<4> [<c0104e2a>] takes+0x1a/0x30\n<4> =======================", "lockdep/takes", "[ INFO: inconsistent lock state ]" },
-        { "<4>WARNING: lock held when returning to user space!\n<4>6.1.0 #1 Not tainted\n<4>------------------------------------------------\n<4>x/1 is leaving the kernel with locks still held!\n<4>1 lock held by x/1:\n<4> #0: c1234567 (a){+.+.}-{3:3}, at: takes+0x1/0x2", "lockdep/corrupted/0", "WARNING: lock held when returning to user space!" },
+        { "<4>WARNING: lock held when returning to user space!\n<4>6.1.0 #1 Not tainted\n<4>------------------------------------------------\n<4>x/1 is leaving the kernel with locks still held!\n<4>1 lock held by x/1:\n<4> #0: c1234567 (a){+.+.}-{3:3}, at: takes+0x1/0x2", "lockdep/takes", "WARNING: lock held when returning to user space!" },
         { "<6>kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", "kmemleak/kmemleak-new-suspected-memory-leaks", "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)" },
         { "<3>ref_tracker: leaked reference.\n<3>     one+0x98/0x1c5\n<3>     two+0x98/0x1c5", "ref-tracker/one/two", "ref_tracker: leaked reference." },
         { "<3>irq 5: nobody cared (try booting with the \"irqpoll\" option)\n" + KernelTexts.Stack + "\n<3>handlers:\n<3>[<(ptrval)>] handler\n<0>Disabling IRQ #5", "nobody-cared/one/two/three", "irq 5: nobody cared (try booting with the \"irqpoll\" option)" },
@@ -166,6 +170,24 @@ public sealed class HealthMonitorTests
             .Replace("PID: 32 Comm: x y", "PID: 9 Comm: z", StringComparison.Ordinal).Replace("? ia32_sys_call", "? something_else", StringComparison.Ordinal);
 
         Assert.Equal(KernelTexts.Complaints(KernelTexts.NullCall)[0].Fingerprint, KernelTexts.Complaints(other)[0].Fingerprint);
+    }
+
+    [Theory]
+    [InlineData("asm_common_interrupt")]
+    [InlineData("asm_sysvec_apic_timer_interrupt")]
+    [InlineData("__do_softirq")]
+    public void What_was_interrupted_is_no_part_of_a_fingerprint_unless_it_is_all_there_is(string entry)
+    {
+        Assert.Equal("oops/handler", Fingerprint.Of(ComplaintClass.Oops, ["handler", entry, "anything", "at_all"], 0, out _));
+        Assert.Equal("soft-lockup/anything/at_all", Fingerprint.Of(ComplaintClass.SoftLockup, ["watchdog_timer_fn", entry, "anything", "at_all"], 0, out _));
+    }
+
+    [Fact]
+    public void Who_hangs_is_the_task()
+    {
+        string text = Complaints.Single(row => row.Data.Item2 == "hung-task/waits").Data.Item1;
+
+        Assert.Equal("sleeper[77]", Assert.Single(KernelTexts.Complaints(text)).Task);
     }
 
     [Fact]
