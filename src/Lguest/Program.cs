@@ -20,26 +20,43 @@ internal static class Program
     /// <summary>Set where a suite's boots are to end with it (<c>Lguest.Suites.Running.BootProcess</c>).</summary>
     private const string ParentVariable = "LGUEST_PARENT";
 
+    /// <summary>Set where they are to be run one after another (<c>Lguest.Suites.Running.WorkerProtocol</c>).</summary>
+    private const string WorkerVariable = "LGUEST_WORKER";
+
     private static int Main(string[] arguments)
     {
         HostProcess.Prepare();
-        if (Environment.GetEnvironmentVariable(ParentVariable) is { } parent && !(int.TryParse(parent, out int process) && HostProcess.FollowParent(process)))
+        string? parent = Environment.GetEnvironmentVariable(ParentVariable);
+        if (parent is not null && !(int.TryParse(parent, out int process) && HostProcess.FollowParent(process)))
         {
             return ExitCode.Hangup;
         }
 
-        return HostLimits.Shortage() is { } sentence ? Refuse(sentence, ExitCode.CouldNotRun) : Start(arguments);
+        if (HostLimits.Shortage() is { } sentence)
+        {
+            return Refuse(sentence, ExitCode.CouldNotRun);
+        }
+
+        return parent is not null && Environment.GetEnvironmentVariable(WorkerVariable) is not null ? Work() : Start(RawArguments.Restore(arguments), new KnownFiles());
+    }
+
+    // Apart, so that who runs one guest doesn't load what it takes to run many.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Work()
+    {
+        var files = new KnownFiles();
+        return Worker.Serve(arguments => Start(arguments, files));
     }
 
     // Apart, because a process with too few descriptors can't load what this needs.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static int Start(string[] arguments)
+    private static int Start(IReadOnlyList<string> arguments, KnownFiles files)
     {
         try
         {
-            return Launch.Parse(RawArguments.Restore(arguments)) switch
+            return Launch.Parse(arguments) switch
             {
-                Request.Run run => Run(run.Launch),
+                Request.Run run => Run(run.Launch, files),
                 Request.Inspect inspect => Inspect(inspect),
                 Request.RunSuite suite => RunSuite(suite.Options),
                 Request.MergeSuite suite => MergeSuite(suite.Options),
@@ -56,14 +73,14 @@ internal static class Program
         }
     }
 
-    private static int Run(Launch launch)
+    private static int Run(Launch launch, KnownFiles files)
     {
         var patience = new WritePatience();
         using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information, patience);
         string? sentence = null;
         try
         {
-            Ending ending = Machine.Run(launch, logger, patience);
+            Ending ending = Machine.Run(launch, files, logger, patience);
             Report(logger, ending);
             return launch.EndsWellAtRestart && ending.ExitCode == ExitCode.Restart ? ExitCode.PowerOff : Skip(logger, launch, ending.ExitCode);
         }

@@ -7,36 +7,55 @@ namespace Lguest.Suites.Tests;
 
 /// <summary>
 /// A folder with a suite, and something that is started as lguest is: a script, which does what the test's <c>run</c> says. In that,
-/// <c>finish CODE CONDITION SENTENCE [HEALTH [TESTS]]</c> writes a report and ends, and <c>$seed</c> is the seed.
+/// <c>finish CODE CONDITION SENTENCE [HEALTH [TESTS]]</c> writes a report and ends, and <c>$seed</c> is the seed. As a worker it runs each boot in a
+/// subshell, so that <c>$$</c> is the worker; a file <c>broken</c> beside it keeps it from starting.
 /// </summary>
 internal sealed class SuiteFolder : IDisposable, IBootLauncher
 {
     private const string Script = """
-        for a; do
-          case $a in
-            --json=*) json=${a#*=};;
-            --seed=*) seed=${a#*=};;
-            --run=*) run=${a#*=};;
-            --log=*) log=${a#*=};;
-            --save-at-ready=*) saved=${a#*=};;
-            --restore=*) restored=${a#*=};;
-          esac
-        done
         finish() {
           printf '{"outcome":{"condition":"%s","exitCode":%s,"sentence":"%s"},"times":{"started":"2026-01-01T00:00:00Z","wallSeconds":1,"guestSeconds":2,"idleSeconds":0},"instructions":3,"health":[%s],"tests":[%s],"testErrors":[]}' "$2" "$1" "$3" "$4" "$5" >"$json"
           exit "$1"
         }
         complain() { printf '{"class":"warning","title":"WARNING at a","fingerprint":"%s","counts":%s,"records":["WARNING: CPU: 0 at a"]}' "$1" "$2"; }
         not_ok() { printf '{"source":"kernel","suite":"s","name":"%s","isSuite":false,"status":"failed","kcidb":"FAIL","reason":"","output":"","jUnit":"Failure"}' "$1"; }
-        if [ -n "$saved" ]; then
-          echo "$*" >>"${saved%/out/*}/saves"
-          case " $* " in *broken*) finish 100 KernelDied x;; esac
-          echo "$$" >"$saved"
+        boot() {
+          for a; do
+            case $a in
+              --json=*) json=${a#*=};;
+              --seed=*) seed=${a#*=};;
+              --run=*) run=${a#*=};;
+              --log=*) log=${a#*=};;
+              --save-at-ready=*) saved=${a#*=};;
+              --restore=*) restored=${a#*=};;
+            esac
+          done
+          if [ -n "$saved" ]; then
+            echo "$*" >>"${saved%/out/*}/saves"
+            case " $* " in *broken*) finish 100 KernelDied x;; esac
+            echo "$$" >"$saved"
+            finish 0 PowerOff ''
+          fi
+          [ -z "$restored" ] || state=$(cat "$restored")
+          eval "$run"
           finish 0 PowerOff ''
-        fi
-        [ -z "$restored" ] || state=$(cat "$restored")
-        eval "$run"
-        finish 0 PowerOff ''
+        }
+        [ -n "$LGUEST_WORKER" ] || boot "$@"
+        [ ! -e "${0%/*}/broken" ] || { echo 'lguest: too few of something' >&2; exit 125; }
+        exec 3<&0 4>&1 </dev/null >/dev/null
+        while read -r count <&3; do
+          set --
+          while [ "$count" -gt 0 ]; do
+            IFS= read -r word <&3
+            word=$(printf '%bx' "$word")
+            set -- "$@" "${word%x}"
+            count=$((count - 1))
+          done
+          output=$1 errors=$2
+          shift 2
+          (exec 3<&- 4>&-; boot "$@") >"$output" 2>"$errors"
+          echo $? >&4
+        done
         """;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lguest-suite-");

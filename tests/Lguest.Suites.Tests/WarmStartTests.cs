@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Lguest.Suites.Results;
 using Lguest.Suites.Running;
 
@@ -6,6 +8,9 @@ namespace Lguest.Suites.Tests;
 /// <summary>Boots that go on from a guest that was saved.</summary>
 public sealed class WarmStartTests : IDisposable
 {
+    /// <summary>Until the worker has ended, and not for ever.</summary>
+    private const string Wait = "n=0; while [ $n -lt 600 ] && kill -0 $$ 2>/dev/null; do sleep 0.05; n=$((n+1)); done";
+
     private readonly SuiteFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -47,6 +52,128 @@ public sealed class WarmStartTests : IDisposable
 
         Assert.True(result.Boots[0].Attempts[0].IsWarm);
         Assert.DoesNotContain("--restore", _folder.Text("a", 1, files => files.Repeat), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_process_runs_one_after_another_and_each_has_its_own_streams()
+    {
+        SuiteResult result = _folder.Run("""
+            version: 1
+            defaults: {from: boot}
+            tests:
+              a: {run: "echo $$; echo 'of a' >&2; mine=a"}
+              b: {run: "echo $$; echo \"of b$mine\" >&2"}
+              c: {run: "echo $$; printf '%s' 'a\\n\\\\b' >&2\nprintf '\\r\\n\\n' >&2\n"}
+              cold: {run: "echo $$", from: start}
+            """,
+            request => request with { Jobs = 1 });
+
+        Assert.All(result.Boots, boot => Assert.Equal(BootStatus.Passed, boot.Status));
+        string[] processes = [.. result.Boots.Select(boot => _folder.Text(boot.Name, 1, files => files.Output))];
+        Assert.Equal([processes[0], processes[0]], processes[1..3]);
+        Assert.NotEqual(processes[0], processes[3]);
+        Assert.Equal(["of a\n", "of b\n", "a\\n\\\\b\r\n\n"], result.Boots.Take(3).Select(boot => _folder.Text(boot.Name, 1, files => files.Errors)));
+        Assert.All(processes, process => Assert.Throws<ArgumentException>(() => Process.GetProcessById(int.Parse(process, CultureInfo.InvariantCulture))));
+    }
+
+    [Fact]
+    public void A_worker_that_dies_costs_its_one_test()
+    {
+        SuiteResult result = _folder.Run("""
+            version: 1
+            defaults: {from: boot, retries: 3}
+            tests:
+              a: {run: "echo $$"}
+              killed: {run: "echo $$; kill -9 $$"}
+              ended: {run: "echo $$; echo 'lguest: what it said last' >&2; kill -TERM $$; sleep 1"}
+              b: {run: "echo $$"}
+            """,
+            request => request with { Jobs = 1 });
+
+        Assert.Equal([BootStatus.Passed, BootStatus.Error, BootStatus.Error, BootStatus.Passed], result.Boots.Select(boot => boot.Status));
+        Assert.Equal((125, "the worker process that ran it was ended by signal 9"), (result.Boots[1].Attempts[0].ExitCode, result.Boots[1].Sentence));
+        Assert.Equal("lguest itself ended, with exit code 143 and without a report: what it said last", result.Boots[2].Sentence);
+        Assert.All(result.Boots, boot => Assert.Equal(boot.Status.IsFailure() ? ["lguest"] : (string[])[], boot.Fingerprints));
+        Assert.All(result.Boots, boot => Assert.Single(boot.Attempts));
+        Assert.Equal([true, false, false], result.Boots.Zip(result.Boots.Skip(1)).Select(pair => Of(pair.First) == Of(pair.Second)));
+
+        string Of(BootResult boot) => _folder.Text(boot.Name, 1, files => files.Output);
+    }
+
+    [Fact]
+    public void A_worker_that_can_not_start_says_why()
+    {
+        File.WriteAllText(_folder.Path("broken"), string.Empty);
+
+        SuiteResult result = _folder.Run("version: 1\ndefaults: {from: boot, run: ':'}\ntests: {a: {}, b: {}}");
+
+        Assert.All(result.Boots, boot => Assert.Equal((BootStatus.Error, "too few of something"), (boot.Status, boot.Sentence)));
+    }
+
+    [Fact]
+    public void A_worker_is_replaced_after_a_while()
+    {
+        using var worker = new BootWorker(_folder) { MostBoots = 2 };
+
+        string[] processes = [.. Enumerable.Range(0, 5).Select(Run)];
+
+        Assert.Equal([true, false, true, false], processes.Zip(processes.Skip(1)).Select(pair => pair.First == pair.Second));
+
+        string Run(int number)
+        {
+            var files = new BootFiles(Directory.CreateDirectory(_folder.Path($"{number}")).FullName);
+            Assert.Equal(new ProcessEnd(0, false), worker.Run([$"--json={files.Result}", "--run=echo $$"], files, TimeSpan.FromMinutes(1), CancellationToken.None));
+            return File.ReadAllText(files.Output);
+        }
+    }
+
+    [Fact]
+    public void A_worker_that_takes_too_long_is_ended()
+    {
+        using var worker = new BootWorker(_folder);
+        var files = new BootFiles(Directory.CreateDirectory(_folder.Path("files")).FullName);
+
+        ProcessEnd end = worker.Run([$"--json={files.Result}", $"--run={Wait}"], files, TimeSpan.FromMilliseconds(300), CancellationToken.None);
+
+        Assert.Equal(new ProcessEnd(143, false), end);
+        Assert.Single(_folder.Asked);
+    }
+
+    [Fact]
+    public async Task Who_ends_it_gets_what_there_is_and_no_worker_goes_on()
+    {
+        using var stop = new CancellationTokenSource();
+        string up = _folder.Path("up");
+        Task<SuiteResult> run = Task.Run(() => _folder.RunUntil(
+            $"version: 1\ndefaults: {{from: boot}}\ntests: {{a: {{run: ':'}}, b: {{run: 'echo $$ >{up}.tmp; mv {up}.tmp {up}; {Wait}'}}, c: {{run: ':'}}}}",
+            request => request with { Jobs = 1 },
+            stop.Token), TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(up), TimeSpan.FromSeconds(60)));
+        int process = int.Parse(await File.ReadAllTextAsync(up, TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
+
+        await stop.CancelAsync();
+        SuiteResult result = await run;
+
+        Assert.Equal([BootStatus.Passed, BootStatus.NotRun, BootStatus.NotRun], result.Boots.Select(boot => boot.Status));
+        Assert.Equal("a signal", result.Interrupted);
+        Assert.Equal([process], _folder.Asked);
+        Assert.Throws<ArgumentException>(() => Process.GetProcessById(process));
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("")]
+    [InlineData("a b", "", "--run=x\ny\r\n", "\\", "\\n", "\\\\n\n", "\u00e4\u2028\u0085")]
+    public void What_a_worker_is_asked_it_reads(params string[] words)
+    {
+        using var written = new StringWriter();
+        WorkerProtocol.Ask(written, words);
+        WorkerProtocol.Ask(written, ["next"]);
+        using var reader = new StringReader(written.ToString());
+
+        Assert.Equal(words, WorkerProtocol.Await(reader) ?? []);
+        Assert.Equal(["next"], WorkerProtocol.Await(reader) ?? []);
+        Assert.Null(WorkerProtocol.Await(reader));
     }
 
     [Fact]

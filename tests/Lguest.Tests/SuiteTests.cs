@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Lguest.TestSupport;
 
@@ -7,6 +9,8 @@ namespace Lguest.Tests;
 /// <summary><c>lguest suite</c>: many boots, as a user would have them.</summary>
 public sealed class SuiteTests : IDisposable
 {
+    private const string Busy = "echo up >/dev/console; while :; do :; done";
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly TestFolder _folder = new();
@@ -77,6 +81,86 @@ public sealed class SuiteTests : IDisposable
         Assert.False(Directory.Exists(_folder.Path("out/saved")));
     }
 
+    [Fact]
+    public void What_one_test_has_done_the_next_does_not_see()
+    {
+        ShippedImages.Image("vmlinux");
+        const string Look = "dmesg; hostname; mount; ls -la /tmp /dev; cat /proc/sys/kernel/printk /proc/sys/kernel/random/uuid; ps; head -c 65536 /dev/lgba | cksum; echo to the console >/dev/console";
+        string disk = _folder.File("disk", new byte[1 << 16]);
+
+        LguestResult result = RunSuite(
+            $$"""
+            version: 1
+            defaults: {from: boot, cmdline: quiet, block: "{{disk}},snapshot"}
+            tests:
+              before: {run: "{{Look}}"}
+              dirt: {run: "echo '<4>dirt' >/dev/kmsg; hostname dirt; mount -t tmpfs x /mnt; echo 1 >/proc/sys/kernel/printk; tr '\\0' d </dev/zero | head -c 24000000 >/tmp/dirt; echo dirt >/dev/lgba; sync; echo dirt >/dev/console; echo dirt; echo dirt >&2; sleep 1000 & exit 3"}
+              crash: {run: "echo c >/proc/sysrq-trigger"}
+              hang: {run: "tr '\\0' d </dev/zero", timeout: 2s}
+              after: {run: "{{Look}}"}
+            """,
+            "--jobs=1");
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(["passed", "failed", "crashed", "timeout", "passed"], Boots().Select(boot => boot.GetProperty("status").GetString()));
+        Assert.All((string[])["console", "kmsg", "stdout", "stderr"], file => Assert.Equal(Text("before", file), Text("after", file)));
+        Assert.NotEmpty(Text("after", "stdout"));
+        Assert.NotEmpty(Text("after", "console"));
+        Assert.Equal(Essence("before"), Essence("after"));
+
+        string Text(string test, string file) => File.ReadAllText(_folder.Path($"out/runs/{test}/1/{file}"));
+        string Essence(string test)
+        {
+            using var report = JsonDocument.Parse(Text(test, "result.json"));
+            return $"{report.RootElement.GetProperty("instructions")} {report.RootElement.GetProperty("counters")} {report.RootElement.GetProperty("state")} {report.RootElement.GetProperty("inputs")}";
+        }
+    }
+
+    [Fact]
+    public void A_worker_that_is_killed_costs_the_test_that_it_ran()
+    {
+        ShippedImages.Image("vmlinux");
+        using Process process = Start(
+            "version: 1\ndefaults: {from: boot, cmdline: quiet}\ntests: {a: {run: 'true'}, killed: {run: '" + Busy + "'}, b: {run: exit 7}, c: {run: 'true'}}",
+            "--jobs=1");
+        AwaitConsole("killed");
+
+        using (var worker = Process.GetProcessById(Assert.Single(Workers(process))))
+        {
+            worker.Kill();
+        }
+
+        LguestResult result = LguestProcess.Finish(process, string.Empty, Patience);
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(
+            ["passed 0 ", "error 125 the worker process that ran it was ended by signal 9", "failed 7 the exit code is 7", "passed 0 "],
+            Boots().Select(boot => $"{boot.GetProperty("status")} {boot.GetProperty("attempts")[0].GetProperty("exitCode")} {boot.GetProperty("sentence")}"));
+        Assert.Equal("lguest", Assert.Single(Boots()[1].GetProperty("fingerprints").EnumerateArray()).GetString());
+        Assert.Empty(Workers(process));
+    }
+
+    [Theory]
+    [InlineData("KILL")]
+    [InlineData("TERM")]
+    [InlineData("HUP")]
+    public void Whatever_ends_a_suite_ends_its_workers(string signal)
+    {
+        ShippedImages.Image("vmlinux");
+        using Process process = Start(
+            "version: 1\ndefaults: {from: boot, cmdline: quiet}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {run: '" + Busy + "'}}");
+        AwaitConsole("x[seed=a]");
+        AwaitConsole("x[seed=b]");
+        Assert.Equal(2, Workers(process).Length);
+
+        LguestProcess.Send(signal, process);
+        LguestResult result = LguestProcess.Finish(process, string.Empty, Patience);
+
+        Assert.Equal(signal switch { "KILL" => 137, "TERM" => 143, _ => 129 }, result.ExitCode);
+        Assert.All(Boots(), boot => Assert.Equal("not-run", boot.GetProperty("status").GetString()));
+        Assert.True(SpinWait.SpinUntil(() => Workers(process).Length == 0, Patience));
+    }
+
     [Theory]
     [InlineData("5")]
     [InlineData("-1%")]
@@ -128,16 +212,22 @@ public sealed class SuiteTests : IDisposable
         Assert.Empty(Guests());
     }
 
-    [Fact]
-    public void What_is_typed_to_end_it_ends_its_guests_too_and_none_of_them_has_failed()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_is_typed_to_end_it_ends_its_guests_too_and_none_of_them_has_failed(bool isWarm)
     {
         LguestProcess.SkipWhereIgnored("INT");
         _folder.File("spinner", GuestProgram.Spinner("up"));
-        _folder.File("suite.yaml", "version: 1\ndefaults: {memory: 8m, kernel: spinner}\nmatrix: {seed: {a: 1, b: 2, c: 3}}\ntests: {x: {}}"u8.ToArray());
+        string test = isWarm
+            ? $"{{kernel: {ShippedImages.Image("vmlinux")}, initrd: {ShippedImages.Image("initrd.cpio")}, from: boot, run: '{Busy}'}}"
+            : "{memory: 8m, kernel: spinner}";
+        _folder.File("suite.yaml", Encoding.UTF8.GetBytes($"version: 1\nmatrix: {{seed: {{a: 1, b: 2, c: 3}}}}\ntests: {{x: {test}}}"));
         using var terminal = new PseudoTerminal();
         using Process process = terminal.Start(LguestProcess.Path, "suite", "run", _folder.Path("suite.yaml"), $"--out={_folder.Path("out")}", "--jobs=2");
         AwaitConsole("x[seed=a]");
         AwaitConsole("x[seed=b]");
+        Assert.Equal(isWarm ? 2 : 0, Workers(process).Length);
 
         terminal.Type("\u0003");
         LguestProcess.WaitFor(process);
@@ -145,6 +235,7 @@ public sealed class SuiteTests : IDisposable
         Assert.Equal(130, process.ExitCode);
         Assert.All(Boots(), boot => Assert.Equal("not-run", boot.GetProperty("status").GetString()));
         Assert.Empty(Guests());
+        Assert.Empty(Workers(process));
     }
 
     [Fact]
@@ -245,9 +336,10 @@ public sealed class SuiteTests : IDisposable
 
     private Process Start(string text, params string[] arguments)
     {
-        _folder.File("suite.yaml", System.Text.Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\n")));
+        _folder.File("suite.yaml", Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\n")));
         string[] output = arguments.Any(argument => argument.StartsWith("--out=", StringComparison.Ordinal)) ? [] : [$"--out={_folder.Path("out")}"];
-        return LguestProcess.StartIn(ShippedImages.Project, ["suite", "run", _folder.Path("suite.yaml"), "--jobs=2", .. output, .. arguments]);
+        string[] jobs = arguments.Any(argument => argument.StartsWith("--jobs=", StringComparison.Ordinal)) ? [] : ["--jobs=2"];
+        return LguestProcess.StartIn(ShippedImages.Project, ["suite", "run", _folder.Path("suite.yaml"), .. jobs, .. output, .. arguments]);
     }
 
     private JsonElement[] Boots() =>
@@ -266,13 +358,23 @@ public sealed class SuiteTests : IDisposable
             .Where(line => line.Contains($"--log={_folder.Name}", StringComparison.Ordinal)),
     ];
 
-    private static string CommandLine(string process)
+    /// <summary>The processes that run a suite's warm tests.</summary>
+    private static int[] Workers(Process suite) =>
+    [
+        .. Directory.GetDirectories("/proc").Where(folder => char.IsAsciiDigit(Path.GetFileName(folder)[0]))
+            .Where(folder => Read(folder, "environ").Split('\0') is var words && words.Contains("LGUEST_WORKER=1") && words.Contains($"LGUEST_PARENT={suite.Id}"))
+            .Select(folder => int.Parse(Path.GetFileName(folder), CultureInfo.InvariantCulture)),
+    ];
+
+    private static string CommandLine(string process) => Read(process, "cmdline");
+
+    private static string Read(string process, string file)
     {
         try
         {
-            return File.ReadAllText(Path.Combine(process, "cmdline"));
+            return File.ReadAllText(Path.Combine(process, file));
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return string.Empty;
         }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO.Hashing;
+using Lguest.Suites.Running;
 using Lguest.TestSupport;
 using static Lguest.Tests.ShippedImages;
 
@@ -245,6 +246,105 @@ public sealed class WarmStartTests : IDisposable
 
         Assert.All(guests, (guest, i) => Assert.Equal(new LguestResult(0, $"{i}\nin{i}", string.Empty), LguestProcess.Finish(guest, $"in{i}", TimeSpan.FromMinutes(3))));
     }
+
+    [Fact]
+    public void In_one_process_one_after_another_leaves_nothing_behind_and_each_is_as_in_its_own()
+    {
+        const string Command = "--run=echo $(cat /proc/sys/kernel/random/uuid); echo e >&2; exit 3";
+        Save();
+        LguestResult alone = Restore(string.Empty, Command);
+        using Process worker = StartWorker();
+        (int Files, int Threads, int Mappings) after = default;
+        for (int i = 0; i < 12; i++)
+        {
+            Assert.Equal(alone, Ask(worker, $"--restore={State}", Command));
+            if (i == 3)
+            {
+                after = Held(worker);
+            }
+        }
+
+        Assert.Equal(after.Files, Held(worker).Files);
+        Assert.InRange(Held(worker).Threads, 1, after.Threads + 2);
+        Assert.InRange(Held(worker).Mappings, 1, after.Mappings + 40);
+        worker.StandardInput.Close();
+        LguestProcess.WaitFor(worker);
+        Assert.Equal(0, worker.ExitCode);
+    }
+
+    [Fact]
+    public void Who_runs_many_sees_that_a_file_has_changed()
+    {
+        string kernel = _folder.Path("vmlinux");
+        string disk = _folder.File("disk", new byte[1 << 16]);
+        string share = Directory.CreateDirectory(_folder.Path("share")).FullName;
+        File.Copy(Image("vmlinux"), kernel);
+        string[] guest = ["64m", kernel, $"--initrd={Image("initrd.cpio")}", $"--block={disk},ro", $"--share={share}", "--clock=virtual"];
+        Assert.Equal(0, Run(string.Empty, [.. guest, $"--save-at-ready={State}"]).ExitCode);
+        foreach (string file in (string[])[kernel, disk, State])
+        {
+            // What was changed just now could be changed once more at the same time.
+            File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddHours(-1));
+        }
+
+        Thread.Sleep(TimeSpan.FromSeconds(4));
+        using Process worker = StartWorker();
+        var passed = new LguestResult(0, "00\n", string.Empty);
+        string[] restore = [.. guest, $"--restore={State}", "--run=head -c 1 /dev/lgba | od -An -tx1 | tr -d ' '"];
+        Assert.Equal(passed, Ask(worker, restore));
+        Assert.Equal(passed, Ask(worker, restore));
+
+        Changed("another disk 1", disk, bytes => bytes[0] = 1);
+        Changed("another kernel", kernel, bytes => bytes[^1] ^= 1);
+        File.WriteAllText(Path.Combine(share, "new"), string.Empty);
+        Assert.Contains("another initial RAM disk", Ask(worker, restore).Errors, StringComparison.Ordinal);
+        File.Delete(Path.Combine(share, "new"));
+        Assert.Equal(passed, Ask(worker, restore));
+        byte[] saved = File.ReadAllBytes(State);
+        Change(State, bytes => bytes[saved.Length / 2] ^= 1);
+        Assert.Equal(new LguestResult(125, string.Empty, $"lguest: the saved state '{State}' is damaged: save the guest again\n"), Ask(worker, restore));
+
+        void Changed(string what, string file, Action<byte[]> change)
+        {
+            byte[] before = Change(file, change);
+            Assert.EndsWith($"with {what}: {Another}", Ask(worker, restore).Errors, StringComparison.Ordinal);
+            File.WriteAllBytes(file, before);
+            Assert.Equal(passed, Ask(worker, restore));
+        }
+
+        static byte[] Change(string file, Action<byte[]> change)
+        {
+            DateTime time = File.GetLastWriteTimeUtc(file);
+            byte[] before = File.ReadAllBytes(file);
+            byte[] bytes = [.. before];
+            change(bytes);
+            File.WriteAllBytes(file, bytes);
+            File.SetLastWriteTimeUtc(file, time);
+            return before;
+        }
+    }
+
+    /// <summary>A process that runs one guest after another, as a suite has them.</summary>
+    private static Process StartWorker()
+    {
+        var start = new ProcessStartInfo(LguestProcess.Path) { WorkingDirectory = Project, RedirectStandardInput = true, RedirectStandardOutput = true };
+        start.Environment[BootProcess.ParentVariable] = $"{Environment.ProcessId}";
+        start.Environment[WorkerProtocol.Variable] = "1";
+        return Process.Start(start)!;
+    }
+
+    private LguestResult Ask(Process worker, params string[] arguments)
+    {
+        WorkerProtocol.Ask(worker.StandardInput, [_folder.Path("output"), _folder.Path("errors"), .. arguments]);
+        int? exitCode = WorkerProtocol.Read(worker.StandardOutput.ReadLine());
+        Assert.NotNull(exitCode);
+        return new LguestResult(exitCode.Value, File.ReadAllText(_folder.Path("output")), File.ReadAllText(_folder.Path("errors")));
+    }
+
+    private static (int Files, int Threads, int Mappings) Held(Process process) => (
+        Directory.GetFileSystemEntries($"/proc/{process.Id}/fd").Length,
+        Directory.GetDirectories($"/proc/{process.Id}/task").Length,
+        File.ReadAllLines($"/proc/{process.Id}/maps").Length);
 
     private void Save(params string[] arguments) => Assert.Equal(new LguestResult(0, string.Empty, string.Empty), Run(string.Empty, [$"--save-at-ready={State}", .. arguments.Any(word => word.StartsWith("--clock", StringComparison.Ordinal)) ? [] : (string[])["--clock=virtual"], .. arguments]));
 

@@ -131,6 +131,15 @@ public sealed unsafe class PhysicalMemory : IDisposable
         }
     }
 
+    /// <summary>Finds which pages of RAM that began as an image's have been written since.</summary>
+    /// <param name="address">Physical, a multiple of 4096.</param>
+    /// <param name="length">Bytes, a multiple of 4096.</param>
+    /// <returns>Null where that isn't known: for all that isn't an image's, or isn't in one region, and on hosts that don't say it.</returns>
+    public WrittenPages? FindWritten(ulong address, ulong length) =>
+        _image is not null && Find(address, length) is { View: not null } region
+            ? WrittenPages.Find(address, (nint)(region.Host + (address - region.Address)), length)
+            : null;
+
     /// <inheritdoc />
     public void Dispose()
     {

@@ -71,6 +71,39 @@ public static class HostFile
         return status.Kind == FileStatus.RegularFile && status.Length > 0;
     }
 
+    /// <summary>What a file is at this moment.</summary>
+    /// <param name="file">Open.</param>
+    /// <returns>
+    /// Null if nothing follows from it: for what isn't a regular file, on hosts that don't say it, and in the first seconds after a change, in which another
+    /// could have the same time.
+    /// </returns>
+    /// <exception cref="IOException">The host says nothing.</exception>
+    public static FileVersion? VersionOf(SafeFileHandle file)
+    {
+        const int CoarsestTime = 2;
+        if (!OperatingSystem.IsLinux())
+        {
+            return null;
+        }
+
+        FileStatus status = StatusOf(file);
+        bool isOld = Math.Max(status.Modified.Seconds, status.Changed.Seconds) + CoarsestTime < TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
+        return status.Kind == FileStatus.RegularFile && isOld ? new FileVersion(status) : null;
+    }
+
+    /// <summary>The same of a file that is opened for it. One that is no regular file isn't opened.</summary>
+    /// <inheritdoc cref="OpenForReading" />
+    public static FileVersion? VersionOf(string path)
+    {
+        if (!IsRegular(path))
+        {
+            return null;
+        }
+
+        using SafeFileHandle file = Open(path, FileAccess.Read);
+        return VersionOf(file);
+    }
+
     /// <summary>Opens a file that is there.</summary>
     /// <inheritdoc cref="OpenForReading" />
     internal static SafeFileHandle Open(string path, FileAccess access)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lguest.Devices.Backends;
@@ -58,6 +59,32 @@ public static class StandardDescriptors
         }
     }
 
+    /// <summary>Moves standard input and output to other numbers, for somebody else than a guest. What they leave is empty (<c>/dev/null</c>). Linux only.</summary>
+    /// <returns>What they were.</returns>
+    /// <exception cref="IOException">The host couldn't.</exception>
+    public static (Stream Input, Stream Output) TakeAside()
+    {
+        var input = new FileStream(Copy(0), FileAccess.Read, bufferSize: 0);
+        var output = new FileStream(Copy(1), FileAccess.Write, bufferSize: 0);
+        using SafeFileHandle nowhere = HostFile.Open(Nowhere, SystemCalls.OpenReadWrite);
+        Replace(0, nowhere);
+        Replace(1, nowhere);
+        return (input, output);
+    }
+
+    /// <summary>Puts files in the places of standard output and standard error, as a shell does with <c>&gt;OUTPUT 2&gt;ERRORS</c>. Linux only.</summary>
+    /// <param name="output">Is created, or emptied.</param>
+    /// <param name="errors">Likewise.</param>
+    /// <exception cref="IOException">The host couldn't.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
+    public static void Redirect(string output, string errors)
+    {
+        using SafeFileHandle first = HostFile.Create(output);
+        using SafeFileHandle second = HostFile.Create(errors);
+        Replace(1, first);
+        Replace(2, second);
+    }
+
     /// <summary>Takes the numbers of those that are closed, so that nothing else gets them.</summary>
     internal static void TakeClosed()
     {
@@ -70,6 +97,22 @@ public static class StandardDescriptors
             }
         }
     }
+
+    private static SafeFileHandle Copy(int descriptor)
+    {
+        int copy = SystemCalls.Fcntl(descriptor, SystemCalls.FcntlDuplicateCloseOnExec, SystemCalls.FirstFreeDescriptor);
+        return copy >= 0 ? new SafeFileHandle(copy, ownsHandle: true) : throw Failure();
+    }
+
+    private static void Replace(int descriptor, SafeFileHandle file)
+    {
+        if (SystemCalls.Duplicate((int)file.DangerousGetHandle(), descriptor) < 0)
+        {
+            throw Failure();
+        }
+    }
+
+    private static IOException Failure() => new(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
 
     private static int Usable(int descriptor) =>
         OperatingSystem.IsLinux() && SystemCalls.Fcntl(descriptor, SystemCalls.FcntlGetDescriptorFlags, 0) != 0 ? Closed : descriptor;

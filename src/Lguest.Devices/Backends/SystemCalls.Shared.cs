@@ -139,6 +139,14 @@ internal struct FileStatus
     [FieldOffset(40)]
     public ulong Length;
 
+    /// <summary>When what is known of it last changed.</summary>
+    [FieldOffset(96)]
+    public FileTime Changed;
+
+    /// <summary>When what is in it last changed.</summary>
+    [FieldOffset(112)]
+    public FileTime Modified;
+
     /// <summary>For a device: which.</summary>
     [FieldOffset(128)]
     public uint OwnMajor;
@@ -155,3 +163,9 @@ internal struct FileStatus
     /// <summary>What it is.</summary>
     public readonly ushort Kind => (ushort)(Mode & KindMask);
 }
+
+/// <summary>struct statx_timestamp, without its padding.</summary>
+/// <param name="Seconds">Since 1970.</param>
+/// <param name="Nanoseconds">And so many more.</param>
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal readonly record struct FileTime(long Seconds, uint Nanoseconds);

@@ -6,7 +6,7 @@ using Lguest.Suites.Results;
 
 namespace Lguest.Suites.Running;
 
-/// <summary>One attempt at a boot: a process of its own, so that whatever becomes of it costs one test.</summary>
+/// <summary>One attempt at a boot: a process of its own, or what a worker runs, so that whatever becomes of it costs one test.</summary>
 /// <param name="launcher">Starts lguest.</param>
 /// <param name="files">Where its results go.</param>
 public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
@@ -23,7 +23,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     /// <summary>How long one that was asked to end may take.</summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+    internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     /// <summary>How long one may take that should have ended by itself: it writes reports.</summary>
     private static readonly TimeSpan OverTime = TimeSpan.FromMinutes(1);
@@ -34,44 +34,54 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     /// <param name="arguments">Its command line, without where results go.</param>
     /// <param name="limit">The time after which it ends by itself.</param>
     /// <param name="stop">Cancelled when it is to end.</param>
-    /// <param name="saved">The file of the saved guest that it goes on from; null for one that boots. Who repeats it boots it in any case.</param>
+    /// <param name="warm">What it goes on from, and in which process; null for one that boots, in its own. Who repeats it boots it in any case.</param>
     /// <returns>What became of it, and lguest's report, if there is one.</returns>
     /// <remarks>
     /// The thread that calls this has to live until it returns: to Linux, that thread is what the process follows into death.
     /// </remarks>
     public (AttemptResult Result, RunReport? Report) Run(
-        string boot, int number, IReadOnlyList<string> arguments, TimeSpan limit, CancellationToken stop, string? saved = null)
+        string boot, int number, IReadOnlyList<string> arguments, TimeSpan limit, CancellationToken stop, WarmStart? warm = null)
     {
         Directory.CreateDirectory(files.Folder);
         WriteScript(boot, arguments);
         long begin = Stopwatch.GetTimestamp();
-        using Process process = Start(saved is null ? arguments : [.. arguments, BootArguments.Restore(saved)]);
-        bool isStopped = Await(process, limit, stop);
+        string[] results = [$"--log={files.Console}", $"--kmsg={files.Kmsg}", $"--json={files.Result}", $"--report={files.Report}"];
+        ProcessEnd end = warm is null
+            ? RunAlone([.. arguments, .. results], limit + OverTime, stop)
+            : warm.Worker.Run([.. arguments, BootArguments.Restore(warm.File), .. results], files, limit + OverTime, stop);
         RunReport? report = files.ReadReport();
-        AttemptResult result = AttemptJudge.Judge(number, process.ExitCode, report, LastWords()) with
+        AttemptResult result = AttemptJudge.Judge(number, end.ExitCode, report, end.Words ?? LastWords()) with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
-            IsWarm = saved is not null,
+            IsWarm = warm is not null,
         };
 
         // ^C reaches the boots of a terminal's suite as it reaches the suite: they end by themselves.
-        return isStopped || (result.Status == BootStatus.Error && stop.IsCancellationRequested)
+        return end.IsStopped || (result.Status == BootStatus.Error && stop.IsCancellationRequested)
             ? (result with { Status = BootStatus.NotRun, Sentence = "it was ended before its end", Fingerprints = [] }, report)
             : (result, report);
     }
 
-    private Process Start(IReadOnlyList<string> arguments)
+    /// <summary>What starts a process that ends with this one.</summary>
+    /// <param name="words">For the shell.</param>
+    internal static ProcessStartInfo StartInfo(IEnumerable<string> words)
     {
-        string[] results =
-        [
-            $"--log={files.Console}", $"--kmsg={files.Kmsg}", $"--json={files.Result}", $"--report={files.Report}",
-        ];
-        var start = new ProcessStartInfo(Shell, ["-c", Redirection, "lguest", files.Output, files.Errors, .. launcher.Command, .. arguments, .. results]);
+        var start = new ProcessStartInfo(Shell, words);
         start.Environment[ParentVariable] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
 
         // Nobody debugs it, and it starts a little faster without files for that.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
-        return Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
+        return start;
+    }
+
+    /// <summary>Starts it.</summary>
+    internal static Process Start(ProcessStartInfo start) => Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
+
+    private ProcessEnd RunAlone(IReadOnlyList<string> words, TimeSpan limit, CancellationToken stop)
+    {
+        using Process process = Start(StartInfo(["-c", Redirection, "lguest", files.Output, files.Errors, .. launcher.Command, .. words]));
+        bool isStopped = Await(process, limit, stop);
+        return new ProcessEnd(process.ExitCode, isStopped);
     }
 
     /// <returns>Whether it was ended because that was wanted.</returns>
@@ -80,7 +90,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         long begin = Stopwatch.GetTimestamp();
         while (!process.WaitForExit(Look))
         {
-            bool isLate = Stopwatch.GetElapsedTime(begin) > limit + OverTime;
+            bool isLate = Stopwatch.GetElapsedTime(begin) > limit;
             if (!isLate && !stop.IsCancellationRequested)
             {
                 continue;

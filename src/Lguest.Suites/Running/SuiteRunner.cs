@@ -39,9 +39,10 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
 
         void Work()
         {
+            using var worker = new BootWorker(launcher);
             for (int i; (i = Interlocked.Increment(ref next)) < boots.Count;)
             {
-                (results[i], bool couldStart) = TryBoot(boots[i], saved, stop);
+                (results[i], bool couldStart) = TryBoot(boots[i], saved, worker, stop);
                 _hasFailed |= results[i].Status.IsFailure();
                 if (!couldStart)
                 {
@@ -53,12 +54,12 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
 
     /// <summary>A boot that this host has no room or no process for costs itself, and those that haven't begun: what was run before counts.</summary>
     [SuppressMessage("Design", "CA1031", Justification = "On another thread, an exception would be the end of the process, and of all results.")]
-    private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, SavedBoots saved, CancellationToken stop)
+    private (BootResult Result, bool CouldStart) TryBoot(PlannedBoot boot, SavedBoots saved, BootWorker worker, CancellationToken stop)
     {
         var attempts = new List<AttemptResult>();
         try
         {
-            return (RunBoot(boot, attempts, saved, stop), true);
+            return (RunBoot(boot, attempts, saved, worker, stop), true);
         }
         catch (Exception e)
         {
@@ -75,14 +76,15 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
         }
     }
 
-    private BootResult RunBoot(PlannedBoot boot, List<AttemptResult> attempts, SavedBoots saved, CancellationToken stop)
+    private BootResult RunBoot(PlannedBoot boot, List<AttemptResult> attempts, SavedBoots saved, BootWorker worker, CancellationToken stop)
     {
         string[] allowed = [];
         while (!stop.IsCancellationRequested && !(FailsFast && _hasFailed && attempts.Count == 0))
         {
             int number = attempts.Count + 1;
             progress.Started(boot, number);
-            RunReport? report = Attempt(boot, attempts, BootArguments.Seed(boot.Settings, number), boot.Settings.IsWarm ? saved.FileFor(boot, stop) : null, stop);
+            WarmStart? warm = boot.Settings.IsWarm && saved.FileFor(boot, stop) is { } file ? new WarmStart(file, worker) : null;
+            RunReport? report = Attempt(boot, attempts, BootArguments.Seed(boot.Settings, number), warm, stop);
             allowed = [.. report?.Health.Where(complaint => !complaint.Counts).Select(complaint => complaint.Fingerprint) ?? []];
             if (!BootJudge.WantsRetry(attempts, boot, today))
             {
@@ -91,21 +93,21 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
         }
 
         BootResult result = BootJudge.Judge(boot, [.. attempts], allowed, today);
-        if (attempts is [.., { IsWarm: true } warm] && !stop.IsCancellationRequested && ShardChoice.IsIn(boot.Name, ColdShare))
+        if (attempts is [.., { IsWarm: true } last] && !stop.IsCancellationRequested && ShardChoice.IsIn(boot.Name, ColdShare))
         {
-            Attempt(boot, attempts, warm.Seed, saved: null, stop);
-            result = BootJudge.Check(result, warm, attempts[^1]);
+            Attempt(boot, attempts, last.Seed, warm: null, stop);
+            result = BootJudge.Check(result, last, attempts[^1]);
         }
 
         progress.Finished(result);
         return result;
     }
 
-    private RunReport? Attempt(PlannedBoot boot, List<AttemptResult> attempts, ulong? seed, string? saved, CancellationToken stop)
+    private RunReport? Attempt(PlannedBoot boot, List<AttemptResult> attempts, ulong? seed, WarmStart? warm, CancellationToken stop)
     {
         int number = attempts.Count + 1;
         var process = new BootProcess(launcher, BootFiles.Of(folder, boot.Name, number));
-        (AttemptResult attempt, RunReport? report) = process.Run(boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop, saved);
+        (AttemptResult attempt, RunReport? report) = process.Run(boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop, warm);
         attempts.Add(attempt with { Seed = seed });
         return report;
     }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Lguest.Boot;
 using Lguest.Boot.Archives;
@@ -24,6 +25,7 @@ internal sealed class InitrdContents(Launch launch, string diskPrefix) : IDispos
     private static readonly string[] LinksToSource = ["build", "source"];
 
     private MemoryStream? _packed;
+    private string? _hash;
 
     /// <summary>Opens it. What there is only one file of isn't read before somebody reads it.</summary>
     /// <param name="path">The initrd, as the user named it.</param>
@@ -33,7 +35,7 @@ internal sealed class InitrdContents(Launch launch, string diskPrefix) : IDispos
     public Stream Open(string path)
     {
         bool isFolder = Directory.Exists(path);
-        if (!isFolder && launch.Shares.Count == 0 && launch.Modules is null && launch.StatusToken is null)
+        if (IsFile(isFolder))
         {
             return HostFile.OpenForReading(path);
         }
@@ -42,12 +44,29 @@ internal sealed class InitrdContents(Launch launch, string diskPrefix) : IDispos
         return new MemoryStream(_packed.GetBuffer(), 0, (int)_packed.Length, writable: false);
     }
 
+    /// <summary>The SHA-256 of all of it, in hexadecimal.</summary>
+    /// <param name="path">The initrd, as the user named it.</param>
+    /// <param name="files">Knows that of files.</param>
+    /// <inheritdoc cref="Open" />
+    public string Hash(string path, KnownFiles files)
+    {
+        if (IsFile(Directory.Exists(path)))
+        {
+            return files.Hash(path);
+        }
+
+        using Stream contents = Open(path);
+        return _hash ??= Convert.ToHexStringLower(SHA256.HashData(contents));
+    }
+
     /// <summary>Gives its memory back.</summary>
     public void Dispose()
     {
         _packed?.Dispose();
         _packed = null;
     }
+
+    private bool IsFile(bool isFolder) => !isFolder && launch.Shares.Count == 0 && launch.Modules is null && launch.StatusToken is null;
 
     private MemoryStream Pack(string path, bool isFolder)
     {

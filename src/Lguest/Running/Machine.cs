@@ -28,13 +28,14 @@ internal static class Machine
 {
     /// <summary>Runs a guest to its end.</summary>
     /// <param name="launch">What the user wants.</param>
+    /// <param name="files">What is known of files.</param>
     /// <param name="loggers">For messages.</param>
     /// <param name="patience">How long to wait for who reads the guest's output.</param>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
     /// <exception cref="BackendException">A disk or a network can't be used.</exception>
     /// <exception cref="SavedStateException">A saved guest can't be used.</exception>
     /// <exception cref="ReportException">A report can't be written.</exception>
-    public static Ending Run(Launch launch, ILoggerFactory loggers, WritePatience patience)
+    public static Ending Run(Launch launch, KnownFiles files, ILoggerFactory loggers, WritePatience patience)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
         if (launch.Announcement is not null)
@@ -48,7 +49,7 @@ internal static class Machine
         }
 
         using var end = new RunEnd(launch.Timeout, patience, logger, TimeProvider.System);
-        using var beginning = Beginning.Open(launch, logger);
+        using var beginning = Beginning.Open(launch, files, logger);
         var frontEnds = FrontEnds.Of(beginning.Abi);
         if (KernelWords.RootWarning(launch.KernelCommandLine, frontEnds.DiskPrefix) is { } warning)
         {
@@ -57,7 +58,7 @@ internal static class Machine
 
         using var initrd = new InitrdContents(launch, frontEnds.DiskPrefix);
         beginning.Check(initrd);
-        using RunWatch watch = RunWatch.Open(launch, initrd, GuestStreams.IsInteractive(launch), end, logger);
+        using RunWatch watch = RunWatch.Open(launch, initrd, files, GuestStreams.IsInteractive(launch), end, logger);
         byte[] seed = RandomSeed.Bytes(launch.Seed, beginning.Clock);
         using var streams = GuestStreams.Open(launch, frontEnds, beginning.LateCommand(seed), end, patience, logger);
         var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
@@ -91,7 +92,7 @@ internal static class Machine
         using var guest = new Guest(beginning.Configuration(devices, networks.GuestId, loggers));
         KernelEntry entry = beginning.Start(guest, initrd, seed, logger);
         initrd.Dispose();
-        watch.Attach(guest, entry.PageOffset, streams);
+        watch.Attach(guest, entry.PageOffset, beginning.Pages, streams);
         instruments.Attach(guest, watch, streams, end);
 
         using InstructionTracer? tracer = launch.Trace is { } start ? MakeTracer(start, end, patience) : null;

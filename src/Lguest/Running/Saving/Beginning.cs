@@ -23,19 +23,23 @@ namespace Lguest.Running.Saving;
 internal sealed class Beginning : IDisposable
 {
     private readonly Launch _launch;
+    private readonly KnownFiles _files;
     private readonly KernelImage? _kernel;
     private readonly SafeFileHandle? _file;
     private readonly SavedState? _saved;
 
-    private Beginning(Launch launch, ILogger logger)
+    private Beginning(Launch launch, KnownFiles files, ILogger logger)
     {
         _launch = launch;
+        _files = files;
         if (launch.Restore is { } path)
         {
             _file = OpenSaved(path);
             try
             {
-                _saved = SavedState.Read(_file, path);
+                Pages = files.Of(HostFile.VersionOf(_file), () => new SavedPages());
+                _saved = SavedState.Read(_file, path, verifyMemory: !Pages.AreVerified);
+                Pages.AreVerified = true;
                 if (launch.Clock is { } wish && wish != _saved.Clock)
                 {
                     throw Failure($"is of a guest with {(_saved.Clock == ClockKind.Virtual ? "virtual" : "real")} time: leave out --{Options.Clock.Name}");
@@ -68,15 +72,19 @@ internal sealed class Beginning : IDisposable
     /// <summary>Which clock it has.</summary>
     public ClockKind Clock { get; }
 
+    /// <summary>What is known of the memory of one that was saved; null for others.</summary>
+    public SavedPages? Pages { get; }
+
     /// <summary>What it is made of, for one that is saved; null for others.</summary>
     public IReadOnlyList<SavedFact>? Facts { get; private set; }
 
     /// <summary>Opens it.</summary>
     /// <param name="launch">What the user wants.</param>
+    /// <param name="files">What is known of files.</param>
     /// <param name="logger">For messages.</param>
     /// <exception cref="BootException">The kernel can't be used, or the saved guest's file can't be read.</exception>
     /// <exception cref="SavedStateException">The saved guest can't be used.</exception>
-    public static Beginning Open(Launch launch, ILogger logger) => new(launch, logger);
+    public static Beginning Open(Launch launch, KnownFiles files, ILogger logger) => new(launch, files, logger);
 
     /// <summary>Sees that a saved guest was made of what the user names, and finds out what one that is to be saved is made of.</summary>
     /// <param name="initrd">What goes into the initrd.</param>
@@ -89,7 +97,7 @@ internal sealed class Beginning : IDisposable
             return;
         }
 
-        Facts = StateFacts.Of(_launch, Abi, initrd);
+        Facts = StateFacts.Of(_launch, Abi, initrd, _files);
         if (_saved is not null && StateFacts.Difference(_saved.Facts, Facts) is { } difference)
         {
             throw Failure($"is of a guest with {difference}: restore it with what it was saved with, or save it again with --{Options.SaveAtReady.Name}");

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Devices;
@@ -17,16 +16,17 @@ internal static class StateFacts
     /// <param name="launch">What the user wants.</param>
     /// <param name="abi">What kind of guest it is.</param>
     /// <param name="initrd">What goes into the initrd.</param>
+    /// <param name="files">Knows the hashes of files.</param>
     /// <exception cref="BootException">Something can't be read.</exception>
-    public static IReadOnlyList<SavedFact> Of(Launch launch, GuestAbi abi, InitrdContents initrd) =>
+    public static IReadOnlyList<SavedFact> Of(Launch launch, GuestAbi abi, InitrdContents initrd, KnownFiles files) =>
     [
         new("another version of lguest", $"{typeof(FrontEnds).Assembly.ManifestModule.ModuleVersionId} {typeof(StateFacts).Assembly.ManifestModule.ModuleVersionId}"),
         new("another kind of kernel", abi.Name),
-        new("another kernel", Hash(launch.Kernel, HostFile.OpenForReading)),
-        new("another initial RAM disk", launch.Initrd is { } path ? Hash(path, initrd.Open) : string.Empty),
+        new("another kernel", Hash(launch.Kernel, files.Hash)),
+        new("another initial RAM disk", launch.Initrd is { } path ? Hash(path, file => initrd.Hash(file, files)) : string.Empty),
         new("another kernel command line", launch.KernelCommandLine),
         new("another amount of memory", launch.MemoryBytes.ToString(CultureInfo.InvariantCulture)),
-        .. launch.Disks.Select((disk, i) => new SavedFact(string.Create(CultureInfo.InvariantCulture, $"another disk {i + 1}"), $"{disk.Mode} {Hash(disk.Path, HostFile.OpenForReading)}")),
+        .. launch.Disks.Select((disk, i) => new SavedFact(string.Create(CultureInfo.InvariantCulture, $"another disk {i + 1}"), $"{disk.Mode} {Hash(disk.Path, files.Hash)}")),
     ];
 
     /// <summary>Says in what two guests differ.</summary>
@@ -37,7 +37,7 @@ internal static class StateFacts
         return names.Length == 0 ? null : string.Join(", ", names);
     }
 
-    private static string Hash(string path, Func<string, Stream> open)
+    private static string Hash(string path, Func<string, string> hash)
     {
         try
         {
@@ -46,8 +46,7 @@ internal static class StateFacts
                 throw new BootException($"'{path}' can be read only once, and a guest that is saved needs files that are known by their contents: give it a file");
             }
 
-            using Stream file = open(path);
-            return Convert.ToHexStringLower(SHA256.HashData(file));
+            return hash(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

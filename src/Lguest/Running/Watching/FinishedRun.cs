@@ -3,6 +3,7 @@ using Lguest.Host;
 using Lguest.Insight.Health;
 using Lguest.Results.Reports;
 using Lguest.Results.Tap;
+using Lguest.Running.Saving;
 
 namespace Lguest.Running.Watching;
 
@@ -23,6 +24,9 @@ internal sealed record FinishedRun(
     IReadOnlyList<TapParser> Tests,
     IReadOnlyList<InputReport> Inputs)
 {
+    /// <summary>What is known of its memory, if it was saved; or null.</summary>
+    public required SavedPages? Pages { get; init; }
+
     /// <summary>When it began.</summary>
     public required DateTimeOffset Started { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
@@ -13,20 +12,21 @@ internal static class InputHashes
     /// <summary>Those of the kernel, the initrd and the disks, before the guest has written to them.</summary>
     /// <param name="launch">What the user wants.</param>
     /// <param name="contents">The initrd's.</param>
+    /// <param name="files">Knows the hashes of files.</param>
     /// <exception cref="BootException">One can't be read.</exception>
-    public static IReadOnlyList<InputReport> Of(Launch launch, InitrdContents contents)
+    public static IReadOnlyList<InputReport> Of(Launch launch, InitrdContents contents, KnownFiles files)
     {
-        var inputs = new List<InputReport> { Hash("kernel", launch.Kernel, HostFile.OpenForReading) };
+        var inputs = new List<InputReport> { Hash("kernel", launch.Kernel, files.Hash) };
         if (launch.Initrd is { } initrd)
         {
-            inputs.Add(Hash("initrd", initrd, contents.Open));
+            inputs.Add(Hash("initrd", initrd, path => contents.Hash(path, files)));
         }
 
-        inputs.AddRange(launch.Disks.Select(disk => Hash("disk", disk.Path, HostFile.OpenForReading)));
+        inputs.AddRange(launch.Disks.Select(disk => Hash("disk", disk.Path, files.Hash)));
         return inputs;
     }
 
-    private static InputReport Hash(string role, string path, Func<string, Stream> open)
+    private static InputReport Hash(string role, string path, Func<string, string> hash)
     {
         try
         {
@@ -36,8 +36,7 @@ internal static class InputHashes
                 return new InputReport(role, path, string.Empty);
             }
 
-            using Stream file = open(path);
-            return new InputReport(role, path, Convert.ToHexStringLower(SHA256.HashData(file)));
+            return new InputReport(role, path, hash(path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -5,7 +5,8 @@ namespace Lguest.Running.Watching;
 
 /// <summary>The symbols of the guest's kernel: of the image itself, or of the System.map beside it.</summary>
 /// <param name="kernel">The image's path.</param>
-internal sealed class KernelSymbols(string kernel)
+/// <param name="files">Knows those of images that were read before.</param>
+internal sealed class KernelSymbols(string kernel, KnownFiles files)
 {
     private const string MapName = "System.map";
 
@@ -39,8 +40,11 @@ internal sealed class KernelSymbols(string kernel)
                 return null;
             }
 
-            using Stream image = HostFile.OpenForReading(kernel);
-            return ElfSymbolFile.Read(image, kernel);
+            return files.Of(HostFile.VersionOf(kernel), () =>
+            {
+                using Stream image = HostFile.OpenForReading(kernel);
+                return ElfSymbolFile.Read(image, kernel);
+            });
         }
         catch (Exception e) when (e is SymbolException or IOException or UnauthorizedAccessException)
         {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Lguest.CommandLine;
 using Lguest.Host;
 using Lguest.Insight.Health;
@@ -13,9 +12,6 @@ namespace Lguest.Running.Watching;
 internal static class RunReporter
 {
     private const double NanosecondsPerSecond = 1e9;
-
-    /// <summary>A span holds less than 2 GiB.</summary>
-    private const ulong HashedAtOnce = 1ul << 30;
 
     private static readonly string[] NotInState = ["what is on the disks", "what devices and hosts know of it", "cached translations"];
 
@@ -47,7 +43,7 @@ internal static class RunReporter
             ],
             Versions = Versions(),
             Inputs = run.Inputs,
-            State = run.Launch.Watch.Json is null ? null : Hash(guest),
+            State = run.Launch.Watch.Json is null ? null : new StateReport(StateHash.Of(guest, run.Pages), NotInState),
         };
     }
 
@@ -123,22 +119,6 @@ internal static class RunReporter
         ["runtime"] = RuntimeInformation.FrameworkDescription,
         ["host"] = $"{RuntimeInformation.OSDescription} {RuntimeInformation.ProcessArchitecture}",
     };
-
-    /// <summary>The guest's memory and its processor, as they are at the end.</summary>
-    private static StateReport Hash(Guest guest)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (MemoryRange ram in (IEnumerable<MemoryRange>)[guest.Layout.LowRam, .. guest.Layout.HighRam])
-        {
-            for (ulong start = ram.Start; start < ram.End; start += HashedAtOnce)
-            {
-                hash.AppendData(guest.PhysicalMemory.Span(start, (uint)Math.Min(HashedAtOnce, ram.End - start)));
-            }
-        }
-
-        hash.AppendData(guest.Processor.Save());
-        return new StateReport(Convert.ToHexStringLower(hash.GetHashAndReset()), NotInState);
-    }
 
     private static string? Text(string? text) => string.IsNullOrEmpty(text) ? null : text;
 }

@@ -10,6 +10,7 @@ using Lguest.Packing;
 using Lguest.Results.Outcomes;
 using Lguest.Results.Reports;
 using Lguest.Results.Tap;
+using Lguest.Running.Saving;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest.Running.Watching;
@@ -29,10 +30,12 @@ internal sealed class RunWatch : IDisposable
     private readonly KernelLogFile? _file;
     private readonly ReportFiles _reports;
     private readonly TestOutput _tests;
+    private readonly KnownFiles _files;
     private readonly IReadOnlyList<InputReport> _inputs;
     private readonly DateTimeOffset _started = TimeProvider.System.GetLocalNow();
     private KernelWatch? _watch;
     private KernelSymbols? _symbols;
+    private SavedPages? _pages;
 
     /// <summary>The kernel's symbols; null if there are none. After <see cref="Attach"/>.</summary>
     public SymbolTable? Symbols => _symbols!.Table;
@@ -40,14 +43,15 @@ internal sealed class RunWatch : IDisposable
     /// <summary>Where the kernel maps physical address 0. After <see cref="Attach"/>.</summary>
     public uint PageOffset { get; private set; }
 
-    private RunWatch(Launch launch, InitrdContents initrd, bool isInteractive, RunEnd end, ILogger logger)
+    private RunWatch(Launch launch, InitrdContents initrd, KnownFiles files, bool isInteractive, RunEnd end, ILogger logger)
     {
         _launch = launch;
+        _files = files;
         _logger = logger;
         _failsByDefault = !isInteractive || launch.Watch.HasReport || launch.Matching.HasExpectations;
         _reports = new ReportFiles(launch.Watch);
         _tests = new TestOutput(launch);
-        _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch, initrd);
+        _inputs = launch.Watch.Json is null ? [] : InputHashes.Of(launch, initrd, files);
         if (launch.Watch.Kmsg is { } path)
         {
             _file = KernelLogFile.Create(path);
@@ -58,24 +62,27 @@ internal sealed class RunWatch : IDisposable
     /// <summary>Opens what the user wants to be written, before there is anything to write.</summary>
     /// <param name="launch">What the user wants.</param>
     /// <param name="initrd">What goes into the initrd.</param>
+    /// <param name="files">What is known of files.</param>
     /// <param name="isInteractive">Whether somebody sits at the guest's console, and sees what it says.</param>
     /// <param name="end">Ends the run if it can't be written any more.</param>
     /// <param name="logger">For messages.</param>
     /// <exception cref="ReportException">A report can't be written.</exception>
     /// <exception cref="BackendException">The kernel's log can't be written.</exception>
     /// <exception cref="BootException">What a report is to be made of can't be read.</exception>
-    public static RunWatch Open(Launch launch, InitrdContents initrd, bool isInteractive, RunEnd end, ILogger logger) =>
-        new(launch, initrd, isInteractive, end, logger);
+    public static RunWatch Open(Launch launch, InitrdContents initrd, KnownFiles files, bool isInteractive, RunEnd end, ILogger logger) =>
+        new(launch, initrd, files, isInteractive, end, logger);
 
     /// <summary>Begins to watch.</summary>
     /// <param name="guest">The guest, before its run.</param>
     /// <param name="pageOffset">Where its kernel maps physical address 0; 0 if that isn't known.</param>
+    /// <param name="pages">What is known of its memory, if it was saved; or null.</param>
     /// <param name="streams">What leads out of it.</param>
-    public void Attach(Guest guest, uint pageOffset, GuestStreams streams)
+    public void Attach(Guest guest, uint pageOffset, SavedPages? pages, GuestStreams streams)
     {
         _tests.Listen(streams);
         PageOffset = pageOffset == 0 ? UsualPageOffset : pageOffset;
-        _symbols = new KernelSymbols(_launch.Kernel);
+        _pages = pages;
+        _symbols = new KernelSymbols(_launch.Kernel, _files);
         _watch = new KernelWatch(_symbols, PageOffset, _file, _tests);
         guest.Observe(_watch);
     }
@@ -138,6 +145,7 @@ internal sealed class RunWatch : IDisposable
         {
             var run = new FinishedRun(_launch, guest, verdict, watch, counting, tests, _inputs)
             {
+                Pages = _pages,
                 Started = _started,
                 Elapsed = elapsed,
                 GuestStatus = guestStatus,
