@@ -66,4 +66,7 @@ public sealed class ProcessorStatistics
 
     /// <summary>Page walks.</summary>
     public ulong PageWalks { get; internal set; }
+
+    /// <summary>Counts from 0 again.</summary>
+    internal void Clear() => PageFaults = Exceptions = BlocksDecoded = BlocksInvalidated = PageWalks = 0;
 }

@@ -32,8 +32,10 @@ public sealed unsafe partial class Processor
     }
 
     /// <summary>Loads what <see cref="Save"/> has saved. Memory is loaded before.</summary>
+    /// <param name="saved">The bytes.</param>
+    /// <param name="keepsCode">Whether code that is cached is of memory as it is now.</param>
     /// <exception cref="ArgumentException">It has another size, so it is from another version.</exception>
-    public void Load(ReadOnlySpan<byte> saved)
+    public void Load(ReadOnlySpan<byte> saved, bool keepsCode = false)
     {
         if (saved.Length != SavedSize)
         {
@@ -46,7 +48,37 @@ public sealed unsafe partial class Processor
         _state->Countdown = 0;
         _state->SetDebug(7, _state->GetDebug(7));
         Translation.FlushAll();
-        Blocks.Clear();
+        if (!keepsCode)
+        {
+            Blocks.Clear();
+        }
+
         UpdateMode();
+    }
+
+    /// <summary>
+    /// Makes it as new, for another guest: nobody's hooks, nothing counted, the state after RESET. What was decoded and translated of memory stays;
+    /// memory is renewed before (<see cref="Memory.PhysicalMemory.TryRenew"/>).
+    /// </summary>
+    public void Renew()
+    {
+        Stops.Release();
+        Stops.PassNothing();
+        Tracer = null;
+        ExceptionHook = null;
+        Ports = OpenBus.Instance;
+        TimeStampClock = null;
+        HostGdt = null;
+        PortPrivilege = 0;
+        DebugReadPrivilege = 0;
+        Cpuid = CpuidModel.Default;
+        PageTablePolicy = default;
+        PageTableViolation = null;
+        LastException = default;
+        InterruptLine = false;
+        _endOfNextRun = null;
+        Statistics.Clear();
+        Translations?.ForgetCounts();
+        Reset();
     }
 }

@@ -56,8 +56,9 @@ public sealed class Guest : IDisposable
         var ending = new GuestEnding();
 
         Layout = MemoryLayout.Of(configuration.MemoryBytes);
-        PhysicalMemory = new PhysicalMemory(saved?.Image);
-        Processor = new Processor(PhysicalMemory) { Cpuid = configuration.Abi.Cpuid };
+        Processor = configuration.Kept?.Take(configuration.Engine) ?? new Processor(new PhysicalMemory(saved?.Image));
+        Processor.Cpuid = configuration.Abi.Cpuid;
+        PhysicalMemory = Processor.Memory;
         IsTranslating = configuration.Engine != EngineKind.Interpreter
             && Processor.TryTranslate(configuration.Engine == EngineKind.Translator ? 0 : HotAfter);
         var memory = new GuestMemory(PhysicalMemory);
@@ -264,6 +265,12 @@ public sealed class Guest : IDisposable
             device.Dispose();
         }
 
+        if (_configuration.Kept is { } kept)
+        {
+            kept.Keep(Processor, _configuration.Engine);
+            return;
+        }
+
         Processor.Dispose();
         PhysicalMemory.Dispose();
     }
@@ -321,7 +328,7 @@ public sealed class Guest : IDisposable
     {
         // What the kernel's kind asks of the processor, and after it what this kernel has made of that.
         _traps.Start(default);
-        Processor.Load(saved.Description.Processor);
+        Processor.Load(saved.Description.Processor, keepsCode: true);
         saved.CopyRam(PhysicalMemory, Layout.Devices);
         State = saved.Description.Host;
         for (int i = 0; i < _configuration.Devices.Count; i++)

@@ -65,6 +65,9 @@ public sealed record GuestConfiguration
     /// </summary>
     public SavedState? SavedState { get; init; }
 
+    /// <summary>Where its processor and memory come from and go to, for guests that go on, one after another, from one saved state; null for its own.</summary>
+    public KeptProcessor? Kept { get; init; }
+
     /// <summary>Makes loggers for the host layer.</summary>
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 }

@@ -37,26 +37,26 @@ internal static class Program
             return Refuse(sentence, ExitCode.CouldNotRun);
         }
 
-        return parent is not null && Environment.GetEnvironmentVariable(WorkerVariable) is not null ? Work() : Start(RawArguments.Restore(arguments), new KnownFiles());
+        return parent is not null && Environment.GetEnvironmentVariable(WorkerVariable) is not null ? Work() : Start(RawArguments.Restore(arguments), new BetweenRuns(isOne: true));
     }
 
     // Apart, so that who runs one guest doesn't load what it takes to run many.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int Work()
     {
-        var files = new KnownFiles();
-        return Worker.Serve(arguments => Start(arguments, files));
+        using var between = new BetweenRuns(isOne: false);
+        return Worker.Serve(arguments => Start(arguments, between));
     }
 
     // Apart, because a process with too few descriptors can't load what this needs.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static int Start(IReadOnlyList<string> arguments, KnownFiles files)
+    private static int Start(IReadOnlyList<string> arguments, BetweenRuns between)
     {
         try
         {
             return Launch.Parse(arguments) switch
             {
-                Request.Run run => Run(run.Launch, files),
+                Request.Run run => Run(run.Launch, between),
                 Request.Inspect inspect => Inspect(inspect),
                 Request.RunSuite suite => RunSuite(suite.Options),
                 Request.MergeSuite suite => MergeSuite(suite.Options),
@@ -73,14 +73,14 @@ internal static class Program
         }
     }
 
-    private static int Run(Launch launch, KnownFiles files)
+    private static int Run(Launch launch, BetweenRuns between)
     {
         var patience = new WritePatience();
         using var logger = new StandardErrorLogger(launch.Verbose ? LogLevel.Debug : LogLevel.Information, patience);
         string? sentence = null;
         try
         {
-            Ending ending = Machine.Run(launch, files, logger, patience);
+            Ending ending = Machine.Run(launch, between, logger, patience);
             Report(logger, ending);
             return launch.EndsWellAtRestart && ending.ExitCode == ExitCode.Restart ? ExitCode.PowerOff : Skip(logger, launch, ending.ExitCode);
         }

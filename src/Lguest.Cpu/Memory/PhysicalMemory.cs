@@ -25,6 +25,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     internal const int PageShift = 12;
 
     private readonly List<Region> _regions = [];
+    private readonly List<Region> _renewed = [];
     private readonly RamImage? _image;
 
     /// <summary>Makes memory without a region.</summary>
@@ -52,6 +53,12 @@ public sealed unsafe class PhysicalMemory : IDisposable
     public void AddRam(ulong address, ulong length)
     {
         CheckPlacement(address, length);
+        if (_renewed.Find(region => region.Address == address && region.Length == length) is { } renewed)
+        {
+            _renewed.Remove(renewed);
+            AddMemory(renewed);
+            return;
+        }
 
         // An anonymous mapping by name of nothing: on Linux a memfd, so that it can be mapped once more.
         MemoryMappedFile file = _image?.Map() ?? MemoryMappedFile.CreateNew(null, (long)length);
@@ -140,10 +147,42 @@ public sealed unsafe class PhysicalMemory : IDisposable
             ? WrittenPages.Find(address, (nint)(region.Host + (address - region.Address)), length)
             : null;
 
+    /// <summary>
+    /// Begins anew, for another guest of the same image: all RAM is again what the image has there, and is to be added again. Code that was cached
+    /// from it stays, but for that from pages that have been written since.
+    /// </summary>
+    /// <returns>False where that can't be: the host doesn't say which pages have been, or there is RAM of others. Then this is of no further use.</returns>
+    public bool TryRenew()
+    {
+        foreach (Region region in _regions.Where(region => region.Host != null))
+        {
+            if (region.View is null || FindWritten(region.Address, region.Length) is not { } written)
+            {
+                return false;
+            }
+
+            foreach (ulong page in written.All)
+            {
+                NotifyWrite(page, PageSize);
+            }
+
+            if (!WrittenPages.TryForget((nint)region.Host, region.Length))
+            {
+                return false;
+            }
+
+            _renewed.Add(region);
+        }
+
+        _regions.Clear();
+        Top = 0;
+        return true;
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {
-        foreach (Region region in _regions)
+        foreach (Region region in _regions.Union(_renewed))
         {
             region.View?.SafeMemoryMappedViewHandle.ReleasePointer();
             region.View?.Dispose();
@@ -151,6 +190,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
         }
 
         _regions.Clear();
+        _renewed.Clear();
         Code.Dispose();
     }
 

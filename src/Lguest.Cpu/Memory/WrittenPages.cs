@@ -1,15 +1,17 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lguest.Cpu.Memory;
 
 /// <summary>Which pages of RAM that is mapped from an image have been written since, as the host knows it: those that it had to copy (proc(5), pagemap).</summary>
-public sealed class WrittenPages
+public sealed partial class WrittenPages
 {
     private const string PageMap = "/proc/self/pagemap";
     private const ulong Present = 1ul << 63;
     private const ulong Swapped = 1ul << 62;
     private const ulong OfFile = 1ul << 61;
+    private const int DontNeed = 4;
 
     private readonly ulong _start;
     private readonly byte[] _entries;
@@ -18,6 +20,22 @@ public sealed class WrittenPages
     {
         _start = start;
         _entries = entries;
+    }
+
+    /// <summary>The physical addresses of all of them.</summary>
+    public IEnumerable<ulong> All
+    {
+        get
+        {
+            ulong end = _start + ((ulong)_entries.Length / sizeof(ulong) * PhysicalMemory.PageSize);
+            for (ulong page = _start; page < end; page += PhysicalMemory.PageSize)
+            {
+                if (Has(page))
+                {
+                    yield return page;
+                }
+            }
+        }
     }
 
     /// <summary>Whether a page has been.</summary>
@@ -53,4 +71,13 @@ public sealed class WrittenPages
             return null;
         }
     }
+
+    /// <summary>Has pages be the image's again (madvise(2), MADV_DONTNEED: of a private mapping, copies are dropped).</summary>
+    /// <param name="host">Where they are in this process.</param>
+    /// <param name="length">Bytes.</param>
+    /// <returns>False where the host refuses it.</returns>
+    internal static bool TryForget(nint host, ulong length) => Advise(host, (nuint)length, DontNeed) == 0;
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint address, nuint length, int advice);
 }

@@ -150,6 +150,17 @@ internal sealed unsafe class TranslationCache : IDisposable
         _exits.Clear();
     }
 
+    /// <summary>Counts from 0 again.</summary>
+    public void ForgetCounts()
+    {
+        Translated = 0;
+        Executed = 0;
+        foreach (TranslatedExit exit in _exits)
+        {
+            exit.Count = 0;
+        }
+    }
+
     /// <summary>The instructions for whose sake translated code was left, and how often, the most frequent first.</summary>
     public IEnumerable<KeyValuePair<string, ulong>> Reasons => _exits
         .Where(exit => exit.Reason != Mnemonic.INVALID && exit.Count != 0)

@@ -28,14 +28,14 @@ internal static class Machine
 {
     /// <summary>Runs a guest to its end.</summary>
     /// <param name="launch">What the user wants.</param>
-    /// <param name="files">What is known of files.</param>
+    /// <param name="between">What there is from other runs of this process.</param>
     /// <param name="loggers">For messages.</param>
     /// <param name="patience">How long to wait for who reads the guest's output.</param>
     /// <exception cref="BootException">The kernel or initrd can't be used.</exception>
     /// <exception cref="BackendException">A disk or a network can't be used.</exception>
     /// <exception cref="SavedStateException">A saved guest can't be used.</exception>
     /// <exception cref="ReportException">A report can't be written.</exception>
-    public static Ending Run(Launch launch, KnownFiles files, ILoggerFactory loggers, WritePatience patience)
+    public static Ending Run(Launch launch, BetweenRuns between, ILoggerFactory loggers, WritePatience patience)
     {
         ILogger logger = loggers.CreateLogger(nameof(Machine));
         if (launch.Announcement is not null)
@@ -49,7 +49,7 @@ internal static class Machine
         }
 
         using var end = new RunEnd(launch.Timeout, patience, logger, TimeProvider.System);
-        using var beginning = Beginning.Open(launch, files, logger);
+        using var beginning = Beginning.Open(launch, between, logger);
         var frontEnds = FrontEnds.Of(beginning.Abi);
         if (KernelWords.RootWarning(launch.KernelCommandLine, frontEnds.DiskPrefix) is { } warning)
         {
@@ -58,7 +58,7 @@ internal static class Machine
 
         using var initrd = new InitrdContents(launch, frontEnds.DiskPrefix);
         beginning.Check(initrd);
-        using RunWatch watch = RunWatch.Open(launch, initrd, files, GuestStreams.IsInteractive(launch), end, logger);
+        using RunWatch watch = RunWatch.Open(launch, initrd, between.Files, GuestStreams.IsInteractive(launch), end, logger);
         byte[] seed = RandomSeed.Bytes(launch.Seed, beginning.Clock);
         using var streams = GuestStreams.Open(launch, frontEnds, beginning.LateCommand(seed), end, patience, logger);
         var matcher = new ConsoleMatcher(launch.Matching.Expected, launch.Matching.Forbidden, launch.Matching.Answers);
@@ -101,7 +101,11 @@ internal static class Machine
             guest.Observe(new TraceSwitch(tracer, launch.Trace?.Retired ?? 0));
         }
 
-        HostLimits.CheckThreads();
+        if (!between.HasThreads)
+        {
+            HostLimits.CheckThreads();
+            between.HasThreads = true;
+        }
 
         // All that can go wrong with what the user gave has gone wrong by now: the terminal is the guest's.
         streams.Start();

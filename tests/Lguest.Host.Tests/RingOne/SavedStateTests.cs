@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using System.Text;
 using Iced.Intel;
+using Lguest.Cpu;
 using Lguest.Host.Bus;
 using Lguest.Host.Dma;
 using Lguest.Host.Observation;
@@ -96,6 +97,57 @@ public sealed class SavedStateTests : IDisposable
         Assert.NotEqual(0u, Read(one, Scratch));
         Assert.Equal(0u, Read(two, Scratch));
         Assert.Equal(before, File.ReadAllBytes(Path));
+    }
+
+    [Fact]
+    public void What_is_kept_of_one_guest_is_new_for_the_next_but_for_code_that_nobody_wrote()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "It uses Linux's /proc.");
+        using (RingOneGuest first = Rewriting())
+        {
+            first.Run(10_000);
+            Save(first.Guest);
+        }
+
+        using SafeFileHandle file = File.OpenHandle(Path);
+        var saved = SavedState.Read(file, "state");
+        using var kept = new KeptProcessor();
+        Processor? processor = null;
+        foreach (ulong count in (ulong[])[1, 300_000, 77, 300_000, 123_456])
+        {
+            using Guest alone = Restore(file);
+            using var next = new Guest(saved.Configuration([]) with { Kept = kept });
+            Assert.Equal((0ul, 0ul), (next.Processor.Statistics.Exceptions, next.Processor.TranslatedInstructions));
+            AssertSame(alone, next, 0);
+
+            Run(alone, count);
+            Run(next, count);
+
+            AssertSame(alone, next, count);
+            Assert.Equal(Read(alone, Scratch), Read(next, Scratch));
+            Assert.Equal(alone.Processor.Statistics.Exceptions, next.Processor.Statistics.Exceptions);
+            Assert.Same(processor ?? next.Processor, next.Processor);
+            Assert.True(processor is null || next.Processor.Statistics.BlocksDecoded < alone.Processor.Statistics.BlocksDecoded);
+            processor = next.Processor;
+        }
+    }
+
+    [Fact]
+    public void What_was_kept_for_another_engine_is_not_used()
+    {
+        SaveSpinning();
+        using SafeFileHandle file = File.OpenHandle(Path);
+        GuestConfiguration configuration = SavedState.Read(file, "state").Configuration([]) with { Kept = new KeptProcessor() };
+        using var kept = configuration.Kept!;
+        Processor first;
+        using (var guest = new Guest(configuration with { Engine = EngineKind.Interpreter }))
+        {
+            first = guest.Processor;
+        }
+
+        using var other = new Guest(configuration with { Engine = EngineKind.Translator });
+
+        Assert.NotSame(first, other.Processor);
     }
 
     [Theory]
@@ -332,6 +384,35 @@ public sealed class SavedStateTests : IDisposable
             a.EnableInterrupts();
             Count(a, 30_000);
             a.Hypercall(KernelAssembly.Halt);
+            a.jmp(again);
+        });
+        return guest;
+    }
+
+    // Counts by an instruction that it makes another of now and then, and leaves the sum in memory.
+    private static RingOneGuest Rewriting()
+    {
+        const uint Immediate = Handlers + 2; // 81 C6, and four bytes.
+        var guest = new RingOneGuest();
+        uint add = guest.Handler(0, a =>
+        {
+            a.add(esi, 0x1000);
+            a.mov(__dword_ptr[Linear(Scratch)], esi);
+            a.ret();
+        });
+        guest.Kernel(a =>
+        {
+            a.InitHypercall();
+            a.mov(ebx, add);
+            Label again = a.CreateLabel();
+            a.Label(ref again);
+            Count(a, 1000);
+            a.inc(__dword_ptr[Linear(Immediate)]);
+            for (int i = 0; i < 40; i++)
+            {
+                a.call(ebx);
+            }
+
             a.jmp(again);
         });
         return guest;

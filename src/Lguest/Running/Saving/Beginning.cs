@@ -24,20 +24,23 @@ internal sealed class Beginning : IDisposable
 {
     private readonly Launch _launch;
     private readonly KnownFiles _files;
+    private readonly KeptProcessor? _processor;
     private readonly KernelImage? _kernel;
     private readonly SafeFileHandle? _file;
     private readonly SavedState? _saved;
 
-    private Beginning(Launch launch, KnownFiles files, ILogger logger)
+    private Beginning(Launch launch, BetweenRuns between, ILogger logger)
     {
         _launch = launch;
-        _files = files;
+        _files = between.Files;
         if (launch.Restore is { } path)
         {
             _file = OpenSaved(path);
             try
             {
-                Pages = files.Of(HostFile.VersionOf(_file), () => new SavedPages());
+                FileVersion? version = HostFile.VersionOf(_file);
+                _processor = between.ProcessorFor(version);
+                Pages = _files.Of(version, () => new SavedPages());
                 _saved = SavedState.Read(_file, path, verifyMemory: !Pages.AreVerified);
                 Pages.AreVerified = true;
                 if (launch.Clock is { } wish && wish != _saved.Clock)
@@ -80,11 +83,11 @@ internal sealed class Beginning : IDisposable
 
     /// <summary>Opens it.</summary>
     /// <param name="launch">What the user wants.</param>
-    /// <param name="files">What is known of files.</param>
+    /// <param name="between">What there is from other runs.</param>
     /// <param name="logger">For messages.</param>
     /// <exception cref="BootException">The kernel can't be used, or the saved guest's file can't be read.</exception>
     /// <exception cref="SavedStateException">The saved guest can't be used.</exception>
-    public static Beginning Open(Launch launch, KnownFiles files, ILogger logger) => new(launch, files, logger);
+    public static Beginning Open(Launch launch, BetweenRuns between, ILogger logger) => new(launch, between, logger);
 
     /// <summary>Sees that a saved guest was made of what the user names, and finds out what one that is to be saved is made of.</summary>
     /// <param name="initrd">What goes into the initrd.</param>
@@ -134,7 +137,7 @@ internal sealed class Beginning : IDisposable
             Clock = Clock,
             GuestId = guestId,
         };
-        return configuration with { Engine = _launch.Engine, Date = _launch.Date ?? configuration.Date, LoggerFactory = loggers };
+        return configuration with { Engine = _launch.Engine, Date = _launch.Date ?? configuration.Date, Kept = _processor, LoggerFactory = loggers };
     }
 
     /// <summary>Loads the kernel, and has the guest enter it when it runs. There is nothing to do for one that was saved.</summary>
