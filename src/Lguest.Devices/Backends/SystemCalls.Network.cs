@@ -126,7 +126,7 @@ internal unsafe struct InterfaceRequest
     /// <summary>IFF_NO_PI: frames, and nothing before them of what protocol they are.</summary>
     public const short FlagPlain = 0x1000;
 
-    /// <summary>IFF_VNET_HDR: before each frame, a <see cref="OffloadHeader"/>.</summary>
+    /// <summary>IFF_VNET_HDR: before each frame, an <see cref="OffloadHeader"/>.</summary>
     public const short FlagOffload = 0x4000;
 
     [FieldOffset(0)]
@@ -162,39 +162,4 @@ internal unsafe struct InterfaceRequest
             return System.Text.Encoding.ASCII.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name));
         }
     }
-}
-
-/// <summary>
-/// struct virtio_net_hdr: what is still to be done to a frame that is read from a tap or written to it (virtio 1.2, 5.1.6). All
-/// numbers are in the host's order.
-/// </summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct OffloadHeader
-{
-    /// <summary>Flags: the checksum is to be computed.</summary>
-    public const byte NeedsChecksum = 1;
-
-    /// <summary>Kind: a TCP segment over IPv4 that is to be split.</summary>
-    public const byte Tcp4 = 1;
-
-    /// <summary>Kind: a TCP segment over IPv6 that is to be split.</summary>
-    public const byte Tcp6 = 4;
-
-    /// <summary>TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6: all of that may be asked of us.</summary>
-    public const nuint All = 1 | 2 | 4;
-
-    public byte Flags;
-    public byte Kind;
-
-    /// <summary>Bytes of all headers.</summary>
-    public ushort HeaderLength;
-
-    /// <summary>Bytes of payload of each frame.</summary>
-    public ushort Largest;
-
-    /// <summary>Where what the checksum covers begins.</summary>
-    public ushort ChecksumStart;
-
-    /// <summary>Where in that the checksum is.</summary>
-    public ushort ChecksumOffset;
 }

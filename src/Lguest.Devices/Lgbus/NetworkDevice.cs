@@ -123,7 +123,7 @@ public sealed class NetworkDevice : ILguestDevice, INetworkDevice, IFrameBuffers
     bool IFrameBuffers.TakesSegment(int length) => length <= _free.Capacity;
 
     /// <summary>Data, used_len, interrupt, in this order.</summary>
-    bool IFrameBuffers.TryFill(ReadOnlySpan<byte> frame)
+    bool IFrameBuffers.TryFill(ReadOnlySpan<byte> frame, int largest)
     {
         if (_free.Fill(frame) != frame.Length)
         {

@@ -26,9 +26,11 @@ internal interface IFrameBuffers
     bool TakesSegment(int length);
 
     /// <summary>Fills the buffer that was found, once.</summary>
+    /// <param name="frame">What arrives.</param>
+    /// <param name="largest">What <see cref="IPacketPort"/> calls so: not 0 of a segment that the buffer takes.</param>
     /// <returns>False when it has no room for the frame, which is lost then.</returns>
     /// <exception cref="Host.GuestFaultException">The guest is over.</exception>
-    bool TryFill(ReadOnlySpan<byte> frame);
+    bool TryFill(ReadOnlySpan<byte> frame, int largest);
 }
 
 /// <summary>Takes a cable's frames to a guest's buffers, as long as there are any of both. Frames stay with the port while the buffers are full.</summary>
@@ -89,7 +91,7 @@ internal sealed class FrameReceiver(IPacketPort port, NetworkStatistics statisti
         {
             if (largest == 0 || (frame.Length > IPacketPort.LongestFrame && buffers.TakesSegment(frame.Length)))
             {
-                Fill(frame, longest: largest == 0 ? IPacketPort.LongestFrame : IPacketPort.LongestSegment, buffers);
+                Fill(frame, largest, buffers);
                 return;
             }
 
@@ -102,13 +104,14 @@ internal sealed class FrameReceiver(IPacketPort port, NetworkStatistics statisti
 
         int length = splitter.Next(frame, _part);
         _rest = splitter;
-        Fill(_part.AsSpan(0, length), IPacketPort.LongestFrame, buffers);
+        Fill(_part.AsSpan(0, length), largest: 0, buffers);
     }
 
     /// <summary>What is no frame, or longer than the buffer, is dropped.</summary>
-    private void Fill(ReadOnlySpan<byte> frame, int longest, IFrameBuffers buffers)
+    private void Fill(ReadOnlySpan<byte> frame, int largest, IFrameBuffers buffers)
     {
-        if (frame.Length < IPacketPort.ShortestFrame || frame.Length > longest || !buffers.TryFill(frame))
+        int longest = largest == 0 ? IPacketPort.LongestFrame : IPacketPort.LongestSegment;
+        if (frame.Length < IPacketPort.ShortestFrame || frame.Length > longest || !buffers.TryFill(frame, largest))
         {
             statistics.ReceivingDropped++;
             return;

@@ -31,6 +31,11 @@ public interface IPacketPort : IDisposable
     {
     }
 
+    /// <summary>Tells whether the guest wants every frame, not only those for its address. Most cables carry nothing else.</summary>
+    void ListenToAll(bool isWanted)
+    {
+    }
+
     /// <summary>Begins to receive. Once.</summary>
     /// <param name="attention">Called on a thread of the port's when frames have arrived.</param>
     void Start(Action attention);

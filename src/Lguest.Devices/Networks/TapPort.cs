@@ -75,7 +75,7 @@ public sealed unsafe class TapPort : IPacketPort
     public bool Send(Span<byte> frame, int largest)
     {
         OffloadHeader header = default;
-        if (largest > 0 && !TryDescribe(frame, largest, out header))
+        if (largest > 0 && !OffloadHeader.TryDescribe(frame, largest, out header))
         {
             return false;
         }
@@ -120,29 +120,6 @@ public sealed unsafe class TapPort : IPacketPort
                 : SystemCalls.ReadVector(_tap.Descriptor, vectors, 2);
             return (int)length - sizeof(OffloadHeader);
         }
-    }
-
-    /// <summary>Says what the host is to do to a frame; false when it can't be done.</summary>
-    private static bool TryDescribe(ReadOnlySpan<byte> frame, int largest, out OffloadHeader header)
-    {
-        header = default;
-        if (!SegmentLayout.TryFind(frame, out SegmentLayout layout))
-        {
-            return false;
-        }
-
-        header.Flags = OffloadHeader.NeedsChecksum;
-        header.ChecksumStart = (ushort)layout.Transport;
-        header.ChecksumOffset = (ushort)layout.ChecksumOffset;
-        bool isSplit = frame.Length - layout.Payload > largest;
-        if (isSplit)
-        {
-            header.Kind = layout.IsVersion6 ? OffloadHeader.Tcp6 : OffloadHeader.Tcp4;
-            header.HeaderLength = (ushort)layout.Payload;
-            header.Largest = (ushort)largest;
-        }
-
-        return isSplit ? SegmentSplitter.TryBegin(frame, largest, out _) : frame.Length <= IPacketPort.LongestFrame;
     }
 
     /// <summary>Finishes a frame that the host sends, but for one that is to be split.</summary>

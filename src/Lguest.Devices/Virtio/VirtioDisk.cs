@@ -21,7 +21,9 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
 {
     private const int RequestQueue = 0;
     private const uint SegmentsFeature = 1 << 2;
+    private const uint GeometryFeature = 1 << 4;
     private const uint ReadOnlyFeature = 1 << 5;
+    private const uint BlockSizeFeature = 1 << 6;
     private const uint FlushFeature = 1 << 9;
 
     private const int HeaderSize = 16;
@@ -35,9 +37,21 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
     private const byte StatusFailed = 1;
     private const byte StatusUnsupported = 2;
 
-    private const int ConfigurationSize = 16;
+    // The configuration: {u64 sectors, u32 bytes of a segment, u32 segments, {u16 cylinders, u8 heads, u8 sectors}, u32 bytes of a block}.
+    private const int ConfigurationSize = 24;
     private const int MostSegmentsOffset = 12;
+    private const int CylindersOffset = 16;
+    private const int HeadsOffset = 18;
+    private const int TrackOffset = 19;
+    private const int BlockSizeOffset = 20;
+
+    private const byte SectorsOfTrack = 63;
+    private const uint MostCylinders = 1024;
+
     private const int MostInFlight = 32;
+
+    // Of the geometries that a PC's BIOS makes up, the one with the fewest heads that has no more cylinders than a BIOS knows.
+    private static readonly byte[] Heads = [16, 32, 64, 128, 255];
 
     private readonly IBlockBackend _disk;
     private readonly ILogger _logger;
@@ -65,11 +79,17 @@ public sealed class VirtioDisk : IVirtioDevice, IDiskDevice
         _headerSize = headerSize;
         _sectors = Sectors.Count(disk, logger);
         BinaryPrimitives.WriteUInt64LittleEndian(_configuration, _sectors);
+        byte heads = Heads.FirstOrDefault(each => _sectors / (each * (uint)SectorsOfTrack) <= MostCylinders, Heads[^1]);
+        uint cylinders = Math.Clamp(_sectors / (heads * (uint)SectorsOfTrack), 1, ushort.MaxValue);
+        BinaryPrimitives.WriteUInt16LittleEndian(_configuration.AsSpan(CylindersOffset), (ushort)cylinders);
+        _configuration[HeadsOffset] = heads;
+        _configuration[TrackOffset] = SectorsOfTrack;
+        BinaryPrimitives.WriteUInt32LittleEndian(_configuration.AsSpan(BlockSizeOffset), Sectors.Size);
     }
 
     /// <inheritdoc />
     public VirtioIdentity Identity => new(
-        VirtioType.Block, Queues: 1, SegmentsFeature | FlushFeature | (_disk.IsReadOnly ? ReadOnlyFeature : 0));
+        VirtioType.Block, Queues: 1, SegmentsFeature | GeometryFeature | BlockSizeFeature | FlushFeature | (_disk.IsReadOnly ? ReadOnlyFeature : 0));
 
     /// <inheritdoc />
     public ReadOnlyMemory<byte> Configuration => _configuration;

@@ -112,6 +112,9 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
     /// <summary>The device's virtqueues.</summary>
     public Virtqueue[] Queues => _queues;
 
+    /// <summary>The features, of the first 32, that the driver has agreed on.</summary>
+    public uint AgreedFeatures => (_status & FeaturesAgreed) != 0 ? _driverFeatures[0] : 0;
+
     /// <summary>All that must survive in a saved state, but for how far the rings are.</summary>
     public VirtioPciState State
     {

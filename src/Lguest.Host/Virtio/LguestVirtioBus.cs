@@ -12,7 +12,8 @@ namespace Lguest.Host.Virtio;
 /// The guest tells of both by NOTIFY with a physical address.
 /// </summary>
 /// <remarks>
-/// For descriptors see <see cref="VirtioDescriptors"/>. The guest may write all of one: nothing is ever read there but the status.
+/// For descriptors see <see cref="VirtioDescriptors"/>. The guest may write all of one: nothing is ever read there but the status and the features that
+/// the driver has agreed on.
 /// </remarks>
 public sealed class LguestVirtioBus : DeviceBus
 {
@@ -88,7 +89,8 @@ public sealed class LguestVirtioBus : DeviceBus
             var place = new Place(devices[i], descriptor, queues);
             _places.Add(place);
             Empty(place);
-            devices[i].Attach(new VirtioSlot(i, guestId, memory, [.. queues.Select(queue => queue.Queue)], clock, events, signal));
+            devices[i].Attach(
+                new VirtioSlot(i, guestId, memory, [.. queues.Select(queue => queue.Queue)], clock, events, signal, () => AgreedFeatures(place)));
             HostLog.VirtioDevicePlaced(logger, i, identity.Type, queues[0].Address, queues[0].Irq);
             descriptor += WriteDescriptor(place);
         }
@@ -174,6 +176,10 @@ public sealed class LguestVirtioBus : DeviceBus
         _memory.WriteUInt32(place.Descriptor + (uint)VirtioDescriptors.AcknowledgedOffset(place.Queues.Length), 0, What);
         place.Device.OnReset();
     }
+
+    /// <summary>What is read in a descriptor that has no place for them means nothing: no feature is offered there that anything depends on.</summary>
+    private uint AgreedFeatures(Place place) =>
+        _memory.ReadUInt32(place.Descriptor + (uint)VirtioDescriptors.AcknowledgedOffset(place.Queues.Length), What) & place.Device.Identity.Features;
 
     /// <summary>The guest's ring code takes zeros for granted, and never writes them.</summary>
     private void Empty(Place place)

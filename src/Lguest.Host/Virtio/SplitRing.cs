@@ -119,18 +119,19 @@ public sealed class SplitRing
     /// <summary>Takes its place away: nothing is available.</summary>
     public void Remove() => Place(0, 0, 0);
 
-    /// <summary>Loads the next chain that the guest has made available, and leaves it there.</summary>
+    /// <summary>Loads a chain that the guest has made available, and leaves it there.</summary>
     /// <param name="chain">Is loaded.</param>
-    /// <returns>False when there is none.</returns>
+    /// <param name="ahead">0: the next one.</param>
+    /// <returns>False when there are no more than so many.</returns>
     /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
-    public bool TryPeek(VirtioChain chain)
+    public bool TryPeek(VirtioChain chain, int ahead = 0)
     {
-        if (Waiting == 0)
+        if (Waiting <= ahead)
         {
             return false;
         }
 
-        Load(ReadUInt16(_available + RingStart + (uint)(_nextAvailable % Size * sizeof(ushort))), chain);
+        Load(ReadUInt16(_available + RingStart + (uint)((ushort)(_nextAvailable + ahead) % Size * sizeof(ushort))), chain);
         return true;
     }
 

@@ -22,7 +22,14 @@ public sealed class Virtqueue(SplitRing ring, Action interrupt)
 
     /// <summary>Loads the next chain, and leaves it there: see <see cref="SplitRing.TryPeek"/>.</summary>
     /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
-    public bool TryPeek(VirtioChain chain) => ring.TryPeek(chain);
+    public bool TryPeek(VirtioChain chain) => ring.TryPeek(chain, 0);
+
+    /// <summary>Loads one of the chains behind it, and leaves them all there.</summary>
+    /// <param name="chain">Is loaded.</param>
+    /// <param name="ahead">0: the next one.</param>
+    /// <returns>False when there are no more than so many.</returns>
+    /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
+    public bool TryPeek(VirtioChain chain, int ahead) => ring.TryPeek(chain, ahead);
 
     /// <summary>Takes the chain that was shown.</summary>
     public void Take() => ring.Take();
@@ -51,9 +58,10 @@ public sealed class VirtioSlot
     private readonly GuestClock _clock;
     private readonly DeviceEvents _events;
     private readonly HostSignal _signal;
+    private readonly Func<uint> _agreed;
 
     internal VirtioSlot(
-        int index, ushort guestId, GuestMemory memory, Virtqueue[] queues, GuestClock clock, DeviceEvents events, HostSignal signal)
+        int index, ushort guestId, GuestMemory memory, Virtqueue[] queues, GuestClock clock, DeviceEvents events, HostSignal signal, Func<uint> agreed)
     {
         Index = index;
         GuestId = guestId;
@@ -62,6 +70,7 @@ public sealed class VirtioSlot
         _clock = clock;
         _events = events;
         _signal = signal;
+        _agreed = agreed;
     }
 
     /// <summary>The device's place: 0 for the first.</summary>
@@ -74,6 +83,10 @@ public sealed class VirtioSlot
     public bool IsRepeatable => _clock.IsVirtual;
 
     internal GuestMemory Memory { get; }
+
+    /// <summary>Whether the driver has agreed to a feature that the device has offered.</summary>
+    /// <param name="features">As in <see cref="VirtioIdentity.Features"/>; of several, all.</param>
+    public bool HasAgreedOn(uint features) => (_agreed() & features) == features;
 
     /// <summary>One of the device's virtqueues.</summary>
     public Virtqueue Queue(int number) => _queues[number];

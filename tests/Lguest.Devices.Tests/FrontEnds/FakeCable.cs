@@ -19,6 +19,9 @@ public sealed class FakeCable : IPacketPort
     /// <summary>What was still to be done to each of those.</summary>
     public List<int> SentLargest { get; } = [];
 
+    /// <summary>What the guest has said of whether it wants all frames.</summary>
+    public List<bool> ListensToAll { get; } = [];
+
     /// <summary>Frames that have arrived and that nobody has removed.</summary>
     public int Waiting => _arrived.Count;
 
@@ -38,6 +41,8 @@ public sealed class FakeCable : IPacketPort
     }
 
     public void ArriveUnfinished(byte[] frame, int largest) => _arrived.Enqueue((frame, largest));
+
+    public void ListenToAll(bool isWanted) => ListensToAll.Add(isWanted);
 
     public void Start(Action attention) => _attention = attention;
 

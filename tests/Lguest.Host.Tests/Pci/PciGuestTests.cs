@@ -1,8 +1,11 @@
 using System.Globalization;
 using Iced.Intel;
 using Lguest.Devices.Tests.FrontEnds;
+using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Devices.Virtio;
 using Lguest.Host.Abi;
+using Lguest.Host.Bus;
+using Lguest.Host.Virtio;
 using Lguest.Host.Tests.Virtio;
 using Microsoft.Extensions.Logging.Abstractions;
 using static Iced.Intel.AssemblerRegisters;
@@ -590,14 +593,16 @@ public sealed class PciGuestTests
             var cable = new FakeCable();
             var port = new FakePort();
             GuestAbi abi = KnownAbis.Linux41;
-            using var guest = new VirtioGuest(
-                abi,
-                ClockKind.Virtual,
+            IVirtioDevice[] devices =
+            [
                 new VirtioConsole(port, hasEmergencyWrite: true),
                 new VirtioDisk(new MemoryDisk(8192) { IsQuick = true }, NullLogger.Instance, abi.Headers.Block),
                 new VirtioNetwork(cable, null, abi.Headers.Network),
-                new VirtioEntropy(new byte[32]));
+                new VirtioEntropy(new byte[32]),
+            ];
+            using var guest = new VirtioGuest(abi, ClockKind.Virtual, [.. devices]);
             cable.Arrive(new byte[60], new byte[1514]);
+            cable.ArriveUnfinished(TestFrame.Unfinished(9000), 1448);
             port.Type("input");
             WriteNonsense(guest, random);
             guest.Kernel(a =>
@@ -606,13 +611,13 @@ public sealed class PciGuestTests
                 for (uint device = 0; device < 4; device++)
                 {
                     uint region = ConsoleRegion + (device << 12);
-                    SetUp(a, region, Ready, (uint)random.Next(160), Any(random));
+                    SetUp(a, region, Ready, (uint)random.Next(160), Any(random), lowFeatures: devices[device].Identity.Features & (uint)random.NextInt64());
                     for (int i = random.Next(6); i > 0; i--)
                     {
                         Disturb(a, region, device, random);
                     }
 
-                    a.mov(__word_ptr[region + 56], random.Next(3));
+                    a.mov(__word_ptr[region + 56], random.Next(4));
                     LaterHypercall(a, 0);
                 }
 
@@ -645,7 +650,7 @@ public sealed class PciGuestTests
         for (uint i = 0; i < 64; i++)
         {
             uint descriptor = Ring + (i * 16);
-            bool isOdd = random.Next(40) == 0;
+            bool isOdd = random.Next(20) == 0;
             guest.Write(descriptor, isOdd ? Any(random) : (random.Next(4) == 0 ? Ring : Buffers) + (uint)random.Next(0x4000));
             guest.Write(descriptor + 4, random.Next(500) == 0 ? 1u : 0);
             guest.Write(descriptor + 8, isOdd ? Any(random) : (uint)random.Next(random.Next(2) == 0 ? 32 : 2048));
@@ -762,13 +767,16 @@ public sealed class PciGuestTests
     }
 
     /// <summary>What a healthy driver does, in its order; one register may be given another value.</summary>
-    private static void SetUp(Assembler a, uint region, byte status = Ready, uint register = 0, uint value = 0, uint features = 1)
+    private static void SetUp(
+        Assembler a, uint region, byte status = Ready, uint register = 0, uint value = 0, uint features = 1, uint lowFeatures = 0)
     {
         a.mov(__byte_ptr[region + 20], 0);
         a.mov(__byte_ptr[region + 20], Acknowledged);
         a.mov(__byte_ptr[region + 20], HasDriver);
         a.mov(__dword_ptr[region + 8], 1);
         a.mov(__dword_ptr[region + 12], features);
+        a.mov(__dword_ptr[region + 8], 0);
+        a.mov(__dword_ptr[region + 12], lowFeatures);
         a.mov(__byte_ptr[region + 20], FeaturesAgreed);
         a.mov(__word_ptr[region + 22], 0);
         a.mov(__word_ptr[region + 24], 256);

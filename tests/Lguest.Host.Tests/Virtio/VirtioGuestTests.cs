@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Iced.Intel;
 using Lguest.Devices.Tests.FrontEnds;
+using Lguest.Devices.Tests.Networks.Segments;
 using Lguest.Devices.Virtio;
 using Lguest.Host.Abi;
 using Lguest.Host.Virtio;
@@ -15,6 +16,9 @@ namespace Lguest.Host.Tests.Virtio;
 public sealed class VirtioGuestTests
 {
     private const uint LaterInMemory = Buffers + 0x1000;
+
+    // Of a disk, a network card with three, a source of random bytes, and a console.
+    private const int MostHostileQueues = 7;
 
     [Fact]
     public void The_first_call_tells_the_kernel_its_page_directory_and_the_clocks_rate()
@@ -172,8 +176,10 @@ public sealed class VirtioGuestTests
 
         byte[] expected =
         [
-            // A disk: one virtqueue of 256 with IRQ 1 at page 0x101, features 2 and 9, none acknowledged, two sectors, 254 segments.
-            2, 1, 4, 16, 0, 0, 1, 1, 0, 1, 1, 0, 0, 4, 2, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 254, 0, 0, 0,
+            // A disk: one virtqueue of 256 with IRQ 1 at page 0x101, features 2, 4, 6 and 9, none acknowledged, two sectors, 254 segments, a cylinder with 16
+            // heads and 63 sectors, blocks of 512 bytes.
+            2, 1, 4, 24, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0x54, 2, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 254, 0, 0, 0,
+            1, 0, 16, 63, 0, 2, 0, 0,
 
             // A console: two of them, at pages 0x104 and 0x107, with IRQs 2 and 3.
             3, 2, 4, 0, 0, 0, 1, 2, 0, 4, 1, 0, 0, 0, 1, 3, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -637,7 +643,7 @@ public sealed class VirtioGuestTests
 
         guest.RunUntilPowerOff();
 
-        Assert.Equal([2, 0, 0x34, 0x12, 0, 0], guest.Bytes(Descriptors + 5 + (2 * 8) + 8, 6));
+        Assert.Equal([2, 0, 0x34, 0x12, 0, 0, 1, 0], guest.Bytes(Descriptors + 5 + (3 * 8) + 8, 8));
         Assert.Equal(sent, Assert.Single(cable.Sent));
         Assert.Equal(0, Assert.Single(cable.SentLargest));
         Assert.Equal([(0u, 70u)], guest.Used(0));
@@ -1058,10 +1064,18 @@ public sealed class VirtioGuestTests
                 new VirtioEntropy(new byte[32]),
                 new VirtioConsole(port));
             cable.Arrive(new byte[60], new byte[1514]);
+            cable.ArriveUnfinished(TestFrame.Unfinished(9000), 1448);
             port.Type("input");
-            for (int queue = 0; queue < 6; queue++)
+            int queues = abi.Headers.Network < 10 ? MostHostileQueues - 1 : MostHostileQueues;
+            for (int queue = 0; queue < queues; queue++)
             {
                 WriteNonsense(guest, Queue(queue), random);
+            }
+
+            if (abi.Notices != DescriptorNotice.None)
+            {
+                // The network card's, behind the disk's: what the driver has agreed on.
+                guest.Write(Descriptors + 5 + 8 + 4 + 4 + 24 + 5 + (3 * 8) + 4, (uint)random.NextInt64());
             }
 
             guest.Kernel(a =>
@@ -1069,7 +1083,7 @@ public sealed class VirtioGuestTests
                 call(a, 1, Data, 0);
                 for (int i = 0; i < 12; i++)
                 {
-                    call(a, Notify, Queue(random.Next(6)), 0);
+                    call(a, Notify, Queue(random.Next(queues)), 0);
                 }
 
                 if (abi.Notices != DescriptorNotice.None)

@@ -49,6 +49,13 @@ public sealed unsafe class SharedNetworkPort(SharedNetwork network) : IPacketPor
         Volatile.Write(ref *place, address[0]);
     }
 
+    /// <summary>Others see it in the address.</summary>
+    public void ListenToAll(bool isWanted)
+    {
+        byte* place = AddressOf(network.Slot);
+        Volatile.Write(ref *place, (byte)(isWanted ? *place | Promiscuous : *place & ~Promiscuous));
+    }
+
     /// <inheritdoc />
     public void Start(Action attention)
     {
