@@ -62,6 +62,19 @@ public sealed class SubarchitectureBootTests : IDisposable
     }
 
     [Fact]
+    public void The_first_tables_are_where_a_kernel_that_maps_128_MB_at_first_can_write_to_them()
+    {
+        const uint Mapped = 128 << 20;
+        var memory = new ArrayMemory(Mapped + (64 << 20));
+
+        LoadedGuest record = TestBoot.Load(_folder.File("vmlinux", Kernel), memory);
+
+        Assert.Equal(Mapped - 4096, record.Entry.PageDirectory);
+        Assert.NotEqual(0u, memory.ReadUInt32(Mapped - 4096));
+        Assert.Equal(0u, memory.ReadUInt32(memory.Size - 4096));
+    }
+
+    [Fact]
     public void They_are_told_what_they_run_on_and_of_the_header_nothing_else()
     {
         Load(Kernel, initrd: [1, 2, 3]);

@@ -26,6 +26,9 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
     /// <summary>Linear address at which physical 0 is mapped at first; null for a kernel that starts with paging off.</summary>
     protected abstract uint? MapsAt { get; }
 
+    /// <summary>First address after which those tables may not be.</summary>
+    protected virtual uint EndOfTables => uint.MaxValue;
+
     /// <summary>What its first page tables look like.</summary>
     protected virtual PageTableFormat Format => PageTableFormat.TwoLevel;
 
@@ -55,6 +58,6 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
                 + $"give it at least {MemorySize.Format(enough)}");
         }
 
-        return tables.Build(memory, end);
+        return tables.Build(memory, Math.Min(end, EndOfTables));
     }
 }

@@ -28,6 +28,9 @@ internal sealed class SubarchitectureBoot(PageTableFormat? format) : IBootMethod
 /// <param name="format">Of the page tables that it starts on; null if paging is off.</param>
 internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoint, PageTableFormat? format) : RingOneBootPlan(kernel)
 {
+    /// <summary>Up to 2.6.28, a kernel at first maps no more than this at the address where it runs.</summary>
+    private const uint MappedAtFirst = 128 << 20;
+
     private readonly byte[] _setupHeader = BootParameters.MakeGuestHeader(kernel.Header);
 
     /// <inheritdoc />
@@ -41,6 +44,9 @@ internal sealed class SubarchitectureBootPlan(KernelImage kernel, uint entryPoin
 
     /// <inheritdoc />
     protected override uint? MapsAt => format is null ? null : 0;
+
+    /// <summary>Some of those kernels write to the page directory before they have tables of their own.</summary>
+    protected override uint EndOfTables => MappedAtFirst;
 
     /// <inheritdoc />
     protected override PageTableFormat Format => format ?? base.Format;
