@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
-using Lguest.Boot.Dialects;
-using Lguest.Boot.Images;
 using Lguest.Devices;
 using Lguest.Host.Abi;
 using Lguest.TestSupport;
@@ -26,7 +24,7 @@ public sealed partial class EraTests : IDisposable
     public void Each_boots_to_a_shell_from_an_initramfs_and_from_a_disk_with_a_network()
     {
         int boots = int.TryParse(Environment.GetEnvironmentVariable("LGUEST_TEST_ERA_BOOTS"), out int wanted) ? wanted : 1;
-        foreach (Era era in Eras())
+        foreach (Era era in RealGuest.Eras())
         {
             string disk = $"/dev/{FrontEnds.Of(era.Abi).DiskPrefix}a";
             for (int i = 0; i < boots; i++)
@@ -40,7 +38,7 @@ public sealed partial class EraTests : IDisposable
     [Fact]
     public void All_meet_in_one_shared_network_and_exchange_10_mb()
     {
-        Era[] eras = [.. Eras()];
+        Era[] eras = [.. RealGuest.Eras()];
         const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserExecute;
         string share = _folder.Path("share");
         Directory.CreateDirectory(share);
@@ -77,7 +75,7 @@ public sealed partial class EraTests : IDisposable
     public void Those_whose_console_has_ports_run_a_command_and_the_others_say_why_not()
     {
         string initrd = ShippedImages.Image("initrd.cpio");
-        foreach (Era era in Eras().Where(era => era.Abi.Bus != DeviceBusKind.Lguest))
+        foreach (Era era in RealGuest.Eras().Where(era => era.Abi.Bus != DeviceBusKind.Lguest))
         {
             LguestResult result = LguestProcess.Run(
                 "in\nput\n", Patience, "64m", era.Kernel, $"--initrd={initrd}", "--run=cat; echo \"<$0>\"; head -c 200000 /dev/zero | wc -c; echo error >&2; exit 7");
@@ -100,7 +98,7 @@ public sealed partial class EraTests : IDisposable
         byte[] bytes = new byte[300_000];
         new Random(19).NextBytes(bytes);
         string text = System.Text.Encoding.Latin1.GetString(bytes);
-        foreach (Era era in Eras().Where(era => era.Abi.HasConsolePorts))
+        foreach (Era era in RealGuest.Eras().Where(era => era.Abi.HasConsolePorts))
         {
             LguestResult result = LguestProcess.Run(text, Patience, "64m", era.Kernel, $"--initrd={ShippedImages.Image("initrd.cpio")}", "--run=cat");
 
@@ -143,15 +141,6 @@ public sealed partial class EraTests : IDisposable
     [GeneratedRegex("^3 packets transmitted, [1-3] packets received", RegexOptions.Multiline)]
     private static partial Regex Answered();
 
-    private static IEnumerable<Era> Eras()
-    {
-        foreach (string path in Directory.EnumerateFiles(RealGuest.Variable("ERAS"), "vmlinux", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }).Order())
-        {
-            using KernelImage kernel = KernelImage.Open(path);
-            yield return new Era(path, Dialect.Detect(kernel).Abi);
-        }
-    }
-
     private static void AssertWorks(Era era, string find, string way)
     {
         LguestResult result = LguestProcess.Run(
@@ -168,7 +157,4 @@ public sealed partial class EraTests : IDisposable
             "--expect=^2 packets transmitted, 2 packets received");
         Assert.True(result.ExitCode == 0, $"{era.Kernel} {way}: exit code {result.ExitCode}: {result.Errors}\n{result.Output}");
     }
-
-    /// <summary>A kernel and what kind of guest it is.</summary>
-    private sealed record Era(string Kernel, GuestAbi Abi);
 }

@@ -1,4 +1,7 @@
 using System.Text.RegularExpressions;
+using Lguest.Boot.Dialects;
+using Lguest.Boot.Images;
+using Lguest.Host.Abi;
 using Lguest.TestSupport;
 
 namespace Lguest.Tests;
@@ -15,6 +18,16 @@ internal static partial class RealGuest
         string? value = Environment.GetEnvironmentVariable(variable);
         Assert.SkipWhen(string.IsNullOrEmpty(value), $"{variable} names no file.");
         return value!;
+    }
+
+    /// <summary>The kernels in the folder that LGUEST_TEST_ERAS names: each in a folder of its own, as vmlinux.</summary>
+    public static IEnumerable<Era> Eras()
+    {
+        foreach (string path in Directory.EnumerateFiles(Variable("ERAS"), "vmlinux", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }).Order())
+        {
+            using KernelImage kernel = KernelImage.Open(path);
+            yield return new Era(path, Dialect.Detect(kernel).Abi);
+        }
     }
 
     /// <summary>Boots the kernel that a variable names.</summary>
@@ -51,3 +64,8 @@ internal static partial class RealGuest
     [GeneratedRegex("[0-9,]+ instructions")]
     private static partial Regex Instructions();
 }
+
+/// <summary>A real kernel.</summary>
+/// <param name="Kernel">Its path.</param>
+/// <param name="Abi">What kind of guest it is.</param>
+internal sealed record Era(string Kernel, GuestAbi Abi);
