@@ -115,16 +115,23 @@ public sealed class WarmStartTests : IDisposable
     {
         using var worker = new BootWorker(_folder) { MostBoots = 2 };
 
-        string[] processes = [.. Enumerable.Range(0, 5).Select(Run)];
+        string[] processes = [.. Enumerable.Range(0, 5).Select(number => RunOne(worker, number))];
 
         Assert.Equal([true, false, true, false], processes.Zip(processes.Skip(1)).Select(pair => pair.First == pair.Second));
+    }
 
-        string Run(int number)
+    [Fact]
+    public void A_worker_that_dies_between_two_tests_costs_none()
+    {
+        using var worker = new BootWorker(_folder);
+        string first = RunOne(worker, 1);
+        using (var process = Process.GetProcessById(int.Parse(first, CultureInfo.InvariantCulture)))
         {
-            var files = new BootFiles(Directory.CreateDirectory(_folder.Path($"{number}")).FullName);
-            Assert.Equal(new ProcessEnd(0, false), worker.Run([$"--json={files.Result}", "--run=echo $$"], files, TimeSpan.FromMinutes(1), CancellationToken.None));
-            return File.ReadAllText(files.Output);
+            process.Kill();
+            process.WaitForExit();
         }
+
+        Assert.NotEqual(first, RunOne(worker, 2));
     }
 
     [Fact]
@@ -243,6 +250,14 @@ public sealed class WarmStartTests : IDisposable
         _folder.Run("version: 1\ntests: {a: {run: ':'}}");
 
         Assert.False(Directory.Exists(left));
+    }
+
+    /// <summary>Has a worker say which process it is.</summary>
+    private string RunOne(BootWorker worker, int number)
+    {
+        var files = new BootFiles(Directory.CreateDirectory(_folder.Path($"{number}")).FullName);
+        Assert.Equal(new ProcessEnd(0, false), worker.Run([$"--json={files.Result}", "--run=echo $$"], files, TimeSpan.FromMinutes(1), CancellationToken.None));
+        return File.ReadAllText(files.Output);
     }
 
     private string[] Saves() => File.ReadAllLines(_folder.Path("saves"));

@@ -25,7 +25,7 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
     private int _boots;
 
     /// <summary>How many boots one process runs: what each leaves in it, little as it is, has an end so.</summary>
-    public int MostBoots { get; init; } = 250;
+    public int MostBoots { get; init; } = 1000;
 
     /// <summary>Runs a boot to its end.</summary>
     /// <param name="arguments">Its command line.</param>

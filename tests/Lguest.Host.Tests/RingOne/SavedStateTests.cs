@@ -105,7 +105,13 @@ public sealed class SavedStateTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "It uses Linux's /proc.");
         using (RingOneGuest first = Rewriting())
         {
+            // Where it is about to execute what it has written over, and will write over again.
             first.Run(10_000);
+            while (first.Guest.Processor.State.Eip != Linear(Handlers))
+            {
+                first.Run(1);
+            }
+
             Save(first.Guest);
         }
 
