@@ -13,6 +13,9 @@ public sealed class WarmStartTests : IDisposable
 {
     private const string Another = "restore it with what it was saved with, or save it again with --save-at-ready\n";
 
+    /// <summary>What was changed just now could be changed once more at the same time.</summary>
+    private static readonly TimeSpan UntilOld = TimeSpan.FromSeconds(4);
+
     private readonly TestFolder _folder = new();
 
     public WarmStartTests() => Image("vmlinux");
@@ -283,19 +286,18 @@ public sealed class WarmStartTests : IDisposable
         Assert.Equal(0, Run(string.Empty, [.. guest, $"--save-at-ready={State}"]).ExitCode);
         foreach (string file in (string[])[kernel, disk, State])
         {
-            // What was changed just now could be changed once more at the same time.
             File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddHours(-1));
         }
 
-        Thread.Sleep(TimeSpan.FromSeconds(4));
+        Thread.Sleep(UntilOld);
         using Process worker = StartWorker();
         var passed = new LguestResult(0, "00\n", string.Empty);
         string[] restore = [.. guest, $"--restore={State}", "--run=head -c 1 /dev/lgba | od -An -tx1 | tr -d ' '"];
         Assert.Equal(passed, Ask(worker, restore));
         Assert.Equal(passed, Ask(worker, restore));
 
-        Changed("another disk 1", disk, bytes => bytes[0] = 1);
-        Changed("another kernel", kernel, bytes => bytes[^1] ^= 1);
+        Changed("another disk 1", disk, bytes => bytes[0] = 1, UntilOld);
+        Changed("another kernel", kernel, bytes => bytes[^1] ^= 1, TimeSpan.Zero);
         File.WriteAllText(Path.Combine(share, "new"), string.Empty);
         Assert.Contains("another initial RAM disk", Ask(worker, restore).Errors, StringComparison.Ordinal);
         File.Delete(Path.Combine(share, "new"));
@@ -304,9 +306,10 @@ public sealed class WarmStartTests : IDisposable
         Change(State, bytes => bytes[saved.Length / 2] ^= 1);
         Assert.Equal(new LguestResult(125, string.Empty, $"lguest: the saved state '{State}' is damaged: save the guest again\n"), Ask(worker, restore));
 
-        void Changed(string what, string file, Action<byte[]> change)
+        void Changed(string what, string file, Action<byte[]> change, TimeSpan age)
         {
             byte[] before = Change(file, change);
+            Thread.Sleep(age);
             Assert.EndsWith($"with {what}: {Another}", Ask(worker, restore).Errors, StringComparison.Ordinal);
             File.WriteAllBytes(file, before);
             Assert.Equal(passed, Ask(worker, restore));
