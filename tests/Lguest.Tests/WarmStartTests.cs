@@ -256,8 +256,10 @@ public sealed class WarmStartTests : IDisposable
         const string Command = "--run=echo $(cat /proc/sys/kernel/random/uuid); echo e >&2; exit 3";
         Save();
         LguestResult alone = Restore(string.Empty, Command);
+        Thread.Sleep(UntilOld);
         using Process worker = StartWorker();
         (int Files, int Threads, int Mappings) after = default;
+        Assert.Equal(new LguestResult(0, string.Empty, string.Empty), Ask(worker, $"--restore={State}", "--run=tr '\\0' d </dev/zero | head -c 20000000 >/tmp/x"));
         const int Runs = 30;
         for (int i = 1; i <= Runs; i++)
         {

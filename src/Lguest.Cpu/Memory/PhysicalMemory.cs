@@ -24,6 +24,12 @@ public sealed unsafe class PhysicalMemory : IDisposable
 
     internal const int PageShift = 12;
 
+    /// <summary>
+    /// The most pages that are written back when memory begins anew: the next guest, as a rule, writes to the same ones, and to copy them
+    /// is less work than the host's page faults would be. When there are more, the host forgets all of them.
+    /// </summary>
+    private const int MostCopied = 2048;
+
     private readonly List<Region> _regions = [];
     private readonly List<Region> _renewed = [];
     private readonly RamImage? _image;
@@ -65,9 +71,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
         MemoryMappedViewAccessor view = _image is null
             ? file.CreateViewAccessor(0, (long)length)
             : file.CreateViewAccessor(_image.OffsetOf(new RamRegion(address, length)), (long)length, MemoryMappedFileAccess.CopyOnWrite);
-        byte* host = null;
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref host);
-        AddMemory(new Region(address, length) { Host = host + view.PointerOffset, File = file, View = view });
+        AddMemory(new Region(address, length) { Host = Region.AddressOf(view), File = file, View = view });
     }
 
     /// <summary>Adds memory that the caller has mapped, for example from a file shared with other processes.</summary>
@@ -161,12 +165,19 @@ public sealed unsafe class PhysicalMemory : IDisposable
                 return false;
             }
 
-            foreach (ulong page in written.All)
+            // The image's file is open at the end of the first guest, and needn't be at that of others.
+            region.KeepOriginal(_image!);
+            ulong[] pages = [.. written.All];
+            foreach (ulong page in pages)
             {
                 NotifyWrite(page, PageSize);
             }
 
-            if (!WrittenPages.TryForget((nint)region.Host, region.Length))
+            if (pages.Length <= MostCopied)
+            {
+                region.CopyOriginal(pages);
+            }
+            else if (!WrittenPages.TryForget((nint)region.Host, region.Length))
             {
                 return false;
             }
@@ -184,9 +195,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     {
         foreach (Region region in _regions.Union(_renewed))
         {
-            region.View?.SafeMemoryMappedViewHandle.ReleasePointer();
-            region.View?.Dispose();
-            region.File?.Dispose();
+            region.Dispose();
         }
 
         _regions.Clear();
@@ -274,8 +283,11 @@ public sealed unsafe class PhysicalMemory : IDisposable
         Code.Grow((uint)(Top >> PageShift));
     }
 
-    private sealed class Region(ulong address, ulong length)
+    private sealed class Region(ulong address, ulong length) : IDisposable
     {
+        // What the image has here, once somebody wants it back.
+        private MemoryMappedViewAccessor? _original;
+
         public ulong Address => address;
 
         public ulong Length => length;
@@ -292,6 +304,35 @@ public sealed unsafe class PhysicalMemory : IDisposable
         public MemoryMappedViewAccessor? View { get; init; }
 
         public IMemoryMappedDevice? Device { get; init; }
+
+        public static byte* AddressOf(MemoryMappedViewAccessor view)
+        {
+            byte* start = null;
+            view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+            return start + view.PointerOffset;
+        }
+
+        public void KeepOriginal(RamImage image) =>
+            _original ??= File!.CreateViewAccessor(image.OffsetOf(new RamRegion(address, length)), (long)length, MemoryMappedFileAccess.CopyOnWrite);
+
+        public void CopyOriginal(ReadOnlySpan<ulong> pages)
+        {
+            byte* original = AddressOf(_original!);
+            foreach (ulong page in pages)
+            {
+                new ReadOnlySpan<byte>(original + (page - address), (int)PageSize).CopyTo(new Span<byte>(Host + (page - address), (int)PageSize));
+            }
+
+            _original!.SafeMemoryMappedViewHandle.ReleasePointer();
+        }
+
+        public void Dispose()
+        {
+            View?.SafeMemoryMappedViewHandle.ReleasePointer();
+            View?.Dispose();
+            _original?.Dispose();
+            File?.Dispose();
+        }
     }
 }
 

@@ -74,20 +74,22 @@ public static class HostFile
     /// <summary>What a file is at this moment.</summary>
     /// <param name="file">Open.</param>
     /// <returns>
-    /// Null if nothing follows from it: for what isn't a regular file, on hosts that don't say it, and in the first seconds after a change, in which another
-    /// could have the same time.
+    /// Null if nothing follows from it: for what isn't a regular file, on hosts that don't say it, and shortly after a change, when another could
+    /// have the same time.
     /// </returns>
     /// <exception cref="IOException">The host says nothing.</exception>
     public static FileVersion? VersionOf(SafeFileHandle file)
     {
-        const int CoarsestTime = 2;
         if (!OperatingSystem.IsLinux())
         {
             return null;
         }
 
+        // Nobody sets the time of the last change, so it shows how finely this file system tells times.
         FileStatus status = StatusOf(file);
-        bool isOld = Math.Max(status.Modified.Seconds, status.Changed.Seconds) + CoarsestTime < TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
+        TimeSpan uncertain = status.Changed.Nanoseconds == 0 ? TimeSpan.FromSeconds(2) : TimeSpan.FromMilliseconds(100);
+        DateTimeOffset changed = status.Changed.Moment > status.Modified.Moment ? status.Changed.Moment : status.Modified.Moment;
+        bool isOld = TimeProvider.System.GetUtcNow() - changed > uncertain;
         return status.Kind == FileStatus.RegularFile && isOld ? new FileVersion(status) : null;
     }
 

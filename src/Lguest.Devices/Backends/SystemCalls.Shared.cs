@@ -168,4 +168,15 @@ internal struct FileStatus
 /// <param name="Seconds">Since 1970.</param>
 /// <param name="Nanoseconds">And so many more.</param>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
-internal readonly record struct FileTime(long Seconds, uint Nanoseconds);
+internal readonly record struct FileTime(long Seconds, uint Nanoseconds)
+{
+    /// <summary>The same, to the tick. What no calendar has is the end of it.</summary>
+    public DateTimeOffset Moment
+    {
+        get
+        {
+            long ticks = Math.Clamp(Seconds, DateTimeOffset.MinValue.ToUnixTimeSeconds(), DateTimeOffset.MaxValue.ToUnixTimeSeconds()) * TimeSpan.TicksPerSecond;
+            return DateTimeOffset.UnixEpoch.AddTicks(ticks).AddTicks(Nanoseconds / TimeSpan.NanosecondsPerTick);
+        }
+    }
+}
