@@ -31,7 +31,7 @@ public static partial class Fingerprint
         "work_notifysig", "resume_userspace", "restore_all", "restore_all_switch_stack", "startup_32_smp",
 
         // Interrupts on their way in.
-        "common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "irq_exit", "irq_exit_rcu", "__irq_exit_rcu", "call_on_stack", "do_softirq_own_stack",
+        "common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "__handle_irq", "irq_exit", "irq_exit_rcu", "__irq_exit_rcu", "call_on_stack", "do_softirq_own_stack",
         "__do_softirq", "handle_softirqs",
 
         // Finding it: the checks themselves.
@@ -39,6 +39,7 @@ public static partial class Fingerprint
         "schedule_timeout_uninterruptible", "schedule_timeout_interruptible", "schedule_timeout_killable", "schedule_timeout_idle",
         "refcount_warn_saturate", "refcount_error_report", "bad_page", "print_bad_pte", "print_address_description", "slab_err", "object_err", "slab_bug", "slab_fix", "check_object",
         "check_slab", "check_bytes_and_report", "print_trailer", "slab_pad_check", "alloc_debug_processing", "free_debug_processing", "kmem_cache_alloc", "kmem_cache_free", "kfree", "kmalloc",
+        "___slab_alloc", "__slab_alloc", "__slab_free", "free_to_partial_list", "__kmem_cache_alloc_node", "__kmem_cache_free", "kmalloc_trace", "__kmalloc", "__kmalloc_node",
         "check_poison_mem", "__kernel_unpoison_pages", "cache_from_obj", "virt_to_cache", "fortify_panic", "__fortify_panic", "usercopy_abort", "__check_object_size",
         "__check_heap_object", "check_heap_object", "__stack_chk_fail",
         "ubsan_epilogue", "ubsan_prologue", "__list_add_valid", "__list_del_entry_valid", "__list_add_valid_or_report", "__list_del_entry_valid_or_report",
@@ -51,7 +52,7 @@ public static partial class Fingerprint
 
     /// <summary>Where interrupts and what is done after them come in: whatever is below was interrupted, and could have been anything.</summary>
     private static readonly FrozenSet<string> Interruptions = FrozenSet.ToFrozenSet(
-        ["common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "__do_softirq", "handle_softirqs"]);
+        ["common_interrupt", "asm_common_interrupt", "ret_from_intr", "do_IRQ", "__common_interrupt", "__handle_irq", "__do_softirq", "handle_softirqs"]);
 
     /// <summary>A complaint's fingerprint.</summary>
     /// <param name="kind">Its class.</param>
@@ -102,7 +103,8 @@ public static partial class Fingerprint
         return call.Success ? call.Groups[1].Value : name;
     }
 
-    private static bool IsCheck(string name) => name.StartsWith("__ubsan_handle_", StringComparison.Ordinal) || IsSystemVector(name);
+    private static bool IsCheck(string name) =>
+        name.StartsWith("__ubsan_handle_", StringComparison.Ordinal) || name.StartsWith("__refcount_", StringComparison.Ordinal) || IsSystemVector(name);
 
     private static bool IsSystemVector(string name) => name.StartsWith("sysvec_", StringComparison.Ordinal) || name.StartsWith("asm_sysvec_", StringComparison.Ordinal);
 

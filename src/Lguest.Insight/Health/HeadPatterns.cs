@@ -32,7 +32,7 @@ internal static partial class HeadPatterns
         new(ComplaintClass.Lockdep, ComplaintShape.Locks, Warning, Locks(), LockReach),
         new(ComplaintClass.Warning, ComplaintShape.Warning, Warning, Warn()),
         new(ComplaintClass.KernelBug, ComplaintShape.Trap, Critical, KernelBug()),
-        new(ComplaintClass.Oops, ComplaintShape.Trap, Alert, PageFault()),
+        new(ComplaintClass.Oops, ComplaintShape.Trap, Critical, PageFault()),
         new(ComplaintClass.Oops, ComplaintShape.Trap, AnyLevel, Die()),
         new(ComplaintClass.Atomic, ComplaintShape.Stack, Error, Atomic()),
         new(ComplaintClass.SoftLockup, ComplaintShape.Line, Emergency, WorkqueueLockup()),
@@ -124,8 +124,9 @@ internal static partial class HeadPatterns
 
     // mm/slub.c, slab_bug().
     [GeneratedRegex(
-        @"^(?<what>BUG) \S.*?(?: \((?:Not tainted|Tainted: [^)]*)\))?: (?<detail>(?:Left |Right |kmalloc )?[Rr]edzone overwritten|Poison overwritten|Object padding overwritten|Object corrupt|Padding overwritten"
-            + @"|Freepointer corrupt|Freechain corrupt|Freelist Pointer check fails|Freelist cycle detected|Object already free|Invalid object pointer.*|Slab has wrong.*|Objects remaining.*|Wrong .*|Attempt to free.*|Not a valid slab page|Alignment padding)$")]
+        @"^(?<what>BUG) \S.*?(?: \((?:Not tainted|Tainted: [^)]*)\))?: (?<detail>(?:(?:Left |Right |kmalloc )?[Rr]edzone|(?:End )?Poison|Object padding|Alignment padding|Padding) overwritten(?:\. 0x.*)?"
+            + @"|Object corrupt|Freepointer corrupt|Freechain corrupt|Freelist Pointer check fails|Freelist cycle detected|Object already free|Invalid object pointer.*|Slab has .*|Objects remaining.*|Wrong .*"
+            + @"|Attempt to free.*|Not a valid slab page|Bulk free expected .*|(?:objects|inuse) [0-9]+ > max [0-9]+|page slab pointer corrupt\.)$")]
     private static partial Regex Slub();
 
     // mm/slab.c, until Linux 6.7.

@@ -115,6 +115,13 @@ public sealed class HealthMonitor(Func<SymbolTable?>? symbols = null)
             return true;
         }
 
+        // What it tried comes before where, in a line of its own.
+        if (_open is { IsOnlyAnnounced: true } begun && head.Class == ComplaintClass.Oops)
+        {
+            begun.TakeAnnouncement(match);
+            return true;
+        }
+
         // A death in the middle of another complaint ends that.
         if (_open is not null)
         {

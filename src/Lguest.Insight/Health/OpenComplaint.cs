@@ -63,6 +63,9 @@ internal sealed class OpenComplaint
     /// <summary>Whether it is only announced: the line that says how the kernel died comes next.</summary>
     public bool AwaitsDeath => Shape == ComplaintShape.Trap && !_hasDied;
 
+    /// <summary>Whether there is no more of it than a line that announces it.</summary>
+    public bool IsOnlyAnnounced => AwaitsDeath && _sinceHead == 0 && _class != ComplaintClass.KernelBug;
+
     /// <summary>Whether all that a complaint needs is there.</summary>
     public bool IsWhole => Shape switch
     {
@@ -84,6 +87,9 @@ internal sealed class OpenComplaint
     /// <summary>Whether a first line says how the kernel died, and doesn't only announce it.</summary>
     public static bool IsDeath(HeadPattern head, Match match) =>
         head.Shape == ComplaintShape.Trap && match.Value.Contains(" [#", StringComparison.Ordinal);
+
+    /// <summary>Takes another line that announces it.</summary>
+    public void TakeAnnouncement(Match line) => _lines.Add(line.Value);
 
     /// <summary>Takes the line that says how the kernel died, of a trap that was announced.</summary>
     public void TakeDeath(Match die)
