@@ -22,12 +22,10 @@ internal static class ShippedImages
     }
 
     /// <summary>The path of one of the images of the guest for more than 4 GiB; the test is skipped where they haven't been built.</summary>
-    public static string PaeImage(string name)
-    {
-        string path = Path.Combine(Project, "images", "out", "pae", name);
-        Assert.SkipUnless(File.Exists(path), "images/out/pae isn't there: run images/build --pae.");
-        return path;
-    }
+    public static string PaeImage(string name) => VariantImage("pae", name);
+
+    /// <summary>The path of one of the images of the guest that goes wrong on request; the test is skipped where they haven't been built.</summary>
+    public static string TestImage(string name) => VariantImage("test", name);
 
     /// <summary>
     /// Runs a script in the guest, from a disk of its own: /dev/lgbb. The root is /dev/lgba, and what is written to it is lost.
@@ -83,6 +81,13 @@ internal static class ShippedImages
         Array.Fill(disk, (byte)'\n');
         text.CopyTo(disk, 0);
         return folder.File("script", disk);
+    }
+
+    private static string VariantImage(string variant, string name)
+    {
+        string path = Path.Combine(Project, "images", "out", variant, name);
+        Assert.SkipUnless(File.Exists(path), $"images/out/{variant} isn't there: run images/build --{variant}.");
+        return path;
     }
 
     private static string FindProject()

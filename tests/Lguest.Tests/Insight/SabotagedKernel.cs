@@ -5,18 +5,26 @@ using Lguest.TestSupport;
 
 namespace Lguest.Tests.Insight;
 
-/// <summary>A copy of the kernel that ships in which something was overwritten.</summary>
+/// <summary>A copy of a kernel in which something was overwritten.</summary>
 internal sealed class SabotagedKernel
 {
     private readonly TestFolder _folder;
     private readonly byte[] _image;
     private readonly SymbolTable _symbols;
 
-    /// <summary>Makes one that is as it was.</summary>
+    /// <summary>Makes one of the kernel that ships.</summary>
     public SabotagedKernel(TestFolder folder)
+        : this(folder, ShippedImages.Image("vmlinux"))
+    {
+    }
+
+    /// <summary>Makes one that is as it was.</summary>
+    /// <param name="folder">For the copy.</param>
+    /// <param name="path">Where the kernel is: a vmlinux.</param>
+    public SabotagedKernel(TestFolder folder, string path)
     {
         _folder = folder;
-        _image = File.ReadAllBytes(ShippedImages.Image("vmlinux"));
+        _image = File.ReadAllBytes(path);
         _symbols = ElfSymbolFile.Read(new MemoryStream(_image), "vmlinux");
     }
 
@@ -25,6 +33,15 @@ internal sealed class SabotagedKernel
     {
         code.CopyTo(_image, OffsetOf(Address(function)));
         return this;
+    }
+
+    /// <summary>Lets a function do nothing but call another one with one argument.</summary>
+    public SabotagedKernel WithCall(string function, string called, uint argument)
+    {
+        // PUSH EBP; MOV EBP, ESP; MOV EAX, argument; CALL called; LEAVE; RET.
+        const int CallEnd = 13;
+        uint distance = Address(called) - (Address(function) + CallEnd);
+        return WithCode(function, [0x55, 0x89, 0xe5, 0xb8, .. BitConverter.GetBytes(argument), 0xe8, .. BitConverter.GetBytes(distance), 0xc9, 0xc3]);
     }
 
     /// <summary>Lets WARN_ON() or BUG() mean the beginning of a function (struct bug_entry).</summary>
