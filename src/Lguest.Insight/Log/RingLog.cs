@@ -9,9 +9,7 @@ namespace Lguest.Insight.Log;
 /// The log of Linux since 5.10: <c>struct printk_ringbuffer</c>, a ring of descriptors and one of text
 /// (kernel/printk/printk_ringbuffer.h), as a 32-bit kernel lays it out.
 /// </summary>
-/// <param name="variable">Address of the pointer <c>prb</c>, which changes when the kernel moves to a larger ring.</param>
-/// <param name="fields">Where the kernel says that its fields are; null where it doesn't, and that must be found out.</param>
-public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelLog
+public sealed class RingLog : IKernelLog
 {
     private const uint IdMask = 0x3fff_ffff;
     private const int StateShift = 30;
@@ -21,12 +19,16 @@ public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelL
     private const int ContinuationFlag = 8;
 
     private readonly InfoStride _stride = new();
-    private readonly bool _makesSense = fields?.MakeSense ?? true;
-    private RingFields? _fields = fields;
+    private readonly uint _variable;
+    private RingFields? _fields;
     private uint _ring;
     private ulong _next;
     private uint _lastId;
     private bool _hasLast;
+
+    /// <summary>Makes the log of a kernel that doesn't say where its fields are: that is found out.</summary>
+    /// <param name="variable">Address of the pointer <c>prb</c>, which changes when the kernel moves to a larger ring.</param>
+    public RingLog(uint variable) => _variable = variable;
 
     private enum State
     {
@@ -46,10 +48,16 @@ public sealed class RingLog(uint variable, RingFields? fields = null) : IKernelL
     /// <returns>Null if the kernel has none of this kind.</returns>
     public static RingLog? Find(SymbolTable symbols) => symbols.TryFind("prb", out Symbol symbol) ? new RingLog(symbol.Address) : null;
 
+    /// <summary>The log of a kernel that says where its fields are.</summary>
+    /// <param name="variable">Address of the pointer.</param>
+    /// <param name="fields">Where it says they are.</param>
+    /// <returns>Null if they can't be there.</returns>
+    public static RingLog? Of(uint variable, RingFields fields) => fields.MakeSense ? new RingLog(variable) { _fields = fields } : null;
+
     /// <inheritdoc />
     public void Read(IGuestMemoryReader memory, ICollection<KernelRecord> records, bool isEnd = false)
     {
-        if (!_makesSense || !memory.TryReadUInt32(variable, out uint ring) || ring == 0)
+        if (!memory.TryReadUInt32(_variable, out uint ring) || ring == 0)
         {
             return;
         }

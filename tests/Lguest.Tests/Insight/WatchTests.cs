@@ -38,6 +38,24 @@ public sealed class WatchTests : IDisposable
         Assert.Contains("WARNING at", XElement.Load(_folder.Path("x")).Descendants("error").Single().Value, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_kernel_without_symbols_says_itself_where_its_log_and_its_taint_are()
+    {
+        string kernel = WithoutSymbols(Warns());
+
+        LguestResult result = Run(kernel, RunProgram + "exit 3", $"--kmsg={_folder.Path("k")}");
+
+        ShippedImages.AssertEnded(104, result);
+        Assert.Matches(@"lguest: the kernel complained: WARNING at \S+:[0-9]+ __ia32_sys_personality", result.Errors);
+        string log = File.ReadAllText(_folder.Path("k"));
+        Assert.Contains("Linux version 6.", log, StringComparison.Ordinal);
+        Assert.Contains("WARNING: CPU: 0 PID:", log, StringComparison.Ordinal);
+
+        string unknown = WithoutSymbols(
+            new SabotagedKernel(_folder).WithBug(Victim, isWarning: true).WithText("WARNING: CPU: %d PID: %d at", "Warning on CPU %d in %d at").Write());
+        Assert.Contains("the kernel is tainted (W)", Run(unknown, RunProgram).Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(3, "--fail-on=none")]
     [InlineData(3, "--fail-on=oops,kernel-bug")]
@@ -239,6 +257,16 @@ public sealed class WatchTests : IDisposable
         Assert.Matches(@"\ntask 2 kthreadd: sleeping\n    (?:.+\n)*    (?:\? )?kthreadd\+.+\n    (?:\? )?ret_from_fork\+\S+\n\n", report);
         Assert.Matches(@"\ntask \d+ kworker/\S+: idle\n    (?:.+\n)*    (?:\? )?worker_thread\+", report);
         Assert.Matches(@"\ntask \d+ x: running, on the processor\n    __ia32_sys_personality\+", report);
+    }
+
+    /// <summary>What is left when nothing in the ELF header leads to sections.</summary>
+    private static string WithoutSymbols(string kernel)
+    {
+        byte[] image = File.ReadAllBytes(kernel);
+        image.AsSpan(32, sizeof(uint)).Clear();
+        image.AsSpan(48, 2 * sizeof(ushort)).Clear();
+        File.WriteAllBytes(kernel, image);
+        return kernel;
     }
 
     private string Warns() => new SabotagedKernel(_folder).WithBug(Victim, isWarning: true).Write();

@@ -15,7 +15,7 @@ namespace Lguest.Running.Watching;
 /// needed for it, and the guest doesn't notice.
 /// </summary>
 /// <param name="symbols">The kernel's.</param>
-/// <param name="pageOffset">Where the kernel maps physical address 0.</param>
+/// <param name="pageOffset">Where the kernel maps physical address 0, if it doesn't say so itself.</param>
 /// <param name="file">Where the log goes; or null.</param>
 /// <param name="tests">Hears what the kernel says of tests.</param>
 internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, KernelLogFile? file, TestOutput tests) : IGuestObserver
@@ -36,7 +36,6 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     private IKernelLog? _log;
     private DirectMapReader? _memory;
     private ulong _lost;
-    private bool _isBegun;
 
     /// <summary>Raised when there is something new in the log.</summary>
     public event Action? Logged;
@@ -60,8 +59,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     public NextLook Look(Guest guest)
     {
         // Before its first hypercall a guest has had no time to say anything, and its structures may not be there yet.
-        _isBegun = _isBegun || guest.HypercallCounts.Any(call => call.Value > 0);
-        if (_isBegun)
+        if (guest.IsInitialised)
         {
             Read(guest, isEnd: false);
         }
@@ -127,8 +125,7 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     {
         if (_log is null)
         {
-            SymbolTable? table = symbols.Table;
-            _log = table is null ? null : KernelLogs.Find(table);
+            _log = FindLog(guest);
             _health = new HealthMonitor(() => symbols.Table);
             _health.Complained += complaint => _running[complaint] = tests.Running(hasLog: true);
         }
@@ -148,9 +145,20 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         }
     }
 
+    /// <summary>A kernel that has said where its log is needs no symbols for it, and they take a while to read.</summary>
+    private IKernelLog? FindLog(Guest guest) =>
+        guest.Kernel is { } kernel ? DescribedLog.Of(kernel)
+        : symbols.Table is { } table ? KernelLogs.Find(table)
+        : null;
+
     private bool TryReadTaint(Guest guest, out uint mask)
     {
         mask = 0;
+        if (guest.Kernel is { } kernel)
+        {
+            return Memory(guest).TryReadUInt32(kernel.TaintedMask + kernel.PageOffset, out mask);
+        }
+
         return _log is not null && symbols.Table is { } table
             && (table.TryFind("tainted_mask", out Symbol symbol) || table.TryFind("tainted", out symbol))
             && Memory(guest).TryReadUInt32(symbol.Address, out mask);
@@ -190,5 +198,5 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
     }
 
     private DirectMapReader Memory(Guest guest) =>
-        _memory ??= new DirectMapReader(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), pageOffset);
+        _memory ??= new DirectMapReader(new ProcessorMemoryReader(guest.Processor, guest.PhysicalMemory), guest.Kernel?.PageOffset ?? pageOffset);
 }
