@@ -12,7 +12,7 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>The x87's pointer to its last instruction, if it isn't in the state yet.</summary>
     private uint? _x87Pointer;
 
-    private readonly List<UnitLoad> _loads = [];
+    private readonly GrowingArray<UnitLoad> _loads = new();
 
     /// <summary>
     /// Where a block leaves for an x87 instruction, its state goes from the host's unit to the interpreter and back. For a few
@@ -22,8 +22,9 @@ internal sealed unsafe partial class BlockTranslator
     {
         int left = 0;
         int translated = 0;
-        foreach (GuestInstruction one in _instructions)
+        for (int i = 0; i < _instructions.Count; i++)
         {
+            ref readonly GuestInstruction one = ref _instructions[i];
             bool isLeft = one.Form == TranslatedForm.None;
             left += isLeft && FloatingPointForms.IsX87(one.Instruction) ? 1 : 0;
             translated += !isLeft && UsesX87(one.Instruction) ? 1 : 0;
@@ -68,8 +69,9 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>Loads what was found missing, and goes on; or has the interpreter execute those instructions.</summary>
     private void EmitLoads()
     {
-        foreach (UnitLoad load in _loads)
+        for (int i = 0; i < _loads.Count; i++)
         {
+            UnitLoad load = _loads[i];
             HostEmitter.SetDistance((byte*)load.Missing, _emitter.Position);
             byte* unavailable = _emitter.LoadUnits(load.Units, (byte*)load.Loaded, _unitLoader);
             HostEmitter.SetDistance(unavailable, _emitter.Position);

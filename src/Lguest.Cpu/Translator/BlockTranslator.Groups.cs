@@ -15,7 +15,7 @@ internal sealed unsafe partial class BlockTranslator
     /// <summary>In <see cref="Access.Base"/>: the address is a number.</summary>
     private const int NoBase = 8;
 
-    private readonly List<Access> _accesses = [];
+    private readonly GrowingArray<Access> _accesses = new();
 
     /// <summary>Finds the groups of the block. R15 belongs to one at a time.</summary>
     private void FindGroups()
@@ -41,7 +41,7 @@ internal sealed unsafe partial class BlockTranslator
         _accesses.Clear();
         for (int i = from; i < to; i++)
         {
-            GuestInstruction one = _instructions[i];
+            ref readonly GuestInstruction one = ref _instructions[i];
             if (TryGetAccess(i, one, out Access access))
             {
                 int offset = access.Base == Register.ESP - Register.EAX ? access.Offset - pushed : access.Offset;

@@ -300,7 +300,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         for (int i = from; i < _instructions.Count; i++)
         {
-            GuestInstruction instruction = _instructions[i];
+            ref readonly GuestInstruction instruction = ref _instructions[i];
             if (instruction.MayLeave || (instruction.Flags.Read & AllButCarry) != 0
                 || (instruction.Flags.Writes && !instruction.Flags.WritesAll))
             {

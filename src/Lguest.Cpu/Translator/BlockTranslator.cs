@@ -28,8 +28,9 @@ internal sealed unsafe partial class BlockTranslator
     private readonly List<TranslatedExit> _exits;
     private readonly ByteWindow _bytes = new();
     private readonly Decoder _decoder;
-    private readonly List<GuestInstruction> _instructions = [];
-    private readonly List<Stub> _stubs = [];
+    private readonly GrowingArray<GuestInstruction> _instructions = new();
+    private readonly GrowingArray<Stub> _stubs = new();
+    private readonly GrowingArray<JumpDistance> _misses = new();
 
     private Translation _translation = null!;
     private int _tables;
@@ -127,7 +128,7 @@ internal sealed unsafe partial class BlockTranslator
                 SeeToUnits(next);
             }
 
-            GuestInstruction emitted = _instructions[next];
+            ref readonly GuestInstruction emitted = ref _instructions[next];
             bool goesElsewhere = emitted.Instruction.FlowControl != FlowControl.Next;
             if (MarksExecuted && goesElsewhere)
             {
@@ -190,7 +191,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         for (int i = from; i < _instructions.Count; i++)
         {
-            GuestInstruction instruction = _instructions[i];
+            ref readonly GuestInstruction instruction = ref _instructions[i];
             if (instruction.MayLeave || instruction.Flags.Reads || (instruction.Flags.Writes && !instruction.Flags.WritesAll))
             {
                 return true;
@@ -542,23 +543,23 @@ internal sealed unsafe partial class BlockTranslator
 
     private void FindTarget(int index)
     {
-        List<nint> misses = [];
-        _emitter.FindTarget(_jumpCache, misses);
-        AddMisses(index, misses);
+        _misses.Clear();
+        _emitter.FindTarget(_jumpCache, _misses);
+        AddMisses(index);
     }
 
     private void FindTarget(int index, uint target)
     {
-        List<nint> misses = [];
-        _emitter.FindTarget(target, _jumpCache + JumpCacheEntry.OffsetOf(target), misses);
-        AddMisses(index, misses);
+        _misses.Clear();
+        _emitter.FindTarget(target, _jumpCache + JumpCacheEntry.OffsetOf(target), _misses);
+        AddMisses(index);
     }
 
-    private void AddMisses(int index, List<nint> misses)
+    private void AddMisses(int index)
     {
-        foreach (nint miss in misses)
+        for (int i = 0; i < _misses.Count; i++)
         {
-            AddMiss(index, (byte*)miss);
+            AddMiss(index, (byte*)_misses[i].Address);
         }
     }
 
@@ -597,9 +598,9 @@ internal sealed unsafe partial class BlockTranslator
     {
         if (segment is Register.FS or Register.GS)
         {
-            List<nint> misses = [];
-            _emitter.AddSegmentBase(HostEmitter.SegmentSlot(segment), misses);
-            AddMisses(index, misses);
+            _misses.Clear();
+            _emitter.AddSegmentBase(HostEmitter.SegmentSlot(segment), _misses);
+            AddMisses(index);
         }
     }
 
@@ -626,7 +627,7 @@ internal sealed unsafe partial class BlockTranslator
     {
         for (int i = index; i < _instructions.Count; i++)
         {
-            GuestInstruction instruction = _instructions[i];
+            ref readonly GuestInstruction instruction = ref _instructions[i];
             if (i > index && instruction.MayLeave && instruction.Form is not (TranslatedForm.AsIs or TranslatedForm.Push
                 or TranslatedForm.Pop or TranslatedForm.Leave or TranslatedForm.X87 or TranslatedForm.X87Function))
             {
@@ -701,8 +702,9 @@ internal sealed unsafe partial class BlockTranslator
 
     private void EmitStubs()
     {
-        foreach (Stub stub in _stubs)
+        for (int i = 0; i < _stubs.Count; i++)
         {
+            ref readonly Stub stub = ref _stubs[i];
             byte* start = _emitter.Position;
             HostEmitter.SetDistance((byte*)stub.Distance, start);
             bool isInHost = stub.Flags.Place == FlagPlace.Host;
@@ -717,10 +719,10 @@ internal sealed unsafe partial class BlockTranslator
                 _emitter.NoteX87Pointer(pointer);
             }
 
-            List<nint> misses = [];
+            _misses.Clear();
             if (stub.IsLink && !isWithinPage)
             {
-                _emitter.FindTarget(stub.Target, _jumpCache + JumpCacheEntry.OffsetOf(stub.Target), misses);
+                _emitter.FindTarget(stub.Target, _jumpCache + JumpCacheEntry.OffsetOf(stub.Target), _misses);
                 if (stub.Skipped != 0)
                 {
                     _emitter.GiveBack(stub.Skipped);
@@ -729,9 +731,9 @@ internal sealed unsafe partial class BlockTranslator
                 _emitter.JumpToTarget();
             }
 
-            foreach (nint miss in misses)
+            for (int miss = 0; miss < _misses.Count; miss++)
             {
-                HostEmitter.SetDistance((byte*)miss, _emitter.Position);
+                HostEmitter.SetDistance((byte*)_misses[miss].Address, _emitter.Position);
             }
 
             LeaveFor(new TranslatedExit(_translation, stub.Index)

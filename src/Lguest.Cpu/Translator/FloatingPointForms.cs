@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
 
@@ -14,7 +13,7 @@ internal static class FloatingPointForms
     private const int AlignedSize = 16;
 
     /// <summary>Moves and integers in XMM and MMX registers: neither MXCSR nor an exception of its own.</summary>
-    private static readonly FrozenSet<Mnemonic> Packed = FrozenSet.ToFrozenSet(
+    private static readonly MnemonicSet Packed = new(
     [
         Mnemonic.Movaps, Mnemonic.Movups, Mnemonic.Movapd, Mnemonic.Movupd, Mnemonic.Movdqa, Mnemonic.Movdqu, Mnemonic.Lddqu,
         Mnemonic.Movss, Mnemonic.Movsd, Mnemonic.Movlps, Mnemonic.Movlpd, Mnemonic.Movhps, Mnemonic.Movhpd, Mnemonic.Movlhps,
@@ -37,7 +36,7 @@ internal static class FloatingPointForms
     ]);
 
     /// <summary>The same, of SSSE3.</summary>
-    private static readonly FrozenSet<Mnemonic> PackedOfSsse3 = FrozenSet.ToFrozenSet(
+    private static readonly MnemonicSet PackedOfSsse3 = new(
     [
         Mnemonic.Pabsb, Mnemonic.Pabsw, Mnemonic.Pabsd, Mnemonic.Psignb, Mnemonic.Psignw, Mnemonic.Psignd, Mnemonic.Pshufb,
         Mnemonic.Palignr, Mnemonic.Pmulhrsw, Mnemonic.Pmaddubsw, Mnemonic.Phaddw, Mnemonic.Phaddd, Mnemonic.Phaddsw, Mnemonic.Phsubw,
@@ -45,7 +44,7 @@ internal static class FloatingPointForms
     ]);
 
     /// <summary>Floating point in XMM registers.</summary>
-    private static readonly FrozenSet<Mnemonic> Arithmetic = FrozenSet.ToFrozenSet(
+    private static readonly MnemonicSet Arithmetic = new(
     [
         Mnemonic.Addps, Mnemonic.Addpd, Mnemonic.Addss, Mnemonic.Addsd, Mnemonic.Subps, Mnemonic.Subpd, Mnemonic.Subss, Mnemonic.Subsd,
         Mnemonic.Mulps, Mnemonic.Mulpd, Mnemonic.Mulss, Mnemonic.Mulsd, Mnemonic.Divps, Mnemonic.Divpd, Mnemonic.Divss, Mnemonic.Divsd,
@@ -60,7 +59,7 @@ internal static class FloatingPointForms
     ]);
 
     /// <summary>x87 instructions whose address the x87 remembers: all but those that only control it (SDM 1, 8.1.8).</summary>
-    private static readonly FrozenSet<Mnemonic> X87 = FrozenSet.ToFrozenSet(
+    private static readonly MnemonicSet X87 = new(
     [
         Mnemonic.Fld, Mnemonic.Fild, Mnemonic.Fld1, Mnemonic.Fldl2t, Mnemonic.Fldl2e, Mnemonic.Fldpi, Mnemonic.Fldlg2, Mnemonic.Fldln2,
         Mnemonic.Fldz, Mnemonic.Fst, Mnemonic.Fstp, Mnemonic.Fist, Mnemonic.Fistp, Mnemonic.Fisttp, Mnemonic.Fxch,
@@ -76,7 +75,7 @@ internal static class FloatingPointForms
     ]);
 
     /// <summary>Instructions that only control the x87, and need nothing but to be copied.</summary>
-    private static readonly FrozenSet<Mnemonic> X87Control = FrozenSet.ToFrozenSet(
+    private static readonly MnemonicSet X87Control = new(
         [Mnemonic.Fnstcw, Mnemonic.Fnstsw, Mnemonic.Fnclex, Mnemonic.Emms]);
 
     /// <summary>How an instruction is translated: not at all if it isn't one of these, or the host doesn't have it.</summary>

@@ -228,15 +228,15 @@ internal sealed unsafe partial class HostEmitter
     /// </summary>
     public void UnitLoader()
     {
-        List<nint> unavailable = [];
+        GrowingArray<JumpDistance> unavailable = new();
         OnState([0x41, 0xF7], 0, Cr0Slot); // test dword [r14 + cr0], EM | TS
         UInt32(Cr0.Em | Cr0.Ts);
-        unavailable.Add((nint)JumpIf(ConditionCode.ne));
+        unavailable.Add(new((nint)JumpIf(ConditionCode.ne)));
         OnState([0x45, 0x23], 1, MissingUnitsSlot); // and r9d, [r14 + missing]
         byte* noSse = JumpUnlessWanted(HostUnits.Xmm | HostUnits.Mxcsr);
         OnState([0x41, 0xF7], 0, Cr4Slot); // test dword [r14 + cr4], OSFXSR
         UInt32(Cr4.Osfxsr);
-        unavailable.Add((nint)JumpIf(ConditionCode.e));
+        unavailable.Add(new((nint)JumpIf(ConditionCode.e)));
         SetDistance(noSse, _at);
 
         byte* noMxcsr = JumpUnlessWanted(HostUnits.Mxcsr);
@@ -244,7 +244,7 @@ internal sealed unsafe partial class HostEmitter
         Bytes(0x41, 0xF7, 0xD0); // not r8d
         Bytes(0x41, 0xF7, 0xC0); // test r8d, masks
         UInt32(MxcsrMasks);
-        unavailable.Add((nint)JumpIf(ConditionCode.ne));
+        unavailable.Add(new((nint)JumpIf(ConditionCode.ne)));
         SetDistance(noMxcsr, _at);
 
         byte* noX87 = JumpUnlessWanted(HostUnits.X87);
@@ -253,7 +253,7 @@ internal sealed unsafe partial class HostEmitter
         UInt32(ControlMasks);
         Bytes(0x41, 0xF7, 0xC0); // test r8d, masks | ES
         UInt32(ControlMasks | (ErrorSummary << 16));
-        unavailable.Add((nint)JumpIf(ConditionCode.ne));
+        unavailable.Add(new((nint)JumpIf(ConditionCode.ne)));
         SetDistance(noX87, _at);
 
         OnState([0x45, 0x31], 1, MissingUnitsSlot); // xor [r14 + missing], r9d
@@ -261,9 +261,9 @@ internal sealed unsafe partial class HostEmitter
         LoadMxcsr();
         LoadX87();
         Bytes(0x41, 0xFF, 0xE3); // jmp r11
-        foreach (nint jump in unavailable)
+        for (int i = 0; i < unavailable.Count; i++)
         {
-            SetDistance((byte*)jump, _at);
+            SetDistance((byte*)unavailable[i].Address, _at);
         }
 
         Bytes(0x41, 0xFF, 0xE2); // jmp r10

@@ -273,21 +273,21 @@ internal sealed unsafe partial class HostEmitter
     /// </summary>
     /// <param name="segment">State offset of the segment register.</param>
     /// <param name="misses">Gets the distances.</param>
-    public void AddSegmentBase(int segment, List<nint> misses)
+    public void AddSegmentBase(int segment, GrowingArray<JumpDistance> misses)
     {
         const uint Checked = (uint)(SegmentAccess.Present | SegmentAccess.Code | SegmentAccess.WritableOrReadable | SegmentAccess.ExpandDownOrConforming);
         const uint Wanted = (uint)(SegmentAccess.Present | SegmentAccess.WritableOrReadable);
         Bytes(0x41, 0x83, 0xBE); // cmp dword [r14 + limit], -1
         UInt32((uint)segment + LimitInSegment);
         Bytes(0xFF);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x45, 0x8B, 0x8E); // mov r9d, [r14 + access]
         UInt32((uint)segment + AccessInSegment);
         Bytes(0x41, 0x81, 0xE1); // and r9d, checked
         UInt32(Checked);
         Bytes(0x41, 0x81, 0xF9); // cmp r9d, wanted
         UInt32(Wanted);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x45, 0x03, 0x86); // add r8d, [r14 + base]
         UInt32((uint)segment + BaseInSegment);
     }
@@ -482,24 +482,24 @@ internal sealed unsafe partial class HostEmitter
     /// Looks for translated code at a fixed EIP in the jump cache: R11 is its address. R9 and flags are lost. Adds where the distances
     /// of the jumps are that are taken if there is none.
     /// </summary>
-    public void FindTarget(uint eip, int entry, List<nint> misses)
+    public void FindTarget(uint eip, int entry, GrowingArray<JumpDistance> misses)
     {
         Bytes(0x41, 0x81, 0xBE); // cmp dword [r14 + entry], eip
         UInt32((uint)entry);
         UInt32(eip);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x45, 0x8B, 0x4E, JumpKeySlot); // mov r9d, [r14 + key]
         Bytes(0x45, 0x3B, 0x8E); // cmp r9d, [r14 + entry + 4]
         UInt32((uint)entry + 4);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x4D, 0x8B, 0x9E); // mov r11, [r14 + entry + 16]
         UInt32((uint)entry + 16);
         Bytes(0x4D, 0x85, 0xDB); // test r11, r11
-        misses.Add((nint)JumpIf(ConditionCode.e));
+        misses.Add(new((nint)JumpIf(ConditionCode.e)));
     }
 
     /// <summary>The same for the EIP in R11D; R8 is lost too.</summary>
-    public void FindTarget(int cache, List<nint> misses)
+    public void FindTarget(int cache, GrowingArray<JumpDistance> misses)
     {
         Bytes(0x45, 0x89, 0xD8, 0x41, 0xC1, 0xE8, 12); // mov r8d, r11d; shr r8d, 12
         Bytes(0x45, 0x89, 0xD9, 0x41, 0xC1, 0xE9, 18); // mov r9d, r11d; shr r9d, 18
@@ -510,15 +510,15 @@ internal sealed unsafe partial class HostEmitter
         Bytes(0x45, 0x09, 0xC8, 0x41, 0xC1, 0xE0, 5); // or r8d, r9d; shl r8d, 5
         Bytes(0x47, 0x3B, 0x9C, 0x06); // cmp r11d, [r14 + r8 + cache]
         UInt32((uint)cache);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x45, 0x8B, 0x4E, JumpKeySlot); // mov r9d, [r14 + key]
         Bytes(0x47, 0x3B, 0x8C, 0x06); // cmp r9d, [r14 + r8 + cache + 4]
         UInt32((uint)cache + 4);
-        misses.Add((nint)JumpIf(ConditionCode.ne));
+        misses.Add(new((nint)JumpIf(ConditionCode.ne)));
         Bytes(0x4F, 0x8B, 0x9C, 0x06); // mov r11, [r14 + r8 + cache + 16]
         UInt32((uint)cache + 16);
         Bytes(0x4D, 0x85, 0xDB); // test r11, r11
-        misses.Add((nint)JumpIf(ConditionCode.e));
+        misses.Add(new((nint)JumpIf(ConditionCode.e)));
     }
 
     /// <summary>jmp r11.</summary>
@@ -550,6 +550,37 @@ internal sealed unsafe partial class HostEmitter
     {
         bytes.CopyTo(new Span<byte>(_at, bytes.Length));
         _at += bytes.Length;
+    }
+
+    /// <summary>The same for one.</summary>
+    public void Bytes(byte first) => *_at++ = first;
+
+    /// <summary>The same for two.</summary>
+    public void Bytes(byte first, byte second)
+    {
+        Bytes(first);
+        Bytes(second);
+    }
+
+    /// <summary>The same for three.</summary>
+    public void Bytes(byte first, byte second, byte third)
+    {
+        Bytes(first, second);
+        Bytes(third);
+    }
+
+    /// <summary>The same for four.</summary>
+    public void Bytes(byte first, byte second, byte third, byte fourth)
+    {
+        Bytes(first, second);
+        Bytes(third, fourth);
+    }
+
+    /// <summary>The same for five.</summary>
+    public void Bytes(byte first, byte second, byte third, byte fourth, byte fifth)
+    {
+        Bytes(first, second, third, fourth);
+        Bytes(fifth);
     }
 
     /// <summary>Writes four bytes.</summary>

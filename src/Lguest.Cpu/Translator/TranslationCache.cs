@@ -33,7 +33,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly BlockTranslator _translator;
     private readonly List<Translation?> _translations = [null];
     private readonly List<TranslatedExit> _exits = [];
-    private readonly List<FlagRecipe> _recipes = [default];
+    private readonly GrowingArray<FlagRecipe> _recipes = new();
     private readonly delegate* unmanaged<ProcessorState*, byte*, int> _enter;
     private readonly byte* _start;
 
@@ -56,6 +56,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         byte* functionCaller = _emitter.Position;
         _emitter.FunctionCaller();
         _state->MissingUnits = HostUnits.All;
+        ForgetRecipes();
         _start = _emitter.Position;
         _enter = (delegate* unmanaged<ProcessorState*, byte*, int>)_emitter.ExecutableAddress(entry);
         _translator = new BlockTranslator(_emitter, wayOut, unitLoader, functionCaller, _exits) { MarksExecuted = processor.MarksTranslated };
@@ -146,7 +147,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         _emitter.Rewind(_start);
         _translations.RemoveRange(1, _translations.Count - 1);
-        _recipes.RemoveRange(1, _recipes.Count - 1);
+        ForgetRecipes();
         _exits.Clear();
     }
 
@@ -173,6 +174,13 @@ internal sealed unsafe class TranslationCache : IDisposable
     internal ReadOnlySpan<byte> EmittedForGuests => new(_start, (int)(_emitter.Position - _start));
 
     public void Dispose() => _memory.Dispose();
+
+    /// <summary>The first number means that there is none.</summary>
+    private void ForgetRecipes()
+    {
+        _recipes.Clear();
+        _recipes.Add(default);
+    }
 
     private Operation* TranslateAndEnter(Operation* head)
     {
