@@ -54,7 +54,7 @@ static List<double> Measure(string name, Action<Assembler> program, byte[] data,
     using var memory = new PhysicalMemory();
     memory.AddRam(0, 1 << 22);
     using var processor = new Processor(memory);
-    if (translate && !processor.TryTranslate(threshold: 32))
+    if (translate && !processor.TryTranslate(threshold: 256))
     {
         throw new InvalidOperationException("This host doesn't let us execute what we write.");
     }

@@ -396,6 +396,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
         else if (recipe != FlagsInState)
         {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(recipe, (uint)_recipes.Count);
             _recipes[(int)recipe].Apply(s);
         }
     }

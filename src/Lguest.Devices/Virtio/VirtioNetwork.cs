@@ -49,6 +49,9 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
     private const int BuffersOffset = OffloadHeader.Size;
     private const int LongHeaderSize = BuffersOffset + sizeof(ushort);
 
+    /// <summary>The most buffers that are merged for a frame. Those of drivers have 1,500 bytes and more, and the longest segment takes 44 of them.</summary>
+    private const int MostBuffers = 64;
+
     // Commands: {u8 class, u8 command, data}, and a byte for the answer.
     private const byte ReceiveModeClass = 0;
     private const byte AddressClass = 1;
@@ -179,7 +182,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
         (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
         bool isMerged = HasAgreedOn(MergesBuffers);
         int room = -HeaderSize;
-        for (int i = 0; room < length && (i == 0 || isMerged) && receiving.TryPeek(chain, i); i++)
+        for (int i = 0; room < length && i < (isMerged ? MostBuffers : 1) && receiving.TryPeek(chain, i); i++)
         {
             room += chain.WritableLength;
         }
@@ -205,7 +208,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
         _filled.Clear();
         do
         {
-            if (!receiving.TryPeek(chain, _filled.Count))
+            if (_filled.Count == MostBuffers || !receiving.TryPeek(chain, _filled.Count))
             {
                 return false;
             }

@@ -47,7 +47,8 @@ public static partial class Fingerprint
         "lock_acquire", "__lock_acquire", "lock_release", "__lock_release", "validate_chain", "check_noncircular", "check_prev_add", "check_prevs_add", "check_deadlock", "print_circular_bug",
         "print_deadlock_bug", "print_usage_bug", "mark_lock", "mark_lock_irq", "print_unlock_imbalance_bug", "lockdep_rcu_suspicious", "print_lock_invalid_wait_context", "check_wait_context",
         "watchdog_timer_fn", "softlockup_tick", "rcu_sched_clock_irq", "rcu_check_callbacks", "print_cpu_stall", "check_cpu_stall", "rcu_pending", "update_process_times",
-        "tick_sched_handle", "tick_sched_timer", "tick_handle_periodic", "tick_periodic", "hrtimer_interrupt", "__hrtimer_run_queues", "run_timer_softirq",
+        "tick_sched_handle", "tick_sched_timer", "lguest_time_irq", "run_local_timers", "__rcu_pending", "rcu_dump_cpu_stacks", "dump_cpu_task", "sched_show_task",
+        "handle_irq", "generic_handle_irq", "tick_handle_periodic", "tick_periodic", "hrtimer_interrupt", "__hrtimer_run_queues", "run_timer_softirq",
     ]);
 
     /// <summary>Where interrupts and what is done after them come in: whatever is below was interrupted, and could have been anything.</summary>

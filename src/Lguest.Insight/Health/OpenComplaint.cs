@@ -124,7 +124,7 @@ internal sealed class OpenComplaint
             ComplaintShape.Panic => _sinceHead < MostAfterHead && (isOfTrace || BodyLines.IsEndOfTrace(line) || line.StartsWith("Kernel Offset:", StringComparison.Ordinal)),
             _ => isOfTrace || BodyLines.IsEndOfTrace(line) || (!HasTrace && _sinceHead < _head.Reach),
         };
-        if (!mayGoOn)
+        if (!mayGoOn || _lines.Count == MostLines)
         {
             IsClosed = true;
             return false;
@@ -136,11 +136,7 @@ internal sealed class OpenComplaint
             _message ??= line;
         }
 
-        if (_lines.Count < MostLines)
-        {
-            _lines.Add(line);
-        }
-
+        _lines.Add(line);
         Read(line);
         return true;
     }

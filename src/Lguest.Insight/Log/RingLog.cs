@@ -75,10 +75,12 @@ public sealed class RingLog : IKernelLog
             return;
         }
 
+        // All texts are in one ring: whoever says that there is more in them lies.
+        uint left = layout.TextSize;
         uint id = FirstToRead(layout);
         while (true)
         {
-            if (!TryReadDescriptor(memory, layout, id, records, isEnd))
+            if (!TryReadDescriptor(memory, layout, id, records, ref left, isEnd))
             {
                 return;
             }
@@ -105,7 +107,7 @@ public sealed class RingLog : IKernelLog
 
     /// <returns>Whether to go on with the next one.</returns>
     private bool TryReadDescriptor(
-        IGuestMemoryReader memory, in RingLayout layout, uint id, ICollection<KernelRecord> records, bool isEnd)
+        IGuestMemoryReader memory, in RingLayout layout, uint id, ICollection<KernelRecord> records, ref uint left, bool isEnd)
     {
         RingFields fields = layout.Fields;
         uint at = layout.Descriptors + (layout.IndexOf(id) * (uint)fields.DescriptorSize);
@@ -138,7 +140,14 @@ public sealed class RingLog : IKernelLog
             _next = sequence + 1;
             if (state != State.Reserved)
             {
-                records.Add(MakeRecord(memory, layout, sequence, at, info));
+                KernelRecord record = MakeRecord(memory, layout, sequence, at, info);
+                if (record.Text.Length > left)
+                {
+                    return false;
+                }
+
+                left -= (uint)record.Text.Length;
+                records.Add(record);
             }
         }
 

@@ -213,6 +213,23 @@ public sealed class KernelLogTests
     }
 
     [Fact]
+    public void Records_that_claim_more_text_than_the_ring_has_are_not_all_read()
+    {
+        const int SizeBits = 10;
+        var memory = new FakeMemory();
+        var writer = new RingLogWriter(memory, sizeBits: SizeBits);
+        writer.Initialise();
+        for (int i = 0; i < 20; i++)
+        {
+            writer.Write(4, 0, 0, "x");
+        }
+
+        writer.ClaimAllOfEach();
+
+        Assert.InRange(Read(writer.Log, memory).Sum(record => record.Text.Length), 0, 1 << SizeBits);
+    }
+
+    [Fact]
     public void A_ring_may_move()
     {
         var memory = new FakeMemory();

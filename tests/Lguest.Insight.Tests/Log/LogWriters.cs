@@ -220,6 +220,16 @@ internal sealed class RingLogWriter(FakeMemory memory, int countBits = 5, int si
         Publish();
     }
 
+    /// <summary>What no kernel does: each record says that all of the ring is its text.</summary>
+    public void ClaimAllOfEach()
+    {
+        for (uint id = _tail; id != ((_head + 1) & IdMask); id = (id + 1) & IdMask)
+        {
+            WriteDescriptor(id, Finalized, 0, _size);
+            memory.Write(Infos + ((id & (_count - 1)) * stride) + 16, [0xff, 0xff]);
+        }
+    }
+
     private (uint Begin, uint Next) ReserveText(uint length)
     {
         uint begin = _headPosition;

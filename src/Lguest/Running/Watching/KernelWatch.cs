@@ -145,11 +145,9 @@ internal sealed class KernelWatch(KernelSymbols symbols, uint pageOffset, Kernel
         }
     }
 
-    /// <summary>A kernel that has said where its log is needs no symbols for it, and they take a while to read.</summary>
+    /// <summary>A kernel that has said where its log is needs no symbols for it, and they take a while to read. If what it said is of no use, they may be.</summary>
     private IKernelLog? FindLog(Guest guest) =>
-        guest.Kernel is { } kernel ? DescribedLog.Of(kernel)
-        : symbols.Table is { } table ? KernelLogs.Find(table)
-        : null;
+        (guest.Kernel is { } kernel ? DescribedLog.Of(kernel) : null) ?? (symbols.Table is { } table ? KernelLogs.Find(table) : null);
 
     private bool TryReadTaint(Guest guest, out uint mask)
     {
