@@ -2,13 +2,13 @@ using System.Buffers.Binary;
 
 namespace Lguest.Devices.Networks.Segments;
 
-/// <summary>Where things are in a frame that has a TCP or UDP header in an IPv4 or IPv6 packet that isn't a fragment.</summary>
+/// <summary>Where things are in a frame, perhaps of a VLAN (IEEE 802.1Q), that has a TCP or UDP header in an IPv4 or IPv6 packet that isn't a fragment.</summary>
 internal readonly struct SegmentLayout
 {
-    /// <summary>Bytes of an Ethernet header, where the packet begins.</summary>
-    public const int Packet = 14;
-
+    private const int EthernetHeader = 14;
+    private const int TagSize = 4;
     private const int TypeOffset = 12;
+    private const ushort TypeTag = 0x8100;
     private const ushort TypeInternet4 = 0x0800;
     private const ushort TypeInternet6 = 0x86dd;
 
@@ -39,14 +39,18 @@ internal readonly struct SegmentLayout
     private const int UdpHeader = 8;
     private const int UdpChecksumOffset = 6;
 
-    private SegmentLayout(bool isVersion6, byte protocol, int transport, int payload, int end)
+    private SegmentLayout(bool isVersion6, byte protocol, int packet, int transport, int payload, int end)
     {
+        Packet = packet;
         IsVersion6 = isVersion6;
         Protocol = protocol;
         Transport = transport;
         Payload = payload;
         End = end;
     }
+
+    /// <summary>Where the packet begins, behind the Ethernet header.</summary>
+    public int Packet { get; }
 
     /// <summary>IPv6, else IPv4.</summary>
     public bool IsVersion6 { get; }
@@ -72,16 +76,19 @@ internal readonly struct SegmentLayout
     public static bool TryFind(ReadOnlySpan<byte> frame, out SegmentLayout layout)
     {
         layout = default;
-        if (frame.Length < Packet + Header4)
+        if (frame.Length < EthernetHeader + TagSize + Header4)
         {
             return false;
         }
 
-        ReadOnlySpan<byte> packet = frame[Packet..];
-        return BinaryPrimitives.ReadUInt16BigEndian(frame[TypeOffset..]) switch
+        bool isTagged = BinaryPrimitives.ReadUInt16BigEndian(frame[TypeOffset..]) == TypeTag;
+        int tag = isTagged ? TagSize : 0;
+        int start = EthernetHeader + tag;
+        ReadOnlySpan<byte> packet = frame[start..];
+        return BinaryPrimitives.ReadUInt16BigEndian(frame[(TypeOffset + tag)..]) switch
         {
-            TypeInternet4 => TryFind4(packet, out layout),
-            TypeInternet6 => TryFind6(packet, out layout),
+            TypeInternet4 => TryFind4(packet, start, out layout),
+            TypeInternet6 => TryFind6(packet, start, out layout),
             _ => false,
         };
     }
@@ -114,17 +121,17 @@ internal readonly struct SegmentLayout
         InternetChecksum.Write(InternetChecksum.Add(0, packet[..(Transport - Packet)]), checksum);
     }
 
-    private static bool TryFind4(ReadOnlySpan<byte> packet, out SegmentLayout layout)
+    private static bool TryFind4(ReadOnlySpan<byte> packet, int start, out SegmentLayout layout)
     {
         layout = default;
         int header = (packet[0] & 0xf) * sizeof(uint);
         int length = BinaryPrimitives.ReadUInt16BigEndian(packet[Length4Offset..]);
         bool isFragment = (BinaryPrimitives.ReadUInt16BigEndian(packet[FragmentOffset..]) & FragmentMask) != 0;
         return packet[0] >> 4 == 4 && header >= Header4 && length >= header && length <= packet.Length && !isFragment
-            && TryFindPayload(packet[..length], isVersion6: false, packet[Protocol4Offset], header, out layout);
+            && TryFindPayload(packet[..length], start, isVersion6: false, packet[Protocol4Offset], header, out layout);
     }
 
-    private static bool TryFind6(ReadOnlySpan<byte> packet, out SegmentLayout layout)
+    private static bool TryFind6(ReadOnlySpan<byte> packet, int start, out SegmentLayout layout)
     {
         layout = default;
         if (packet.Length < Header6 || packet[0] >> 4 != 6)
@@ -151,10 +158,11 @@ internal readonly struct SegmentLayout
             place += (packet[place + 1] + 1) * ExtensionUnit;
         }
 
-        return TryFindPayload(packet[..length], isVersion6: true, next, place, out layout);
+        return TryFindPayload(packet[..length], start, isVersion6: true, next, place, out layout);
     }
 
-    private static bool TryFindPayload(ReadOnlySpan<byte> packet, bool isVersion6, byte protocol, int transport, out SegmentLayout layout)
+    private static bool TryFindPayload(
+        ReadOnlySpan<byte> packet, int start, bool isVersion6, byte protocol, int transport, out SegmentLayout layout)
     {
         layout = default;
         int header = protocol switch
@@ -168,7 +176,7 @@ internal readonly struct SegmentLayout
             return false;
         }
 
-        layout = new SegmentLayout(isVersion6, protocol, Packet + transport, Packet + transport + header, Packet + packet.Length);
+        layout = new SegmentLayout(isVersion6, protocol, start, start + transport, start + transport + header, start + packet.Length);
         return true;
     }
 }

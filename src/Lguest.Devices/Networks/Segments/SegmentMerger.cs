@@ -86,14 +86,14 @@ internal struct SegmentMerger
     }
 
     private static bool MayBeFollowed(ReadOnlySpan<byte> frame, SegmentLayout layout) =>
-        layout.IsTcp && !layout.IsVersion6 && layout.Transport == SegmentLayout.Packet + Header4
+        layout.IsTcp && !layout.IsVersion6 && layout.Transport == layout.Packet + Header4
         && layout.End == frame.Length && layout.Payload < layout.End
         && frame[layout.Transport + FlagsOffset] == FlagAcknowledgement;
 
     /// <summary>Whether a frame is the next, with nothing new in its headers.</summary>
     private readonly bool Follows(ReadOnlySpan<byte> segment, ReadOnlySpan<byte> frame)
     {
-        int packet = SegmentLayout.Packet;
+        int packet = _layout.Packet;
         int transport = _layout.Transport;
         uint next = Read32(segment, transport + SequenceOffset) + (uint)(_length - _layout.Payload);
         int expectedId = (ushort)(Read16(segment, packet + Identification4Offset) + _frames);

@@ -88,7 +88,7 @@ internal struct SegmentSplitter
 
         if (!_layout.IsVersion6)
         {
-            Increase16(made[(SegmentLayout.Packet + Identification4Offset)..], _done / _largest);
+            Increase16(made[(_layout.Packet + Identification4Offset)..], _done / _largest);
         }
 
         _layout.WriteLength(made);

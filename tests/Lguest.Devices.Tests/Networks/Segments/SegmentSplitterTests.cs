@@ -33,6 +33,22 @@ public sealed class SegmentSplitterTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_segment_of_a_VLAN_is_split_too_and_each_frame_has_the_tag(bool isVersion6)
+    {
+        byte[] plain = TestFrame.Unfinished(5000, isVersion6);
+        byte[] segment = [.. plain[..12], 0x81, 0, 0, 5, .. plain[12..]];
+
+        List<byte[]> frames = TestFrame.Split(segment, 1400);
+
+        Assert.Equal(4, frames.Count);
+        Assert.All(frames, frame => Assert.Equal([0x81, 0, 0, 5], frame[12..16]));
+        Assert.All(frames, frame => TestFrame.AssertRight([.. frame[..12], .. frame[16..]]));
+        Assert.Equal(TestFrame.Payload(plain), frames.SelectMany(frame => TestFrame.Payload([.. frame[..12], .. frame[16..]])));
+    }
+
+    [Theory]
     [InlineData(47)]
     [InlineData(1449)]
     [InlineData(0)]
