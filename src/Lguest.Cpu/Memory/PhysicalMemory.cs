@@ -156,6 +156,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
     /// from it stays, but for that from pages that have been written since.
     /// </summary>
     /// <returns>False where that can't be: the host doesn't say which pages have been, or there is RAM of others. Then this is of no further use.</returns>
+    /// <exception cref="IOException">The host has no room to map the image once more. This is of no further use, either.</exception>
     public bool TryRenew()
     {
         foreach (Region region in _regions.Where(region => region.Host != null))
@@ -313,7 +314,7 @@ public sealed unsafe class PhysicalMemory : IDisposable
         }
 
         public void KeepOriginal(RamImage image) =>
-            _original ??= File!.CreateViewAccessor(image.OffsetOf(new RamRegion(address, length)), (long)length, MemoryMappedFileAccess.CopyOnWrite);
+            _original ??= File!.CreateViewAccessor(image.OffsetOf(new RamRegion(address, length)), (long)length, MemoryMappedFileAccess.Read);
 
         public void CopyOriginal(ReadOnlySpan<ulong> pages)
         {

@@ -1,4 +1,5 @@
 using Lguest.Cpu;
+using Lguest.Cpu.Memory;
 
 namespace Lguest.Host.Saving;
 
@@ -36,7 +37,7 @@ public sealed class KeptProcessor : IDisposable
     internal void Keep(Processor processor, EngineKind engine)
     {
         Dispose();
-        if (processor.Memory.TryRenew())
+        if (TryRenew(processor.Memory))
         {
             processor.Renew();
             _processor = processor;
@@ -45,6 +46,19 @@ public sealed class KeptProcessor : IDisposable
         else
         {
             Free(processor);
+        }
+    }
+
+    /// <summary>A guest that is over has its result: that the host has no room to keep its memory takes nothing from it.</summary>
+    private static bool TryRenew(PhysicalMemory memory)
+    {
+        try
+        {
+            return memory.TryRenew();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or OutOfMemoryException)
+        {
+            return false;
         }
     }
 
