@@ -79,6 +79,12 @@ public sealed unsafe partial class Processor
         _endOfNextRun = null;
         Statistics.Clear();
         Translations?.ForgetCounts();
+        if (Translations is { IsLarge: true })
+        {
+            // What no guest comes to any more is in there as well: nothing else has an end to that.
+            Blocks.Clear();
+        }
+
         Reset();
     }
 }

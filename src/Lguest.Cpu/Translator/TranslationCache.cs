@@ -20,6 +20,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>How often groups of accesses may be split before their block is translated without groups.</summary>
     private const int MostSplitGroups = 32;
 
+    /// <summary>Emitted code that is much for guests that follow one another.</summary>
+    private const int LargeBytes = 8 << 20;
+
     /// <summary>In the slot for a recipe's number: the flags are in the state, as the interpreter has them.</summary>
     private const uint FlagsInState = uint.MaxValue;
 
@@ -61,6 +64,9 @@ internal sealed unsafe class TranslationCache : IDisposable
         _enter = (delegate* unmanaged<ProcessorState*, byte*, int>)_emitter.ExecutableAddress(entry);
         _translator = new BlockTranslator(_emitter, wayOut, unitLoader, functionCaller, _exits) { MarksExecuted = processor.MarksTranslated };
     }
+
+    /// <summary>Whether it is so much that another guest had better begin anew: code that is dropped is never freed alone.</summary>
+    public bool IsLarge => EmittedForGuests.Length > LargeBytes;
 
     /// <summary>How often a block is entered before it is translated.</summary>
     public int Threshold { get; }
