@@ -8,7 +8,8 @@ namespace Lguest.Suites.Tests;
 /// <summary>
 /// A folder with a suite, and something that is started as lguest is: a script, which does what the test's <c>run</c> says. In that,
 /// <c>finish CODE CONDITION SENTENCE [HEALTH [TESTS]]</c> writes a report and ends, and <c>$seed</c> is the seed. As a worker it runs each boot in a
-/// subshell, so that <c>$$</c> is the worker; a file <c>broken</c> beside it keeps it from starting.
+/// subshell, so that <c>$$</c> is the worker; a file <c>broken</c> beside it keeps it from starting, and a file
+/// <c>deaf</c> from reading.
 /// </summary>
 internal sealed class SuiteFolder : IDisposable, IBootLauncher
 {
@@ -42,6 +43,7 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
         }
         [ -n "$LGUEST_WORKER" ] || boot "$@"
         [ ! -e "${0%/*}/broken" ] || { echo 'lguest: too few of something' >&2; exit 125; }
+        [ ! -e "${0%/*}/deaf" ] || exec sleep 30
         exec 3<&0 4>&1 </dev/null >/dev/null
         while read -r count <&3; do
           set --

@@ -147,6 +147,34 @@ public sealed class WarmStartTests : IDisposable
     }
 
     [Fact]
+    public void A_worker_that_does_not_read_is_ended_as_well()
+    {
+        File.WriteAllText(_folder.Path("deaf"), string.Empty);
+        using var worker = new BootWorker(_folder);
+        var files = new BootFiles(Directory.CreateDirectory(_folder.Path("files")).FullName);
+
+        ProcessEnd end = worker.Run([$"--run={new string('x', 1 << 20)}"], files, TimeSpan.FromMilliseconds(300), CancellationToken.None);
+
+        Assert.Equal(new ProcessEnd(143, false), end);
+    }
+
+    [Fact]
+    public void What_boots_is_no_worker_whatever_the_environment_says()
+    {
+        Environment.SetEnvironmentVariable(WorkerProtocol.Variable, "1");
+        try
+        {
+            SuiteResult result = _folder.Run("version: 1\ntests: {a: {run: 'echo \"[$LGUEST_WORKER]\"'}}");
+
+            Assert.Equal((BootStatus.Passed, "[]\n"), (result.Boots[0].Status, _folder.Text("a", 1, files => files.Output)));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(WorkerProtocol.Variable, null);
+        }
+    }
+
+    [Fact]
     public async Task Who_ends_it_gets_what_there_is_and_no_worker_goes_on()
     {
         using var stop = new CancellationTokenSource();
@@ -207,11 +235,12 @@ public sealed class WarmStartTests : IDisposable
               cold: {run: "test -n \"$restored\" || finish 100 KernelDied 'the guest panicked: x'"}
               tests: {run: "test -n \"$restored\" && finish 1 TestsFailed x '' \"$(not_ok a)\"; finish 1 TestsFailed x '' \"$(not_ok a),$(not_ok a)\""}
               start: {run: "true", from: start}
+              dies: {run: "kill -9 $$"}
             """,
             request => request with { ColdShare = 1 });
 
         Assert.Equal(
-            ["same failed status/7 2", "passes passed  2", "warm failed cold-check 2", "cold failed cold-check 2", "tests failed cold-check 2", "start passed  1"],
+            ["same failed status/7 2", "passes passed  2", "warm failed cold-check 2", "cold failed cold-check 2", "tests failed cold-check 2", "start passed  1", "dies error lguest 2"],
             result.Boots.Select(boot => $"{boot.Name} {boot.Status.ToWord()} {string.Join(' ', boot.Fingerprints)} {boot.Attempts.Count}"));
         Assert.Equal("from a saved guest and from its start it ends in two ways: passed; and crashed, the guest panicked: x", result.Boots[3].Sentence);
         Assert.Equal([true, false], result.Boots[0].Attempts.Select(attempt => attempt.IsWarm));

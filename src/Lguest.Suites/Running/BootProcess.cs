@@ -48,7 +48,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         string[] results = [$"--log={files.Console}", $"--kmsg={files.Kmsg}", $"--json={files.Result}", $"--report={files.Report}"];
         ProcessEnd end = warm is null
             ? RunAlone([.. arguments, .. results], limit + OverTime, stop)
-            : warm.Worker.Run([.. arguments, BootArguments.Restore(warm.File), .. results], files, limit + OverTime, stop);
+            : RunWarm(warm, [.. arguments, BootArguments.Restore(warm.File), .. results], limit + OverTime, stop);
         RunReport? report = files.ReadReport();
         AttemptResult result = AttemptJudge.Judge(number, end.ExitCode, report, end.Words ?? LastWords()) with
         {
@@ -62,12 +62,15 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
             : (result, report);
     }
 
-    /// <summary>What starts a process that ends with this one.</summary>
+    /// <summary>What starts a process that ends with this one, and isn't a worker.</summary>
     /// <param name="words">For the shell.</param>
     internal static ProcessStartInfo StartInfo(IEnumerable<string> words)
     {
         var start = new ProcessStartInfo(Shell, words);
         start.Environment[ParentVariable] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+
+        // Only what is started as a worker is one, whatever this process has in its environment.
+        start.Environment.Remove(WorkerProtocol.Variable);
 
         // Nobody debugs it, and it starts a little faster without files for that.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
@@ -76,6 +79,10 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
 
     /// <summary>Starts it.</summary>
     internal static Process Start(ProcessStartInfo start) => Process.Start(start) ?? throw new InvalidOperationException("No process was started.");
+
+    /// <summary>A worker puts its streams into files as Linux does it: elsewhere, each run is a process of its own.</summary>
+    private ProcessEnd RunWarm(WarmStart warm, IReadOnlyList<string> words, TimeSpan limit, CancellationToken stop) =>
+        OperatingSystem.IsLinux() ? warm.Worker.Run(words, files, limit, stop) : RunAlone(words, limit, stop);
 
     private ProcessEnd RunAlone(IReadOnlyList<string> words, TimeSpan limit, CancellationToken stop)
     {

@@ -41,19 +41,20 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
 
         _process ??= Start(files);
         _boots++;
-        try
-        {
-            WorkerProtocol.Ask(_process.StandardInput, [files.Output, files.Errors, .. arguments]);
-        }
-        catch (IOException)
-        {
-            // It has ended, and its exit code says why.
-        }
-
         int? exitCode;
         var watch = new EndWatch(launcher, _process, limit, stop);
         using (watch)
         {
+            try
+            {
+                // A worker that doesn't read has this wait, too.
+                WorkerProtocol.Ask(_process.StandardInput, [files.Output, files.Errors, .. arguments]);
+            }
+            catch (IOException)
+            {
+                // It has ended, and its exit code says why.
+            }
+
             exitCode = WorkerProtocol.Read(_process.StandardOutput.ReadLine());
         }
 
@@ -101,7 +102,7 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
 
             if (!process.WaitForExit(BootProcess.Grace))
             {
-                process.Kill(entireProcessTree: true);
+                EndWatch.Kill(process);
                 process.WaitForExit();
             }
 

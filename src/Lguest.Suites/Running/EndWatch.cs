@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 
 namespace Lguest.Suites.Running;
@@ -45,13 +46,26 @@ internal sealed class EndWatch : IDisposable
         _timer.Dispose();
     }
 
+    /// <summary>Ends a worker. Its thread, and a timer's, have nobody who would hear that it has ended already.</summary>
+    internal static void Kill(Process process)
+    {
+        try
+        {
+            process.Kill();
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        {
+            // It has ended, or can't be ended: whoever waits for it sees that.
+        }
+    }
+
     private void BeLate()
     {
         lock (_lock)
         {
             if (_isAsked && !_isOver)
             {
-                _process.Kill(entireProcessTree: true);
+                Kill(_process);
             }
         }
 
