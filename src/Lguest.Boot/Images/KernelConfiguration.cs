@@ -5,11 +5,11 @@ namespace Lguest.Boot.Images;
 /// <summary>The configuration that a kernel was built with, which it has in it with CONFIG_IKCONFIG.</summary>
 public sealed class KernelConfiguration
 {
-    private const int MostPacked = 1 << 20;
-    private const int MostText = 16 << 20;
     /// <summary>The symbol of page tables with three levels, and of memory from 4 GiB on.</summary>
     public const string PhysicalAddressExtension = "X86_PAE";
 
+    private const int MostPacked = 1 << 20;
+    private const int MostText = 16 << 20;
     private const string Prefix = "CONFIG_";
 
     private readonly Dictionary<string, string> _values;

@@ -26,7 +26,7 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
     /// <summary>Linear address at which physical 0 is mapped at first; null for a kernel that starts with paging off.</summary>
     protected abstract uint? MapsAt { get; }
 
-    /// <summary>First address after which those tables may not be.</summary>
+    /// <summary>Where those tables end at the latest, if the kernel itself leaves room for them below.</summary>
     protected virtual uint EndOfTables => uint.MaxValue;
 
     /// <summary>What its first page tables look like.</summary>
@@ -58,6 +58,6 @@ internal abstract class RingOneBootPlan(KernelImage kernel) : BootPlan(kernel)
                 + $"give it at least {MemorySize.Format(enough)}");
         }
 
-        return tables.Build(memory, Math.Min(end, EndOfTables));
+        return tables.Build(memory, kernelEnd + size <= EndOfTables ? Math.Min(end, EndOfTables) : end);
     }
 }
