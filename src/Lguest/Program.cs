@@ -10,6 +10,7 @@ using Lguest.Logging;
 using Lguest.Results.Reports;
 using Lguest.Running;
 using Lguest.SuiteCommands;
+using Lguest.Suites.Running;
 using Microsoft.Extensions.Logging;
 
 namespace Lguest;
@@ -17,16 +18,10 @@ namespace Lguest;
 /// <summary>The <c>lguest</c> command: command line, machine, run, exit code.</summary>
 internal static class Program
 {
-    /// <summary>Set where a suite's boots are to end with it (<c>Lguest.Suites.Running.BootProcess</c>).</summary>
-    private const string ParentVariable = "LGUEST_PARENT";
-
-    /// <summary>Set where they are to be run one after another (<c>Lguest.Suites.Running.WorkerProtocol</c>).</summary>
-    private const string WorkerVariable = "LGUEST_WORKER";
-
     private static int Main(string[] arguments)
     {
         HostProcess.Prepare();
-        string? parent = Environment.GetEnvironmentVariable(ParentVariable);
+        string? parent = Environment.GetEnvironmentVariable(BootProcess.ParentVariable);
         if (parent is not null && !(int.TryParse(parent, out int process) && HostProcess.FollowParent(process)))
         {
             return ExitCode.Hangup;
@@ -37,7 +32,7 @@ internal static class Program
             return Refuse(sentence, ExitCode.CouldNotRun);
         }
 
-        return parent is not null && Environment.GetEnvironmentVariable(WorkerVariable) is not null ? Work() : Start(RawArguments.Restore(arguments), new BetweenRuns(isOne: true));
+        return parent is not null && Environment.GetEnvironmentVariable(WorkerProtocol.Variable) is not null ? Work() : Start(RawArguments.Restore(arguments), new BetweenRuns(isOne: true));
     }
 
     // Apart, so that who runs one guest doesn't load what it takes to run many.

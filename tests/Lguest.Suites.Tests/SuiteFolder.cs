@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using Lguest.Suites.Plans;
 using Lguest.Suites.Results;
@@ -128,6 +130,29 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
         }
 
         return path;
+    }
+
+    /// <summary>Ends a suite of three boots in the middle of the second: there are results of all, and no process goes on.</summary>
+    /// <param name="head">What is in the suite's file before the tests.</param>
+    /// <param name="wait">What the second boot does until it is ended.</param>
+    public async Task AssertEndsCleanly(string head, string wait)
+    {
+        using var stop = new CancellationTokenSource();
+        string up = Path("up");
+        Task<SuiteResult> run = Task.Run(() => RunUntil(
+            $"{head}\ntests: {{a: {{run: ':'}}, b: {{run: 'echo $$ >{up}.tmp; mv {up}.tmp {up}; {wait}'}}, c: {{run: ':'}}}}",
+            request => request with { Jobs = 1 },
+            stop.Token), TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(up), TimeSpan.FromSeconds(60)));
+        int process = int.Parse(await File.ReadAllTextAsync(up, TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
+
+        await stop.CancelAsync();
+        SuiteResult result = await run;
+
+        Assert.Equal([BootStatus.Passed, BootStatus.NotRun, BootStatus.NotRun], result.Boots.Select(boot => boot.Status));
+        Assert.Equal("a signal", result.Interrupted);
+        Assert.Equal([process], Asked);
+        Assert.Throws<ArgumentException>(() => Process.GetProcessById(process));
     }
 
     public void Dispose() => _folder.Delete(recursive: true);

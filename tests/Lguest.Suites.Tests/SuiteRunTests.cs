@@ -192,25 +192,8 @@ public sealed class SuiteRunTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_ends_it_gets_what_there_is_and_nothing_goes_on()
-    {
-        using var stop = new CancellationTokenSource();
-        string up = _folder.Path("up");
-        Task<SuiteResult> run = Task.Run(() => _folder.RunUntil(
-            $"version: 1\ntests: {{a: {{run: ':'}}, b: {{run: 'echo $$ >{up}.tmp; mv {up}.tmp {up}; exec sleep 600'}}, c: {{run: ':'}}}}",
-            request => request with { Jobs = 1 },
-            stop.Token), TestContext.Current.CancellationToken);
-        Assert.True(SpinWait.SpinUntil(() => File.Exists(up), TimeSpan.FromSeconds(60)));
-        int process = int.Parse(await File.ReadAllTextAsync(up, TestContext.Current.CancellationToken), System.Globalization.CultureInfo.InvariantCulture);
-
-        await stop.CancelAsync();
-        SuiteResult result = await run;
-
-        Assert.Equal([BootStatus.Passed, BootStatus.NotRun, BootStatus.NotRun], result.Boots.Select(boot => boot.Status));
-        Assert.Equal("a signal", result.Interrupted);
-        Assert.Equal([process], _folder.Asked);
-        Assert.Throws<ArgumentException>(() => Process.GetProcessById(process));
-    }
+    public Task Who_ends_it_gets_what_there_is_and_nothing_goes_on() =>
+        _folder.AssertEndsCleanly("version: 1", "exec sleep 600");
 
     [Fact]
     public void What_lguest_would_not_understand_is_told_before_the_first_boot()

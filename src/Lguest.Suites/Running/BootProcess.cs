@@ -19,9 +19,6 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     private const string Redirection = "o=$1 e=$2; shift 2; exec \"$@\" </dev/null >\"$o\" 2>\"$e\"";
     private const int MostLastWords = 4096;
 
-    /// <summary>How often to see whether the boot is to end.</summary>
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
-
     /// <summary>How long one that was asked to end may take.</summary>
     internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
@@ -87,33 +84,9 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     private ProcessEnd RunAlone(IReadOnlyList<string> words, TimeSpan limit, CancellationToken stop)
     {
         using Process process = Start(StartInfo(["-c", Redirection, "lguest", files.Output, files.Errors, .. launcher.Command, .. words]));
-        bool isStopped = Await(process, limit, stop);
-        return new ProcessEnd(process.ExitCode, isStopped);
-    }
-
-    /// <returns>Whether it was ended because that was wanted.</returns>
-    private bool Await(Process process, TimeSpan limit, CancellationToken stop)
-    {
-        long begin = Stopwatch.GetTimestamp();
-        while (!process.WaitForExit(Look))
-        {
-            bool isLate = Stopwatch.GetElapsedTime(begin) > limit;
-            if (!isLate && !stop.IsCancellationRequested)
-            {
-                continue;
-            }
-
-            launcher.AskToEnd(process.Id);
-            if (!process.WaitForExit(Grace))
-            {
-                process.Kill(entireProcessTree: true);
-                process.WaitForExit();
-            }
-
-            return !isLate;
-        }
-
-        return false;
+        using var watch = new EndWatch(launcher, process, limit, stop);
+        process.WaitForExit();
+        return new ProcessEnd(process.ExitCode, watch.IsStopped);
     }
 
     private string LastWords()

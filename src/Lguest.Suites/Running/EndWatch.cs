@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Lguest.Suites.Running;
 
-/// <summary>Asks a worker to end what it runs when that is wanted, or has taken too long; should that be of no use, it ends the worker.</summary>
+/// <summary>Asks a process to end what it runs when that is wanted, or has taken too long; should that be of no use, it ends the process.</summary>
 internal sealed class EndWatch : IDisposable
 {
     /// <summary>What a timer can wait.</summary>
@@ -19,7 +19,7 @@ internal sealed class EndWatch : IDisposable
 
     /// <summary>Begins to watch.</summary>
     /// <param name="launcher">Knows how a process is asked to end.</param>
-    /// <param name="process">The worker.</param>
+    /// <param name="process">The process: a worker, or one that runs a single boot.</param>
     /// <param name="limit">How long it may take.</param>
     /// <param name="stop">Cancelled when it is to end.</param>
     public EndWatch(IBootLauncher launcher, Process process, TimeSpan limit, CancellationToken stop)
@@ -46,7 +46,7 @@ internal sealed class EndWatch : IDisposable
         _timer.Dispose();
     }
 
-    /// <summary>Ends a worker. Its thread, and a timer's, have nobody who would hear that it has ended already.</summary>
+    /// <summary>Ends a process. A worker's thread, and a timer's, have nobody who would hear that it has ended already.</summary>
     internal static void Kill(Process process)
     {
         try
