@@ -15,7 +15,7 @@ public sealed partial class WrittenPages
     private const int DontNeed = 4;
 
     // What else runs Linux programs may answer with zeros, which would mean that nothing is written.
-    private static readonly Lazy<bool> _isTrue = new(Try);
+    private static readonly Lazy<bool> _hostTellsTheTruth = new(HostTellsTheTruth);
 
     private readonly ulong _start;
     private readonly byte[] _entries;
@@ -56,7 +56,7 @@ public sealed partial class WrittenPages
     /// <param name="host">Where that is in this process.</param>
     /// <param name="length">Bytes.</param>
     /// <returns>Null where the host doesn't say it.</returns>
-    internal static WrittenPages? Find(ulong start, nint host, ulong length) => _isTrue.Value ? Read(start, host, length) : null;
+    internal static WrittenPages? Find(ulong start, nint host, ulong length) => _hostTellsTheTruth.Value ? Read(start, host, length) : null;
 
     /// <summary>Whether this is what Linux says of two pages of a file of which the first has been read, and the second written.</summary>
     /// <param name="entries">The entries of both.</param>
@@ -89,7 +89,7 @@ public sealed partial class WrittenPages
     }
 
     /// <summary>Whether the host says the truth of two pages that are mapped as an image's are, of which one is read and the other written.</summary>
-    private static unsafe bool Try()
+    private static unsafe bool HostTellsTheTruth()
     {
         if (!OperatingSystem.IsLinux() || Environment.SystemPageSize != PhysicalMemory.PageSize)
         {

@@ -1,8 +1,8 @@
 namespace Lguest.Cpu.Translator;
 
 /// <summary>
-/// A list of values. The framework's own of a value type of ours isn't compiled before the program runs, which took a short boot a tenth of its time; this one is, and
-/// hands out references instead of copies.
+/// A list of values. The framework's own of a value type of ours isn't compiled before the program runs; this one is, and hands out references instead of
+/// copies.
 /// </summary>
 internal sealed class GrowingArray<T>
     where T : struct

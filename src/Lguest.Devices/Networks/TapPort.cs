@@ -131,11 +131,7 @@ public sealed unsafe class TapPort : IPacketPort
             return header.Largest;
         }
 
-        if ((header.Flags & OffloadHeader.NeedsChecksum) != 0)
-        {
-            SegmentSplitter.TryFinish(frame);
-        }
-
+        header.TryFinish(frame);
         return 0;
     }
 

@@ -201,9 +201,9 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
 
         (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
         bool isMerged = HasAgreedOn(MergesBuffers);
-        Span<byte> header = stackalloc byte[Math.Max(LongHeaderSize, _headerSize)];
-        header = header[..HeaderSize];
+        Span<byte> header = stackalloc byte[LongHeaderSize];
         header.Clear();
+        header = header[..HeaderSize];
         int done = 0;
         _filled.Clear();
         do
@@ -258,10 +258,11 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
     {
         int start = HeaderSize;
         int length = chain.ReadableLength - start;
-        Span<byte> header = stackalloc byte[OffloadHeader.Size];
-        header.Clear();
-        chain.Read(0, header);
-        if (!TryJudge(OffloadHeader.Read(header), length, out int largest))
+        Span<byte> bytes = stackalloc byte[OffloadHeader.Size];
+        bytes.Clear();
+        chain.Read(0, bytes);
+        var header = OffloadHeader.Read(bytes);
+        if (!TryJudge(header, length, out int largest))
         {
             Statistics.SendingDropped++;
             return 0;
@@ -269,7 +270,7 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
 
         Span<byte> frame = _sending.AsSpan(0, length);
         chain.Read(start, frame);
-        bool isFinished = largest > 0 || !HasAgreedOn(SendsUnfinished) || OffloadHeader.Read(header).TryFinish(frame);
+        bool isFinished = largest > 0 || !HasAgreedOn(SendsUnfinished) || header.TryFinish(frame);
         if (!isFinished || !_port.Send(frame, largest))
         {
             Statistics.SendingDropped++;

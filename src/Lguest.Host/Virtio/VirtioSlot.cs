@@ -20,16 +20,8 @@ public sealed class Virtqueue(SplitRing ring, Action interrupt)
     /// <summary>Whether a driver has ever given the device anything here.</summary>
     public bool IsInUse => ring.IsInUse;
 
-    /// <summary>Loads the next chain, and leaves it there: see <see cref="SplitRing.TryPeek"/>.</summary>
-    /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
-    public bool TryPeek(VirtioChain chain) => ring.TryPeek(chain, 0);
-
-    /// <summary>Loads one of the chains behind it, and leaves them all there.</summary>
-    /// <param name="chain">Is loaded.</param>
-    /// <param name="ahead">0: the next one.</param>
-    /// <returns>False when there are no more than so many.</returns>
-    /// <exception cref="GuestFaultException">The guest has written nonsense.</exception>
-    public bool TryPeek(VirtioChain chain, int ahead) => ring.TryPeek(chain, ahead);
+    /// <inheritdoc cref="SplitRing.TryPeek" />
+    public bool TryPeek(VirtioChain chain, int ahead = 0) => ring.TryPeek(chain, ahead);
 
     /// <summary>Takes the chain that was shown.</summary>
     public void Take() => ring.Take();

@@ -136,8 +136,6 @@ public sealed class RingLog : IKernelLog
 
         if (sequence >= _next)
         {
-            Lost += sequence - _next;
-            _next = sequence + 1;
             if (state != State.Reserved)
             {
                 KernelRecord record = MakeRecord(memory, layout, sequence, at, info);
@@ -149,6 +147,9 @@ public sealed class RingLog : IKernelLog
                 left -= (uint)record.Text.Length;
                 records.Add(record);
             }
+
+            Lost += sequence - _next;
+            _next = sequence + 1;
         }
 
         _lastId = id;
