@@ -18,6 +18,7 @@ public static class KnownAbis
 
     private const string RestartingSystem = "Restarting system";
     private const int HighestStatus = 255;
+    private const uint TwoMebibytes = 2 << 20;
     private const uint FourMebibytes = 4 << 20;
     private const int HypercallVector = 0x1f;
     private const int LastVector = 255;
@@ -217,6 +218,9 @@ public static class KnownAbis
         Name = abi.Name + " with PAE",
         Id = abi.Id + "-pae",
         PageTables = PageTableFormat.Pae,
+
+        // What one entry of a directory covers.
+        ReservedMemory = TwoMebibytes,
         Cpuid = CpuidModel.DefaultWithPae,
         Hypercalls = [.. abi.Hypercalls, LowerDirectory],
     };

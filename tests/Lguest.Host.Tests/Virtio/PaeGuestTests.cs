@@ -159,6 +159,7 @@ public sealed class PaeGuestTests
         guest.RunUntilPowerOff();
         Assert.Equal(0x1234_5678u, guest.Read(Scratch + 4));
         Assert.Equal(LowerDirectory | 1, guest.Read(PageDirectory + 24));
+        Assert.Equal(2u << 20, guest.Read(LaterReservedMemory));
     }
 
     private static void Begin(Assembler a)
