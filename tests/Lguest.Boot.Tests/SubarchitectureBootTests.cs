@@ -75,6 +75,19 @@ public sealed class SubarchitectureBootTests : IDisposable
     }
 
     [Fact]
+    public void Not_in_the_middle_of_one_that_is_larger_than_that()
+    {
+        const uint Mapped = 128 << 20;
+        var memory = new ArrayMemory(Mapped + (64 << 20));
+        byte[] code = [.. Encoding.ASCII.GetBytes("Linux version 2.6.28 (x)\n\0lguest\0"), .. new byte[200]];
+        byte[] kernel = TestImages.Elf(Entry, new ElfPart(Address + PageOffset, Address, code, MemorySize: Mapped));
+
+        LoadedGuest record = TestBoot.Load(_folder.File("vmlinux", kernel), memory);
+
+        Assert.Equal(memory.Size - 4096, record.Entry.PageDirectory);
+    }
+
+    [Fact]
     public void They_are_told_what_they_run_on_and_of_the_header_nothing_else()
     {
         Load(Kernel, initrd: [1, 2, 3]);
