@@ -162,9 +162,14 @@ public sealed class VirtioNetwork : IVirtioDevice, INetworkDevice, IFrameBuffers
     /// <summary>Unplugs the cable.</summary>
     public void Dispose() => _port.Dispose();
 
-    /// <inheritdoc />
+    /// <summary>What comes before the driver is ready has no header yet that both know: features may follow its first buffers.</summary>
     ReceiveRoom IFrameBuffers.FindRoom()
     {
+        if (_slot is not { IsDriverReady: true })
+        {
+            return ReceiveRoom.Down;
+        }
+
         (Virtqueue receiving, VirtioChain chain) = Place(ReceiveQueue);
         return receiving.TryPeek(chain) ? ReceiveRoom.Free
             : receiving.IsInUse ? ReceiveRoom.Full

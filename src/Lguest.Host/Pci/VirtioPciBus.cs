@@ -68,7 +68,8 @@ public sealed class VirtioPciBus : DeviceBus
             var function = new VirtioPciFunction(devices[i], region, irq, memory, () => interrupts.Raise(irq), stop);
             _functions[place] = function;
             physical.AddDevice(region, VirtioPciFunction.RegionSize, function);
-            devices[i].Attach(new VirtioSlot(i, guestId, memory, function.Queues, clock, events, signal, () => function.AgreedFeatures));
+            devices[i].Attach(
+                new VirtioSlot(i, guestId, memory, function.Queues, clock, events, signal, () => function.AgreedFeatures, () => function.IsServing));
             HostLog.VirtioDevicePlaced(logger, i, devices[i].Identity.Type, region, irq);
         }
 

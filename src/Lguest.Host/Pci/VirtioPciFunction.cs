@@ -150,7 +150,7 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
     }
 
     /// <summary>The driver has agreed on the features, says that it is ready, and needn't begin anew (virtio 1.0, 2.1 and 3.1.1).</summary>
-    private bool IsServing => (_status & (FeaturesAgreed | DriverReady | NeedsReset)) == (FeaturesAgreed | DriverReady);
+    internal bool IsServing => (_status & (FeaturesAgreed | DriverReady | NeedsReset)) == (FeaturesAgreed | DriverReady);
 
     /// <summary>Whether the driver wants features that were offered, and among them virtio 1.0.</summary>
     private bool CanAgree => (_driverFeatures[0] & ~OfferedFeatures(0)) == 0 && _driverFeatures[1] == Version1;

@@ -89,8 +89,9 @@ public sealed class LguestVirtioBus : DeviceBus
             var place = new Place(devices[i], descriptor, queues);
             _places.Add(place);
             Empty(place);
+            Virtqueue[] ofDevice = [.. queues.Select(queue => queue.Queue)];
             devices[i].Attach(
-                new VirtioSlot(i, guestId, memory, [.. queues.Select(queue => queue.Queue)], clock, events, signal, () => AgreedFeatures(place)));
+                new VirtioSlot(i, guestId, memory, ofDevice, clock, events, signal, () => AgreedFeatures(place), () => IsDriverReady(place)));
             HostLog.VirtioDevicePlaced(logger, i, identity.Type, queues[0].Address, queues[0].Irq);
             descriptor += WriteDescriptor(place);
         }
@@ -180,6 +181,10 @@ public sealed class LguestVirtioBus : DeviceBus
     /// <summary>What is read in a descriptor that has no place for them means nothing: no feature is offered there that anything depends on.</summary>
     private uint AgreedFeatures(Place place) =>
         _memory.ReadUInt32(place.Descriptor + (uint)VirtioDescriptors.AcknowledgedOffset(place.Queues.Length), What) & place.Device.Identity.Features;
+
+    /// <summary>A kernel that tells nothing of its descriptors (2.6.24) agrees on no features: there is nothing to wait for.</summary>
+    private bool IsDriverReady(Place place) => _notices == DescriptorNotice.None
+        || (_memory.ReadByte(place.Descriptor + VirtioDescriptors.StatusOffset, What) & VirtioDescriptors.DriverReady) != 0;
 
     /// <summary>The guest's ring code takes zeros for granted, and never writes them.</summary>
     private void Empty(Place place)

@@ -51,9 +51,18 @@ public sealed class VirtioSlot
     private readonly DeviceEvents _events;
     private readonly HostSignal _signal;
     private readonly Func<uint> _agreed;
+    private readonly Func<bool> _isDriverReady;
 
     internal VirtioSlot(
-        int index, ushort guestId, GuestMemory memory, Virtqueue[] queues, GuestClock clock, DeviceEvents events, HostSignal signal, Func<uint> agreed)
+        int index,
+        ushort guestId,
+        GuestMemory memory,
+        Virtqueue[] queues,
+        GuestClock clock,
+        DeviceEvents events,
+        HostSignal signal,
+        Func<uint> agreed,
+        Func<bool> isDriverReady)
     {
         Index = index;
         GuestId = guestId;
@@ -63,6 +72,7 @@ public sealed class VirtioSlot
         _events = events;
         _signal = signal;
         _agreed = agreed;
+        _isDriverReady = isDriverReady;
     }
 
     /// <summary>The device's place: 0 for the first.</summary>
@@ -73,6 +83,12 @@ public sealed class VirtioSlot
 
     /// <summary>Whether the run must be repeatable: what the guest sees may then not depend on how fast the host is.</summary>
     public bool IsRepeatable => _clock.IsVirtual;
+
+    /// <summary>
+    /// Whether the driver has said that it is set up (DRIVER_OK, virtio 1.0, 2.1). Before that it may offer buffers, as those of Linux 2.6.25 to 2.6.30 do,
+    /// but not have agreed on features yet.
+    /// </summary>
+    public bool IsDriverReady => _isDriverReady();
 
     internal GuestMemory Memory { get; }
 

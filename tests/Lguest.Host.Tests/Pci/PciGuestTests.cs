@@ -569,6 +569,7 @@ public sealed class PciGuestTests
         var cable = new FakeCable();
         using var guest = new VirtioGuest(
             KnownAbis.Linux2626, ClockKind.Virtual, new VirtioNetwork(cable, null, KnownAbis.Linux41.Headers.Network));
+        guest.SetDriverReady();
         cable.Arrive(new byte[60]);
         guest.MakeAvailable(0, (Buffers, 2048, true));
         guest.KernelThatSleepsAfter(a => Hypercall(a, Notify, Queue(0)));

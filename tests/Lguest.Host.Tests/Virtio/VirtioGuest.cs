@@ -196,6 +196,9 @@ public sealed class VirtioGuest : IDisposable
         return head;
     }
 
+    /// <summary>The driver says that it is set up (DRIVER_OK), in a descriptor of fixed form.</summary>
+    public void SetDriverReady(uint descriptor = Descriptors) => Write(descriptor + 4, [7]);
+
     /// <summary>The driver wants no interrupts of a virtqueue.</summary>
     public void Suppress(int queue) => Write16(Queue(queue) + AvailableOffset, 1);
 

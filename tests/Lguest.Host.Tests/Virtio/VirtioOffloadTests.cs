@@ -36,6 +36,7 @@ public sealed class VirtioOffloadTests : IDisposable
     {
         _card = new VirtioNetwork(_cable);
         _guest = new VirtioGuest(KnownAbis.Linux2631, ClockKind.Virtual, _card);
+        _guest.SetDriverReady();
     }
 
     public void Dispose()
@@ -47,7 +48,7 @@ public sealed class VirtioOffloadTests : IDisposable
     [Fact]
     public void All_of_it_is_offered_and_that_the_cable_is_plugged_in()
     {
-        Assert.Equal([1, 3, 4, 8, 0], _guest.Bytes(Descriptors, 5));
+        Assert.Equal([1, 3, 4, 8], _guest.Bytes(Descriptors, 4));
         Assert.Equal(SendsUnfinished | TakesSegments | SendsTcp4 | SendsTcp6 | MergesBuffers | (1 << 5) | (7 << 16), _guest.Read(Agreed - 4));
         Assert.Equal([1, 0], _guest.Bytes(Agreed + 4 + 6, 2));
     }
