@@ -126,9 +126,14 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
     {
         const string AnyFile = "state";
         IReadOnlyList<string> arguments = BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 1), today);
-        TimeSpan limit = launcher.Check(arguments);
+        TimeSpan limit = launcher.Check([.. arguments, .. BootArguments.Kept(boot.Settings, new BootFiles(AnyFile))]);
         if (boot.Settings.IsWarm)
         {
+            if (boot.Settings.Networks.Count > 0)
+            {
+                throw new SuiteException("a network's other end isn't saved with a guest, and from: boot saves it: write `from: start`");
+            }
+
             if (boot.Settings.Shares.Any(IsReturned))
             {
                 throw new SuiteException("a share that comes back (,rw) changes what the next boot begins with, and from: boot needs what stays as it is: write `from: start`");

@@ -1,4 +1,5 @@
 using Lguest.Suites.Plans;
+using Lguest.Suites.Results;
 
 namespace Lguest.Suites.Tests;
 
@@ -20,7 +21,9 @@ public sealed class SuiteReaderTests : IDisposable
     [InlineData("version: 1\ntests:\n  a:\n    rum: x", "4:5: there is no 'rum' here, only kernel, ")]
     [InlineData("version: 1\ndefaults:\n  only: {}\ntests: {}", "3:3: there is no 'only' here, only kernel, ")]
     [InlineData("version: 1\ntests:\n  a:\n    run:", "4:9: run has no value")]
-    [InlineData("version: 1\ntests:\n  a:\n    run: [x]", "4:10: run is to be a text")]
+    [InlineData("version: 1\ntests:\n  a:\n    run: []", "4:10: run is to be a text")]
+    [InlineData("version: 1\ntests:\n  a:\n    run: [x, [y]]", "4:14: run is to be a text, or a list of texts")]
+    [InlineData("version: 1\ntests:\n  a:\n    run: [x, ~]", "4:14: run has no value: write \"\" for an empty one")]
     [InlineData("version: 1\ntests:\n  a:\n    run: \"x\\0\"", "4:10: there is a NUL in run")]
     [InlineData("version: 1\ntests:\n  a:\n    ktap: yes", "4:11: ktap is to be auto or required or none")]
     [InlineData("version: 1\ntests:\n  a:\n    retries: -1", "4:14: retries is to be a number from 0 to 100")]
@@ -36,6 +39,13 @@ public sealed class SuiteReaderTests : IDisposable
     [InlineData("version: 1\nmatrix:\n  memory: {small: 8m}\ntests:\n  a:\n    only: {memory: large}", "6:20: the matrix has no memory 'large'")]
     [InlineData("version: 1\ntests:\n  a:\n    only: {memory: large}", "4:12: 'memory' isn't in the matrix")]
     [InlineData("version: 1\ntests:\n  a:\n    share: no-such", "4:12: there is no folder '")]
+    [InlineData("version: 1\ntests:\n  a:\n    network: [usernet, usernat]", "4:24: 'usernat' is no network: write usernet, usernet=OPTIONS, sharenet=FILE or tunnet=ADDRESS")]
+    [InlineData("version: 1\ntests:\n  a:\n    network: sharenet", "4:14: 'sharenet' is no network: ")]
+    [InlineData("version: 1\ntests:\n  a:\n    network: tunnet=", "4:14: 'tunnet=' is no network: ")]
+    [InlineData("version: 1\ntests:\n  a:\n    engine: fast", "4:13: engine is to be auto or interpreter or translator")]
+    [InlineData("version: 1\ntests:\n  a:\n    keep: [dump, all]", "4:18: keep is to be dump, pcap or profile, or a list of them")]
+    [InlineData("version: 1\ntests:\n  a:\n    send: {x: y}", "4:11: send is to be a text, or a list of texts")]
+    [InlineData("version: 1\ntests:\n  a:\n    profile-compare: no-such,5%", "4:22: there is no file '")]
     [InlineData("version: 1\ntests:\n  a:\n    known: [{fingerprint: x}]", "4:13: the known failure has no issue: say where somebody works on it")]
     [InlineData("version: 1\ntests:\n  a:\n    known: [{fingerprint: x, issue: y, until: 2026-13-01}]", "4:47: until is to be a day, such as 2026-12-31")]
     [InlineData("version: 1\ntests: *a", "2:8: there is no anchor &a before this")]
@@ -90,6 +100,35 @@ public sealed class SuiteReaderTests : IDisposable
         Assert.Equal(("x", "two", "8m", "quiet on", 2), (boot.Name, boot.Settings.Run, boot.Settings.Memory, boot.Settings.CommandLine, boot.Settings.Retries));
         Assert.Equal(["a", "b", "c"], boot.Settings.Expect);
         Assert.Equal([$"{_folder.Path("t")}:/share", $"{_folder.Path("t")}:/mnt/t"], boot.Settings.Shares);
+    }
+
+    [Theory]
+    [InlineData("[a, b]", "--run=two")]
+    [InlineData("one", "--run-argv=a", "--run-argv=", "--run-argv=b c")]
+    public void A_test_has_its_own_command_in_one_of_its_two_forms(string first, params string[] command)
+    {
+        string own = command.Length == 1 ? "two" : "[a, \"\", b c]";
+        PlannedBoot boot = Assert.Single(_folder.Plan($"version: 1\ndefaults: {{run: {first}, kernel: fake.sh}}\ntests: {{x: {{run: {own}}}}}"));
+
+        Assert.Equal(command, Arguments(boot).Where(word => word.StartsWith("--run", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_boot_with_a_network_has_the_real_clock_and_no_seed_of_its_own()
+    {
+        IReadOnlyList<PlannedBoot> boots = _folder.Plan("""
+            version: 1
+            defaults: {kernel: fake.sh}
+            tests:
+              none: {}
+              usual: {network: usernet}
+              wanted: {network: usernet, clock: virtual, seed: 7}
+            """);
+
+        Assert.Equal([true, false, false], boots.Select(boot => boot.Settings.IsRepeatable));
+        Assert.Equal(
+            ["--clock=virtual --seed=0", "--clock=real", "--clock=virtual --seed=7"],
+            boots.Select(boot => string.Join(' ', Arguments(boot).Where(word => word.StartsWith("--clock", StringComparison.Ordinal) || word.StartsWith("--seed", StringComparison.Ordinal)))));
     }
 
     [Theory]
@@ -179,13 +218,37 @@ public sealed class SuiteReaderTests : IDisposable
                 - {fingerprint: warning/old, issue: "#2", until: 2020-01-01}
                 - {fingerprint: status/7, issue: "#3"}
                 max-silence: 1m
+                abi: ring0
+                engine: interpreter
+                date: 2001-02-03
+                send: [a=>b, 'c=>d\n']
+                network: [usernet=restrict, sharenet=lan, tunnet=192.168.19.1, usernet]
+                clock: virtual
+                profile-compare: "fake.sh,7%"
+                keep: [dump, profile]
             """));
 
         Assert.Equal(
             [
-                "64m", _folder.Path("fake.sh"), "--clock=virtual", "--seed=6000000047", $"--block={_folder.Path("fake.sh")},ro", "--run=echo \"it's\"",
-                "--append=--x a=b", "--ktap=required", "--fail-on=oops,warning", "--allow=warning/a", "--forbid=no", "--timeout=10m", "--max-silence=1m",
+                "64m", _folder.Path("fake.sh"), "--clock=virtual", "--seed=5", "--date=2001-02-03", "--engine=interpreter", "--abi=ring0", $"--block={_folder.Path("fake.sh")},ro", 
+                "--usernet=restrict", $"--sharenet={_folder.Path("lan")}", "--tunnet=192.168.19.1", "--usernet", "--run=echo \"it's\"",
+                "--append=--x a=b", "--ktap=required", "--fail-on=oops,warning", "--allow=warning/a", "--forbid=no", "--send=a=>b", @"--send=c=>d\n",
+                $"--profile-compare={_folder.Path("fake.sh")},7%", "--timeout=10m", "--max-silence=1m",
             ],
-            BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 7), new DateOnly(2026, 1, 1)));
+            Arguments(boot));
+        Assert.Equal(["--dump=files/core", "--profile=files/profile"], BootArguments.Kept(boot.Settings, new BootFiles("files")));
     }
+
+    [Fact]
+    public void An_attempt_that_is_not_the_first_has_another_seed()
+    {
+        PlannedBoot boot = Assert.Single(_folder.Plan("version: 1\ntests: {x: {kernel: fake.sh, seed: 5}}"));
+
+        Assert.Equal((5ul, 1000000012ul, 6000000047ul), (Seed(1), Seed(2), Seed(7)));
+
+        ulong? Seed(int attempt) => BootArguments.Seed(boot.Settings, attempt);
+    }
+
+    private static IReadOnlyList<string> Arguments(PlannedBoot boot) =>
+        BootArguments.Of(boot.Settings, BootArguments.Seed(boot.Settings, 1), new DateOnly(2026, 1, 1));
 }

@@ -245,6 +245,7 @@ public sealed class WarmStartTests : IDisposable
     [InlineData("from: boot", "3:3: a can't be run: that isn't understood")]
     [InlineData("from: boot, run: ':', share: '.:/s,rw'", "3:3: a can't be run: a share that comes back (,rw) changes what the next boot begins with, and from: boot needs what stays as it is: write `from: start`")]
     [InlineData("from: boot, run: ':', share: ['.', '.:/s,rw=1m']", "and from: boot needs what stays as it is: write `from: start`")]
+    [InlineData("from: boot, run: ':', network: usernet", "3:3: a can't be run: a network's other end isn't saved with a guest, and from: boot saves it: write `from: start`")]
     public void What_can_not_go_on_is_refused_before_anything_runs(string test, string sentence)
     {
         string message = Assert.Throws<SuiteException>(() => _folder.Run($"version: 1\ntests:\n  a: {{{test}}}")).Message;

@@ -40,6 +40,23 @@ public sealed class OptionTableTests : IDisposable
     }
 
     [Fact]
+    public void Of_every_option_for_a_guest_it_is_told_what_a_suite_has_in_its_place()
+    {
+        string document = File.ReadAllText(Path.Combine(ShippedImages.Project, "docs", "suites.md"));
+        string keys = document[..document.IndexOf("What is in no key of its own:", StringComparison.Ordinal)];
+
+        Assert.All(Options.Table.Declared.Where(option => option.Command == Options.Run), option =>
+        {
+            string[] key = option == Options.Tunnet || option == Options.Sharenet || option == Options.Usernet ? ["network"]
+                : option == Options.Dump || option == Options.Pcap || option == Options.Profile ? ["keep", option.Name]
+                : option == Options.RunArgument ? ["run", $"--{option.Name}"]
+                : [option.Name];
+            bool isKey = key.All(word => Regex.IsMatch(keys, $@"(?m)^\|[^\n]*`{word}`"));
+            Assert.True(isKey != Regex.IsMatch(document[keys.Length..], $@"(?m)^\|[^|]*`--{option.Name}`"), option.Usage);
+        });
+    }
+
+    [Fact]
     public void The_exit_codes_are_in_the_help_and_in_their_document_and_are_the_same()
     {
         string help = Usage.Help(Options.Run);

@@ -198,6 +198,35 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void A_test_has_its_networks_what_is_typed_for_it_and_what_it_keeps()
+    {
+        string image = ShippedImages.Image("vmlinux");
+        _folder.File("panicker", GuestProgram.Panicker("out of puppies"));
+
+        LguestResult result = RunSuite($$"""
+            version: 1
+            tests:
+              net: {run: "cat /proc/uptime; ls /sys/class/net", network: [sharenet=lan, sharenet=other], keep: pcap, engine: interpreter}
+              words: {run: [printf, "%s|", "a  b", ""], date: 2001-02-03}
+              typed: {kernel: {{image}}, initrd: {{ShippedImages.Image("initrd.cpio")}}, send: ['# =>echo ty''''ped\n', 'typed=>exit\n']}
+              dead: {kernel: panicker, memory: 8m, keep: [dump]}
+            """);
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(
+            ["net passed", "words passed", "typed passed", "dead crashed"],
+            Boots().Select(boot => $"{boot.GetProperty("name")} {boot.GetProperty("status")}"));
+        Assert.EndsWith("\neth0\neth1\nlo\n", Text("net/1/stdout"), StringComparison.Ordinal);
+        Assert.Equal("a  b||", Text("words/1/stdout"));
+        Assert.Equal([0x0a, 0x0d, 0x0d, 0x0a], File.ReadAllBytes(_folder.Path("out/runs/net/1/frames.pcapng"))[..4]);
+        Assert.StartsWith("\u007fELF", Text("dead/1/core"), StringComparison.Ordinal);
+        Assert.Contains($" --clock=real --engine=interpreter --sharenet={_folder.Path("lan")} --sharenet={_folder.Path("other")} ", Text("net/1/repro.sh").Replace(" \\\n ", string.Empty, StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains("href=\"runs/dead/1/core\"", File.ReadAllText(_folder.Path("out/index.html")), StringComparison.Ordinal);
+
+        string Text(string file) => File.ReadAllText(_folder.Path($"out/runs/{file}")).ReplaceLineEndings("\n");
+    }
+
+    [Fact]
     public void A_signal_ends_all_of_it_and_what_is_known_is_written()
     {
         _folder.File("spinner", GuestProgram.Spinner("up"));

@@ -213,7 +213,7 @@ internal sealed class HtmlPage : IDisposable
     {
         var files = BootFiles.Of(_folder, boot.Name, attempt.Number);
         string prefix = boot.Attempts.Count > 1 ? Invariant($"{attempt.Number}/") : string.Empty;
-        foreach (string path in (string[])[files.Report, files.Console, files.Kmsg, files.Output, files.Errors, files.Result, files.Repeat])
+        foreach (string path in (string[])[files.Report, files.Console, files.Kmsg, files.Output, files.Errors, files.Result, files.Profile, files.ProfilePicture, files.Frames, files.Core, files.Repeat])
         {
             string name = Path.GetFileName(path);
             if (File.Exists(path))

@@ -160,7 +160,8 @@ public sealed class SuiteReader
                 "image" => settings with { Kernel = FilePath(entry) },
                 "modules" => settings with { Modules = FolderPath(entry) },
                 "initrd" => settings with { Initrd = ExistingPath(entry) },
-                _ => throw Unknown(entry.Key, "image, modules, initrd"),
+                "abi" => settings with { Abi = Text(entry) },
+                _ => throw Unknown(entry.Key, "image, modules, initrd, abi"),
             };
         }
 
@@ -195,20 +196,29 @@ public sealed class SuiteReader
                 "kernel" => settings with { Kernel = FilePath(entry) },
                 "modules" => settings with { Modules = FolderPath(entry) },
                 "initrd" => settings with { Initrd = ExistingPath(entry) },
+                "abi" => settings with { Abi = Text(entry) },
                 "memory" => settings with { Memory = Text(entry) },
                 "cmdline" => settings with { CommandLine = Text(entry, mayBeEmpty: true) },
                 "seed" => settings with { Seed = Number(entry, ulong.MaxValue) },
+                "run" when entry.Value is YamlList { Items.Count: > 0 } words => settings with { RunWords = [.. words.Items.Select(word => Word(entry.Key, word))] },
                 "run" => settings with { Run = Text(entry) },
                 "from" => settings with { From = OneOf(entry, BootSettings.FromBoot, BootSettings.FromStart) },
                 "share" => settings with { Shares = [.. Texts(entry).Select(text => Share(text))] },
                 "block" => settings with { Disks = [.. Texts(entry).Select(Disk)] },
+                "network" => settings with { Networks = [.. Texts(entry).Select(Network)] },
                 "ktap" => settings with { Ktap = OneOf(entry, "auto", "required", "none") },
                 "fail-on" => settings with { FailOn = string.Join(',', Texts(entry).Select(text => text.Value)) },
                 "known" => settings with { Known = Known(entry) },
                 "expect" => settings with { Expect = [.. Texts(entry).Select(text => text.Value)] },
                 "forbid" => settings with { Forbid = [.. Texts(entry).Select(text => text.Value)] },
+                "send" => settings with { Send = [.. Texts(entry).Select(text => text.Value)] },
+                "status-token" => settings with { StatusToken = Text(entry) },
+                "keep" => settings with { Keep = [.. Texts(entry).Select(Kept)] },
+                "profile-compare" => settings with { ProfileCompare = Profile(entry) },
                 "retries" => settings with { Retries = (int)Number(entry, MostRetries) },
                 "clock" => settings with { Clock = OneOf(entry, "virtual", "real") },
+                "date" => settings with { Date = Text(entry) },
+                "engine" => settings with { Engine = OneOf(entry, "auto", "interpreter", "translator") },
                 "timeout" => settings with { Timeout = Text(entry) },
                 "max-guest-time" => settings with { MaxGuestTime = Text(entry) },
                 "max-silence" => settings with { MaxSilence = Text(entry) },
@@ -216,8 +226,8 @@ public sealed class SuiteReader
                 OnlyKey when only is not null => ReadOnly(entry, only, settings),
                 _ => throw Unknown(
                     entry.Key,
-                    "kernel, modules, initrd, memory, cmdline, seed, run, from, share, block, ktap, fail-on, known, expect, forbid, retries, clock, "
-                    + $"timeout, max-guest-time, max-silence, max-instructions{(only is null ? string.Empty : $", {OnlyKey}")}"),
+                    "kernel, modules, initrd, abi, memory, cmdline, seed, run, from, share, block, network, ktap, fail-on, known, expect, forbid, send, "
+                    + $"status-token, keep, profile-compare, retries, clock, date, engine, timeout, max-guest-time, max-silence, max-instructions{(only is null ? string.Empty : $", {OnlyKey}")}"),
             };
         }
 
@@ -300,6 +310,13 @@ public sealed class SuiteReader
         return Checked(text, entry.Key.Value, mayBeEmpty);
     }
 
+    /// <summary>A word of a command, which may be empty, but for the program.</summary>
+    private string Word(YamlText key, YamlNode word)
+    {
+        YamlText text = word as YamlText ?? throw Error(word.Place, $"{key.Value} is to be a text, or a list of texts");
+        return Checked(text, key.Value, mayBeEmpty: true);
+    }
+
     private IEnumerable<YamlText> Texts(YamlEntry entry)
     {
         IReadOnlyList<YamlNode> items = entry.Value is YamlList list ? list.Items : [entry.Value];
@@ -368,6 +385,30 @@ public sealed class SuiteReader
     // As on the command line, commas of a name are doubled, and that has to be so of the folder's, too.
     private string Disk(YamlText disk) =>
         Path.IsPathRooted(disk.Value) ? disk.Value : $"{CommaParts.Escape(_folder)}/{disk.Value}";
+
+    private string Network(YamlText network)
+    {
+        const string Shared = "sharenet";
+        string[] parts = network.Value.Split('=', 2);
+        return (parts[0], parts.Length == 2 ? parts[1] : null) switch
+        {
+            ("usernet", _) or ("tunnet", { Length: > 0 }) => network.Value,
+            (Shared, { Length: > 0 } path) => $"{Shared}={Path.GetFullPath(path, _folder)}",
+            _ => throw Error(network.Place, $"'{network.Value}' is no network: write usernet, usernet=OPTIONS, sharenet=FILE or tunnet=ADDRESS"),
+        };
+    }
+
+    private string Kept(YamlText file) => file.Value is BootArguments.Dump or BootArguments.Pcap or BootArguments.Profile
+        ? file.Value
+        : throw Error(file.Place, $"keep is to be {BootArguments.Dump}, {BootArguments.Pcap} or {BootArguments.Profile}, or a list of them");
+
+    private string Profile(YamlEntry entry)
+    {
+        IReadOnlyList<string> parts = CommaParts.Split(Text(entry));
+        string path = Path.GetFullPath(parts[0], _folder);
+        string share = string.Concat(parts.Skip(1).Select(part => $",{CommaParts.Escape(part)}"));
+        return File.Exists(path) ? $"{CommaParts.Escape(path)}{share}" : throw Error(entry.Value.Place, $"there is no file '{path}'");
+    }
 
     private YamlMap Map(YamlNode node, string what) => node as YamlMap ?? throw Error(node.Place, $"{what} is to be a mapping: keys with values");
 

@@ -34,6 +34,18 @@ public sealed class BootFiles(string folder)
     /// <summary>A script that repeats the boot.</summary>
     public string Repeat => In("repro.sh");
 
+    /// <summary>A core of the guest, if one is wanted and it has died.</summary>
+    public string Core => In("core");
+
+    /// <summary>What went over its networks, if that is wanted.</summary>
+    public string Frames => In("frames.pcapng");
+
+    /// <summary>Where it spent its instructions, if that is wanted.</summary>
+    public string Profile => In("profile");
+
+    /// <summary>A picture of that.</summary>
+    public string ProfilePicture => In("profile.svg");
+
     /// <summary>Those of an attempt.</summary>
     /// <param name="results">The folder of results.</param>
     /// <param name="boot">The boot's name.</param>

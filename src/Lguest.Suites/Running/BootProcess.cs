@@ -25,6 +25,9 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
     /// <summary>How long one may take that should have ended by itself: it writes reports.</summary>
     private static readonly TimeSpan OverTime = TimeSpan.FromMinutes(1);
 
+    /// <summary>Options for what is to be kept of it beside all that every boot leaves.</summary>
+    public IReadOnlyList<string> Kept { get; init; } = [];
+
     /// <summary>Runs it to its end.</summary>
     /// <param name="boot">The boot's name.</param>
     /// <param name="number">Which attempt, from 1.</param>
@@ -42,7 +45,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
         Directory.CreateDirectory(files.Folder);
         WriteScript(boot, arguments);
         long begin = Stopwatch.GetTimestamp();
-        string[] results = [$"--log={files.Console}", $"--kmsg={files.Kmsg}", $"--json={files.Result}", $"--report={files.Report}"];
+        string[] results = [$"--log={files.Console}", $"--kmsg={files.Kmsg}", $"--json={files.Result}", $"--report={files.Report}", .. Kept];
         ProcessEnd end = warm is null
             ? RunAlone([.. arguments, .. results], limit + OverTime, stop)
             : RunWarm(warm, [.. arguments, BootArguments.Restore(warm.File), .. results], limit + OverTime, stop);

@@ -106,7 +106,8 @@ public sealed class SuiteRunner(IBootLauncher launcher, string folder, ISuitePro
     private RunReport? Attempt(PlannedBoot boot, List<AttemptResult> attempts, ulong? seed, WarmStart? warm, CancellationToken stop)
     {
         int number = attempts.Count + 1;
-        var process = new BootProcess(launcher, BootFiles.Of(folder, boot.Name, number));
+        var files = BootFiles.Of(folder, boot.Name, number);
+        var process = new BootProcess(launcher, files) { Kept = [.. BootArguments.Kept(boot.Settings, files)] };
         (AttemptResult attempt, RunReport? report) = process.Run(boot.Name, number, BootArguments.Of(boot.Settings, seed, today), boot.Limit, stop, warm);
         attempts.Add(attempt with { Seed = seed });
         return report;
