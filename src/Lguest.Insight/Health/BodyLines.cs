@@ -30,10 +30,16 @@ internal static partial class BodyLines
     public static bool IsHeldLocks(string line) => HeldLocks().IsMatch(line);
 
     /// <summary>After it comes a stack of RCU's own thread, which is the victim.</summary>
-    public static bool IsStackOfRcu(string line) => line.EndsWith("RCU grace-period kthread stack dump:", StringComparison.Ordinal);
+    public static bool IsStackOfRcu(string line) => StackOfRcu().IsMatch(line);
 
     /// <summary>The first line about the processor's own stack.</summary>
-    public static bool IsProcessor(string line) => line.StartsWith("CPU: ", StringComparison.Ordinal);
+    public static bool IsProcessor(string line) => Processor().IsMatch(line);
+
+    /// <summary>Between the stacks of a stall of RCU's, and before the first.</summary>
+    public static bool IsOfStall(string line) => IsStackOfRcu(line) || IsProcessor(line) || OfStall().IsMatch(line) || TryReadTask(line, out _, out _);
+
+    /// <summary>The stall was over before there was anything to show.</summary>
+    public static bool IsEndOfStall(string line) => FalseAlarms.IsEndOfStall(line);
 
     /// <summary>Who took a lock, of a line in the list of what is held.</summary>
     public static bool TryReadLock(string line, out StackFrame taker)
@@ -91,6 +97,21 @@ internal static partial class BodyLines
         return known;
     }
 
+    // kernel/rcu/tree_stall.h, rcu_check_gp_kthread_starvation(); kernel/rcu/tree.c until Linux 5.0, where until 4.16 the thread's stack follows the first of the two.
+    [GeneratedRegex(@"^(?:rcu: )?(?:rcu_\w+ kthread starved for -?[0-9]+ jiffies!.*|RCU grace-period kthread stack dump:)$")]
+    private static partial Regex StackOfRcu();
+
+    // arch/x86/kernel/dumpstack.c, kernel/sched/core.c and lib/nmi_backtrace.c.
+    [GeneratedRegex("^(?:CPU: |Task dump for CPU [0-9]+:$|NMI backtrace for cpu [0-9]+)")]
+    private static partial Regex Processor();
+
+    // kernel/rcu/tree_stall.h.
+    [GeneratedRegex(
+        @"^(?:rcu: )?(?:\tUnless rcu_\w+ kthread gets sufficient CPU time, .*|Stack dump where RCU GP kthread last ran:|RCU GP kthread last ran on offline CPU [0-9]+\."
+            + @"|rcu_\w+ kthread timer wakeup didn't happen for -?[0-9]+ jiffies!.*|\tPossible timer handling issue on cpu=.*|Offline CPU [0-9]+ blocking current GP\."
+            + @"|All QSes seen, last rcu_\w+ kthread activity .*)$|^Sending NMI from CPU [0-9]+ to CPUs .*$")]
+    private static partial Regex OfStall();
+
     private static string Letters(string taint) =>
         taint.StartsWith("Not", StringComparison.Ordinal)
             ? string.Empty
@@ -113,10 +134,11 @@ internal static partial class BodyLines
             + @"|^(?:hardirqs|softirqs) last |^irq event stamp: |^\s+[0-9a-f]{8}(?: [0-9a-f]{8})*\s*$|^\s*(?:Not tainted|Tainted: )|^note: |^=+$|^ #[0-9]+: ")]
     private static partial Regex OfTrace();
 
-    // lib/dump_stack.c, dump_stack_print_info(); kernel/sched/core.c, sched_show_task(); "Pid: 1, comm: init Not tainted" and "Process init (pid: 1, ..." in Linux 2.6.
+    // lib/dump_stack.c, dump_stack_print_info(); kernel/sched/core.c, sched_show_task(), whose line says its words only since Linux 5.10; "Pid: 1, comm: init Not tainted" and "Process init (pid: 1, ..." in Linux 2.6.
     [GeneratedRegex(
         @"^CPU: [0-9]+ (?:UID: [0-9]+ )?PID: (?<number>[0-9]+) Comm: (?<name>.{0,20}?) (?:Kdump: loaded )?(?<taint>Not tainted|Tainted: [A-Z ]+?)(?= +[0-9])"
-            + @"|^task:(?<name>.{1,16}?) +state:\S.*? pid: *(?<number>[0-9]+) +|^Pid: (?<number>[0-9]+), comm: +(?<name>.{1,20}?) (?<taint>Not tainted|Tainted: [A-Z ]+)|^Process (?<name>.{1,20}?) \(pid: (?<number>[0-9]+), ")]
+            + @"|^task:(?<name>.{1,16}?) +state:\S.*? pid: *(?<number>[0-9]+) +|^(?<name>.{1,15}?) +[A-Za-z?](?: +running(?: task)?| [0-9a-f]{8})? +[0-9]+ +(?<number>[0-9]+) +[0-9]+ 0x[0-9a-f]{8}\s*$"
+            + @"|^Pid: (?<number>[0-9]+), comm: +(?<name>.{1,20}?) (?<taint>Not tainted|Tainted: [A-Z ]+)|^Process (?<name>.{1,20}?) \(pid: (?<number>[0-9]+), ")]
     private static partial Regex Task();
 
     [GeneratedRegex(@"\s(?<taint>Not tainted|Tainted: [A-Z ]+)")]

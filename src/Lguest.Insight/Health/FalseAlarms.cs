@@ -20,6 +20,9 @@ public static partial class FalseAlarms
         new(LockdepOff(), "kernel/locking/lockdep.c: said once after another complaint, which counts"),
     ];
 
+    /// <summary>Whether a stall of RCU's was none.</summary>
+    internal static bool IsEndOfStall(string line) => StallEnded().IsMatch(line);
+
     /// <summary>Whether a line is one of them. Complaints whose whole first line is known can't be.</summary>
     public static bool Contains(string line) => All.Any(alarm => alarm.Pattern.IsMatch(line));
 

@@ -19,6 +19,7 @@ internal sealed class OpenComplaint
     private readonly List<string> _registers = [];
     private readonly List<StackFrame> _trace = [];
     private readonly List<StackFrame> _takers = [];
+    private readonly List<StackFrame> _threadOfRcu = [];
     private ComplaintClass _class;
     private string? _code;
     private string? _task;
@@ -32,6 +33,7 @@ internal sealed class OpenComplaint
     private bool _hasLocks;
     private bool _hasEnded;
     private bool _isOfAnother;
+    private bool _wasNone;
 
     /// <summary>Opens one.</summary>
     /// <param name="head">Which pattern its first line is of.</param>
@@ -73,7 +75,7 @@ internal sealed class OpenComplaint
         ComplaintShape.Trap => _hasDied && _hasRegisters && _hasEnded,
         ComplaintShape.Warning => (_trace.Count > 0 || _hasRegisters) && _hasEnded,
         ComplaintShape.Locks => HasTrace,
-        _ => HasTrace && (_class != ComplaintClass.Bug || _task is not null),
+        _ => HasTrace && !_wasNone && (_class != ComplaintClass.Bug || _task is not null),
     };
 
     /// <summary>Whether all is there but the end.</summary>
@@ -122,8 +124,14 @@ internal sealed class OpenComplaint
             ComplaintShape.Line => false,
             ComplaintShape.Trap or ComplaintShape.Warning => _sinceHead < MostAfterHead,
             ComplaintShape.Panic => _sinceHead < MostAfterHead && (isOfTrace || BodyLines.IsEndOfTrace(line) || line.StartsWith("Kernel Offset:", StringComparison.Ordinal)),
-            _ => isOfTrace || BodyLines.IsEndOfTrace(line) || (!HasTrace && _sinceHead < _head.Reach),
+            _ => isOfTrace || BodyLines.IsEndOfTrace(line) || (!HasTrace && _sinceHead < _head.Reach) || (IsStall && BodyLines.IsOfStall(line)),
         };
+        if (IsStall && BodyLines.IsEndOfStall(line))
+        {
+            _wasNone = true;
+            mayGoOn = false;
+        }
+
         if (!mayGoOn || _lines.Count == MostLines)
         {
             IsClosed = true;
@@ -147,6 +155,12 @@ internal sealed class OpenComplaint
         if (_class == ComplaintClass.Warning && _message is not null && _message.StartsWith("refcount_t: ", StringComparison.Ordinal))
         {
             _class = ComplaintClass.Refcount;
+        }
+
+        // Where RCU's own thread got no time and nobody else was in its way, its stack is the only one.
+        if (_trace.Count == 0)
+        {
+            _trace.AddRange(_threadOfRcu);
         }
 
         string fingerprint;
@@ -192,7 +206,9 @@ internal sealed class OpenComplaint
     /// </summary>
     private bool HasTrace => Shape == ComplaintShape.Locks
         ? (_hasBacktrace && _trace.Count > 0) || (_hasLocks && _match.Value.Contains("user space", StringComparison.Ordinal))
-        : _trace.Count > 0 && (_traces > 0 || _head.HasBareTrace || _trace[^1].Address is not null);
+        : _threadOfRcu.Count > 0 || (_trace.Count > 0 && (_traces > 0 || _head.HasBareTrace || _trace[^1].Address is not null));
+
+    private bool IsStall => _class == ComplaintClass.RcuStall;
 
     private void Read(string line)
     {
@@ -206,6 +222,11 @@ internal sealed class OpenComplaint
         _isOfAnother = (_isOfAnother || BodyLines.IsStackOfRcu(line)) && !BodyLines.IsProcessor(line);
         if (_isOfAnother)
         {
+            if (BodyLines.TryReadFrame(line, out StackFrame own))
+            {
+                _threadOfRcu.Add(Named(own));
+            }
+
             return;
         }
 

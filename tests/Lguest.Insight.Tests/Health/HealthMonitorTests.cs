@@ -37,6 +37,11 @@ public sealed class HealthMonitorTests
         { "<3>INFO: task a:b[1]: c:77 blocked for more than 120 seconds.\n<3>      Tainted: G        W          6.1.0 #1\n<3>\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.\n<6>task:sleeper         state:D stack:0     pid:77    ppid:1      flags:0x00004000\n<6>Call Trace:\n<6> __schedule+0x1/0x2\n<6> schedule+0x1/0x2\n<6> waits+0x1/0x2\n<6> kthread+0x1/0x2", "hung-task/waits", "INFO: task a:b[1]: c:77 blocked for more than 120 seconds." },
         { "<3>rcu: INFO: rcu_preempt self-detected stall on CPU\n<3>rcu: \t0-....: (2100 ticks this GP) idle=e1/1/0x40000002 softirq=1/1 fqs=525\n<4>\t(t=2100 jiffies g=-1199 q=1 ncpus=1)\n" + KernelTexts.Stack, "rcu-stall/one/two/three", "rcu: INFO: rcu_preempt self-detected stall on CPU" },
         { "<3>rcu: INFO: rcu_preempt self-detected stall on CPU\n<3>rcu: \t0-....: (300 ticks this GP) idle=e1/1/0x40000002 softirq=1/1 fqs=0\n<4>\t(t=300 jiffies g=-1199 q=1 ncpus=1)\n<3>rcu: rcu_preempt kthread starved for 300 jiffies! g-1199 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x0 ->cpu=0\n<3>rcu: RCU grace-period kthread stack dump:\n<6>task:rcu_preempt     state:R stack:0     pid:15    ppid:2      flags:0x00004000\n<6>Call Trace:\n<6> __schedule+0x1/0x2\n<6> rcu_gp_kthread+0x1/0x2\n" + KernelTexts.Stack, "rcu-stall/one/two/three", "rcu: INFO: rcu_preempt self-detected stall on CPU" },
+        { KernelTexts.Stall413, "rcu-stall/spins/caller", "INFO: rcu_sched self-detected stall on CPU" },
+        { KernelTexts.StallOfTask413, "rcu-stall/reads/caller", "INFO: rcu_preempt detected stalls on CPUs/tasks:" },
+        { KernelTexts.Stall54, "rcu-stall/spins/caller", "rcu: INFO: rcu_sched self-detected stall on CPU" },
+        { KernelTexts.StallOfThread54, "rcu-stall/rcu_gp_fqs_loop/rcu_gp_kthread", "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:" },
+        { KernelTexts.Stall61, "rcu-stall/spins/one/two/three", "rcu: INFO: rcu_preempt self-detected stall on CPU" },
         { "<1>BUG: Bad page state in process init  pfn:00123\n<4>page:c1234567 refcount:0 mapcount:-128 mapping:00000000 index:0x0 pfn:0x123\n<4>page dumped because: nonzero mapcount\n" + KernelTexts.Stack, "bad-page/one/two/three", "BUG: Bad page state in process init  pfn:00123" },
         { "<1>BUG: Bad rss-counter state mm:(ptrval) type:MM_ANONPAGES val:-1", "bad-page/BUG-Bad-rss-counter-state", "BUG: Bad rss-counter state mm:(ptrval) type:MM_ANONPAGES val:-1" },
         { "<3>=============================================================================\n<3>BUG kmalloc-64 (Not tainted): Right Redzone overwritten\n<3>-----------------------------------------------------------------------------\\n\n<3>0xc1234567-0xc1234568 @offset=1. First byte 0x0 instead of 0xcc\n<3>Redzone  c1234567: cc cc cc cc   ....\n" + KernelTexts.Stack + "\n<3>FIX kmalloc-64: Restoring Right Redzone 0xc1234567=0xcc", "slab/one/two/three", "BUG kmalloc-64 (Not tainted): Right Redzone overwritten" },
@@ -120,6 +125,32 @@ public sealed class HealthMonitorTests
         }
 
         Assert.NotEmpty(fingerprint);
+    }
+
+    /// <summary>Who is said to have stalled, and what the last line of it is.</summary>
+    [Theory]
+    [InlineData(nameof(KernelTexts.Stall413), "spinner[77]")]
+    [InlineData(nameof(KernelTexts.StallOfTask413), "a  R 1[77]")]
+    [InlineData(nameof(KernelTexts.Stall54), "spinner[77]")]
+    [InlineData(nameof(KernelTexts.StallOfThread54), null)]
+    [InlineData(nameof(KernelTexts.Stall61), "init[1]")]
+    public void The_thread_of_rcu_is_part_of_a_stall_and_not_who_stalled(string name, string? task)
+    {
+        string text = (string)typeof(KernelTexts).GetField(name)!.GetRawConstantValue()!;
+
+        Complaint stall = Assert.Single(KernelTexts.Complaints($"{text}\n{Boot}\n{KernelTexts.Stack}"));
+
+        Assert.Equal(task, stall.Task);
+        Assert.Equal(KernelTexts.Records(text).Select(record => record.Text), stall.Lines);
+    }
+
+    [Fact]
+    public void A_stall_that_was_over_before_there_was_anything_to_show_is_none()
+    {
+        const string Over = "<3>rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\n<4>\t(detected by 0, t=2102 jiffies, g=1, q=2)\n<3>rcu: INFO: Stall ended before state dump start";
+
+        Assert.Empty(KernelTexts.Complaints($"{Over}\n{Boot}\n{KernelTexts.Stack}"));
+        Assert.Equal(ComplaintClass.Atomic, Assert.Single(KernelTexts.Complaints($"{Over}\n<3>BUG: scheduling while atomic: a/1/0x00000002\n{KernelTexts.Stack}")).Class);
     }
 
     [Fact]

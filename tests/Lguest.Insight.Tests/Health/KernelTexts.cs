@@ -114,6 +114,115 @@ internal static class KernelTexts
         <0>EIP: [<c0117ea0>] sys_getppid+0x0/0x20 SS:ESP 0069:c1023fac
         """;
 
+    /// <summary>As Linux 4.13 says it: after the starved thread's line comes its stack, and then the processor's.</summary>
+    public const string Stall413 =
+        """
+        <3>INFO: rcu_sched self-detected stall on CPU
+        <3>	0-...: (2099 ticks this GP) idle=d4e/140000000000001/0 softirq=83/83 fqs=0 
+        <3>	 (t=2100 jiffies g=-174 c=-175 q=4)
+        <3>rcu_sched kthread starved for 2100 jiffies! g18446744073709551442 c18446744073709551441 f0x0 RCU_GP_WAIT_FQS(3) ->state=0x0
+        <6>rcu_sched       R  running task        0     8      2 0x00000000
+        <4>Call Trace:
+        <4> __schedule+0x1a2/0x4c0
+        <4> schedule+0x2c/0x70
+        <4> schedule_timeout+0x5f/0xd0
+        <4> ? call_timer_fn+0x90/0x90
+        <4> rcu_gp_kthread+0x3e1/0x650
+        <4> kthread+0xd9/0x100
+        <4> ret_from_fork+0x19/0x24
+        <6>Task dump for CPU 0:
+        <6>spinner         R  running task        0    77      1 0x00000000
+        <4>Call Trace:
+        <4> ? update_process_times+0x1/0x2
+        <4> spins+0x1/0x2
+        <4> caller+0x1/0x2
+        """;
+
+    /// <summary>The same of a task that was preempted while it read: the stacks come in the other order.</summary>
+    public const string StallOfTask413 =
+        """
+        <3>INFO: rcu_preempt detected stalls on CPUs/tasks:
+        <3>	Tasks blocked on level-0 rcu_node (CPUs 0-0): P77 P78
+        <3>	(detected by 0, t=2102 jiffies, g=21, c=20, q=5)
+        <6>a  R 1          R  running task        0    77      1 0x00000000
+        <4>Call Trace:
+        <4> __schedule+0x1/0x2
+        <4> reads+0x1/0x2
+        <4> caller+0x1/0x2
+        <6>other           D c1234567     0    78      1 0x00000000
+        <4>Call Trace:
+        <4> elsewhere+0x1/0x2
+        <3>rcu_preempt kthread starved for 2102 jiffies! g21 c20 f0x0 RCU_GP_WAIT_FQS(3) ->state=0x1
+        <6>rcu_preempt     S    0     7      2 0x00000000
+        <4>Call Trace:
+        <4> __schedule+0x1/0x2
+        <4> rcu_gp_kthread+0x1/0x2
+        """;
+
+    /// <summary>As Linux 5.4 says it.</summary>
+    public const string Stall54 =
+        """
+        <3>rcu: INFO: rcu_sched self-detected stall on CPU
+        <3>rcu: 	0-....: (2099 ticks this GP) idle=d4e/1/0x40000002 softirq=83/83 fqs=0 
+        <4>	(t=2100 jiffies g=-1191 q=4)
+        <3>rcu: rcu_sched kthread starved for 2100 jiffies! g-1191 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x0 ->cpu=0
+        <3>rcu: RCU grace-period kthread stack dump:
+        <6>rcu_sched       R  running task        0    10      2 0x80004000
+        <4>Call Trace:
+        <4> __schedule+0x1/0x2
+        <4> rcu_gp_fqs_loop+0x1/0x2
+        <4> rcu_gp_kthread+0x1/0x2
+        <6>Task dump for CPU 0:
+        <6>spinner         R  running task        0    77      1 0x00000000
+        <4>Call Trace:
+        <4> spins+0x1/0x2
+        <4> caller+0x1/0x2
+        """;
+
+    /// <summary>The same of nobody but RCU's thread.</summary>
+    public const string StallOfThread54 =
+        """
+        <3>rcu: INFO: rcu_sched detected stalls on CPUs/tasks:
+        <4>	(detected by 0, t=2102 jiffies, g=-1191, q=4)
+        <3>rcu: All QSes seen, last rcu_sched kthread activity 2100 (-28000--30100), jiffies_till_next_fqs=1, root ->qsmask 0x0
+        <3>rcu: rcu_sched kthread starved for 2100 jiffies! g-1191 f0x2 RCU_GP_CLEANUP(7) ->state=0x0 ->cpu=0
+        <3>rcu: RCU grace-period kthread stack dump:
+        <6>rcu_sched       R  running task        0    10      2 0x80004000
+        <4>Call Trace:
+        <4> __schedule+0x1/0x2
+        <4> rcu_gp_fqs_loop+0x1/0x2
+        <4> rcu_gp_kthread+0x1/0x2
+        """;
+
+    /// <summary>As Linux 6.1 says it: what ran where the thread should have run, and then what runs there.</summary>
+    public const string Stall61 =
+        """
+        <3>rcu: INFO: rcu_preempt self-detected stall on CPU
+        <3>rcu: 	0-....: (299 ticks this GP) idle=e1c4/1/0x40000002 softirq=1/1 fqs=0 (false positive?)
+        <4>	(t=300 jiffies g=-1199 q=1 ncpus=1)
+        <3>rcu: rcu_preempt kthread timer wakeup didn't happen for 299 jiffies! g-1199 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x402
+        <3>rcu: 	Possible timer handling issue on cpu=0 timer-softirq=12
+        <3>rcu: rcu_preempt kthread starved for 300 jiffies! g-1199 f0x0 RCU_GP_WAIT_FQS(5) ->state=0x402 ->cpu=0
+        <3>rcu: 	Unless rcu_preempt kthread gets sufficient CPU time, OOM is now expected behavior.
+        <3>rcu: RCU grace-period kthread stack dump:
+        <6>task:rcu_preempt     state:I stack:0     pid:15    ppid:2      flags:0x00004000
+        <6>Call Trace:
+        <6> __schedule+0x1/0x2
+        <6> rcu_gp_fqs_loop+0x1/0x2
+        <3>rcu: Stack dump where RCU GP kthread last ran:
+        <4>CPU: 0 PID: 1 Comm: init Not tainted 6.1.176-lguest #1 
+        <4>EIP: spins+0x1/0x2
+        <4>EAX: 00000000 EBX: c02dbfb4 ECX: 00000000 EDX: 00000088
+        <4>Call Trace:
+        <4> one+0x1/0x2
+        <4> two+0x1/0x2
+        <4> three+0x1/0x2
+        <4>CPU: 0 PID: 1 Comm: init Not tainted 6.1.176-lguest #1 
+        <4>EIP: spins+0x1/0x2
+        <4>Call Trace:
+        <4> one+0x1/0x2
+        """;
+
     /// <summary>The records of a text.</summary>
     public static IEnumerable<KernelRecord> Records(string text, ulong first = 0) =>
         text.Replace("\r", string.Empty, StringComparison.Ordinal).Split('\n').Select((line, i) =>
