@@ -10,8 +10,8 @@ namespace Lguest.Suites.Tests;
 /// <summary>
 /// A folder with a suite, and something that is started as lguest is: a script, which does what the test's <c>run</c> says. In that,
 /// <c>finish CODE CONDITION SENTENCE [HEALTH [TESTS]]</c> writes a report and ends, and <c>$seed</c> is the seed. As a worker it runs each boot in a
-/// subshell, so that <c>$$</c> is the worker; a file <c>broken</c> beside it keeps it from starting, and a file
-/// <c>deaf</c> from reading.
+/// subshell, so that <c>$$</c> is the worker; a file <c>broken</c> beside it keeps it from starting, a file
+/// <c>deaf</c> from reading, and a file <c>deadly</c>, or the first time one <c>once</c>, from beginning what it has read.
 /// </summary>
 internal sealed class SuiteFolder : IDisposable, IBootLauncher
 {
@@ -55,6 +55,9 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
             set -- "$@" "${word%x}"
             count=$((count - 1))
           done
+          [ ! -e "${0%/*}/once" ] || { rm "${0%/*}/once"; kill -9 $$; }
+          [ ! -e "${0%/*}/deadly" ] || { echo $$ >>"${0%/*}/deadly"; kill -9 $$; }
+          echo begins >&4
           output=$1 errors=$2
           shift 2
           (exec 3<&- 4>&-; boot "$@") >"$output" 2>"$errors"

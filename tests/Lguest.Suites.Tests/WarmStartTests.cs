@@ -135,6 +135,32 @@ public sealed class WarmStartTests : IDisposable
     }
 
     [Fact]
+    public void A_worker_that_dies_when_it_is_asked_and_has_begun_nothing_costs_no_test()
+    {
+        using var worker = new BootWorker(_folder);
+        string first = RunOne(worker, 1);
+        File.WriteAllText(_folder.Path("once"), string.Empty);
+
+        Assert.NotEqual(first, RunOne(worker, 2));
+
+        Assert.False(File.Exists(_folder.Path("once")));
+        Assert.Empty(_folder.Asked);
+    }
+
+    [Fact]
+    public void A_test_that_is_begun_by_none_is_given_to_two()
+    {
+        File.WriteAllText(_folder.Path("deadly"), string.Empty);
+        using var worker = new BootWorker(_folder);
+        var files = new BootFiles(Directory.CreateDirectory(_folder.Path("files")).FullName);
+
+        ProcessEnd end = worker.Run(["--run=:"], files, TimeSpan.FromMinutes(1), CancellationToken.None);
+
+        Assert.NotEqual(0, end.ExitCode);
+        Assert.Equal(2, File.ReadAllLines(_folder.Path("deadly")).Distinct().Count());
+    }
+
+    [Fact]
     public void A_worker_that_takes_too_long_is_ended()
     {
         using var worker = new BootWorker(_folder);

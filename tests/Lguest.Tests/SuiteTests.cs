@@ -140,6 +140,27 @@ public sealed class SuiteTests : IDisposable
         Assert.Empty(Workers(process));
     }
 
+    [Fact]
+    public void A_worker_that_is_killed_while_it_has_nothing_to_run_costs_no_test()
+    {
+        ShippedImages.Image("vmlinux");
+        using Process process = Start(
+            "version: 1\ndefaults: {from: boot, cmdline: quiet}\ntests: {a: {run: 'true'}, other: {from: start, max-guest-time: 20s, run: '" + Busy + "'}, b: {run: exit 7}}",
+            "--jobs=1");
+        AwaitConsole("other");
+
+        using (var worker = Process.GetProcessById(Assert.Single(Workers(process))))
+        {
+            worker.Kill();
+        }
+
+        LguestResult result = LguestProcess.Finish(process, string.Empty, Patience);
+
+        Assert.True(result.ExitCode == 1, result.Errors);
+        Assert.Equal(["passed 0", "timeout 124", "failed 7"], Boots().Select(boot => $"{boot.GetProperty("status")} {boot.GetProperty("attempts")[0].GetProperty("exitCode")}"));
+        Assert.Equal([true, false, true], Boots().Select(boot => Assert.Single(boot.GetProperty("attempts").EnumerateArray()).GetProperty("isWarm").GetBoolean()));
+    }
+
     [Theory]
     [InlineData("KILL")]
     [InlineData("TERM")]

@@ -343,6 +343,7 @@ public sealed class WarmStartTests : IDisposable
     private LguestResult Ask(Process worker, params string[] arguments)
     {
         WorkerProtocol.Ask(worker.StandardInput, [_folder.Path("output"), _folder.Path("errors"), .. arguments]);
+        Assert.True(WorkerProtocol.HasBegun(worker.StandardOutput));
         int? exitCode = WorkerProtocol.Read(worker.StandardOutput.ReadLine());
         Assert.NotNull(exitCode);
         return new LguestResult(exitCode.Value, File.ReadAllText(_folder.Path("output")), File.ReadAllText(_folder.Path("errors")));

@@ -7,7 +7,7 @@ namespace Lguest.Suites.Running;
 
 /// <summary>
 /// A process that runs boots one after another: it starts once, and what it executes is compiled once. If it dies, that costs the boot that it
-/// ran, and another one takes the next. There is one from the first boot on until this is disposed of.
+/// ran, and another one takes the next; one that had nothing to run has cost nothing. There is one from the first boot on until this is disposed of.
 /// </summary>
 /// <param name="launcher">Starts lguest.</param>
 /// <remarks>It belongs to one thread, which has to live as long: to Linux, that thread is what the process follows into death.</remarks>
@@ -32,7 +32,21 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
     /// <param name="files">Where its streams go.</param>
     /// <param name="limit">How long it may take until it is ended.</param>
     /// <param name="stop">Cancelled when it is to end.</param>
-    public ProcessEnd Run(IReadOnlyList<string> arguments, BootFiles files, TimeSpan limit, CancellationToken stop)
+    public ProcessEnd Run(IReadOnlyList<string> arguments, BootFiles files, TimeSpan limit, CancellationToken stop) =>
+        TryRun(arguments, files, limit, stop, out ProcessEnd end) ? end : RunByAnother(arguments, files, limit, stop);
+
+    /// <inheritdoc />
+    public void Dispose() => _ = End();
+
+    /// <summary>That a process has ended is known only a while later: it may have been given the boot nevertheless, and then another one begins it.</summary>
+    private ProcessEnd RunByAnother(IReadOnlyList<string> arguments, BootFiles files, TimeSpan limit, CancellationToken stop)
+    {
+        _ = TryRun(arguments, files, limit, stop, out ProcessEnd end);
+        return end;
+    }
+
+    /// <returns>Whether it has begun, or wasn't to go on.</returns>
+    private bool TryRun(IReadOnlyList<string> arguments, BootFiles files, TimeSpan limit, CancellationToken stop, out ProcessEnd end)
     {
         if (_boots == MostBoots || _process is { HasExited: true })
         {
@@ -41,6 +55,7 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
 
         _process ??= Start(files);
         _boots++;
+        bool hasBegun;
         int? exitCode;
         var watch = new EndWatch(launcher, _process, limit, stop);
         using (watch)
@@ -55,14 +70,13 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
                 // It has ended, and its exit code says why.
             }
 
-            exitCode = WorkerProtocol.Read(_process.StandardOutput.ReadLine());
+            hasBegun = WorkerProtocol.HasBegun(_process.StandardOutput);
+            exitCode = hasBegun ? WorkerProtocol.Read(_process.StandardOutput.ReadLine()) : null;
         }
 
-        return exitCode is { } code ? new ProcessEnd(code, watch.IsStopped) : Dead(End(), watch.IsStopped);
+        end = exitCode is { } code ? new ProcessEnd(code, watch.IsStopped) : Dead(End(), watch.IsStopped);
+        return hasBegun || watch.IsAsked;
     }
-
-    /// <inheritdoc />
-    public void Dispose() => _ = End();
 
     private static ProcessEnd Dead(int exitCode, bool isStopped) => exitCode <= SignalBase || OwnCodes.Contains(exitCode)
         ? new ProcessEnd(exitCode, isStopped)

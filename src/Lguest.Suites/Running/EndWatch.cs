@@ -14,7 +14,6 @@ internal sealed class EndWatch : IDisposable
     private readonly Process _process;
     private readonly Timer _timer;
     private readonly CancellationTokenRegistration _registration;
-    private bool _isAsked;
     private bool _isOver;
 
     /// <summary>Begins to watch.</summary>
@@ -30,6 +29,9 @@ internal sealed class EndWatch : IDisposable
         _ = _timer.Change(limit < Longest ? limit : Longest, Timeout.InfiniteTimeSpan);
         _registration = stop.Register(() => Ask(isWanted: true));
     }
+
+    /// <summary>Whether it was asked to end.</summary>
+    public bool IsAsked { get; private set; }
 
     /// <summary>Whether it was asked to end because that was wanted.</summary>
     public bool IsStopped { get; private set; }
@@ -63,7 +65,7 @@ internal sealed class EndWatch : IDisposable
     {
         lock (_lock)
         {
-            if (_isAsked && !_isOver)
+            if (IsAsked && !_isOver)
             {
                 Kill(_process);
             }
@@ -76,12 +78,12 @@ internal sealed class EndWatch : IDisposable
     {
         lock (_lock)
         {
-            if (_isAsked || _isOver || _process.HasExited)
+            if (IsAsked || _isOver || _process.HasExited)
             {
                 return;
             }
 
-            _isAsked = true;
+            IsAsked = true;
             IsStopped = isWanted;
             _launcher.AskToEnd(_process.Id);
             _ = _timer.Change(BootProcess.Grace, Timeout.InfiniteTimeSpan);

@@ -6,7 +6,8 @@ namespace Lguest.Suites.Running;
 /// <summary>
 /// What a suite and a worker say to each other, on the worker's standard input and output. A question is the number of words, and each word in a
 /// line, with <c>\n</c>, <c>\r</c> and <c>\\</c> for what would end the line or the word: the files for standard output and standard error, and a
-/// command line. The answer is a line with the exit code. Without a further question the worker ends.
+/// command line. The answer is a line that says that the run begins, and at its end a line with the exit code. Without a further question the worker
+/// ends.
 /// </summary>
 public static class WorkerProtocol
 {
@@ -15,6 +16,7 @@ public static class WorkerProtocol
 
     private const char Backslash = '\\';
     private const char EndOfLine = '\n';
+    private const string Beginning = "begins";
 
     /// <summary>Asks for a run.</summary>
     /// <param name="writer">Leads to the worker.</param>
@@ -52,6 +54,20 @@ public static class WorkerProtocol
 
         return words.Count == count ? [.. words] : null;
     }
+
+    /// <summary>Says that a run begins: from here on, an end of this process is that run's.</summary>
+    /// <param name="writer">Leads to the suite.</param>
+    /// <exception cref="IOException">The suite has ended.</exception>
+    public static void Begin(TextWriter writer)
+    {
+        writer.Write(Beginning + EndOfLine);
+        writer.Flush();
+    }
+
+    /// <summary>Waits for a run to begin.</summary>
+    /// <param name="reader">Comes from the worker.</param>
+    /// <returns>Whether it has begun; if not, the worker has ended.</returns>
+    public static bool HasBegun(TextReader reader) => reader.ReadLine() == Beginning;
 
     /// <summary>Answers.</summary>
     /// <param name="writer">Leads to the suite.</param>

@@ -21,6 +21,7 @@ internal static class Worker
         using var writer = new StreamWriter(output, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         while (WorkerProtocol.Await(reader) is [string outputFile, string errorFile, .. string[] arguments])
         {
+            WorkerProtocol.Begin(writer);
             WorkerProtocol.Answer(writer, TryRedirect(outputFile, errorFile) ? run(arguments) : ExitCode.CouldNotRun);
         }
 
