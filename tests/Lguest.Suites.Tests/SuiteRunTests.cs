@@ -95,7 +95,7 @@ public sealed class SuiteRunTests : IDisposable
 
         Assert.Equal(
             [BootStatus.Passed, BootStatus.Error, BootStatus.Error, BootStatus.Error, BootStatus.Passed], result.Boots.Select(boot => boot.Status));
-        Assert.Equal("lguest itself ended, with exit code 137 and without a report", result.Boots[1].Sentence);
+        Assert.Equal("lguest itself was ended by signal 9, and has left no report", result.Boots[1].Sentence);
         Assert.Equal("what it said last", result.Boots[2].Sentence);
     }
 

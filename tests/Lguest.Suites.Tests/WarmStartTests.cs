@@ -91,13 +91,25 @@ public sealed class WarmStartTests : IDisposable
             request => request with { Jobs = 1 });
 
         Assert.Equal([BootStatus.Passed, BootStatus.Error, BootStatus.Error, BootStatus.Passed], result.Boots.Select(boot => boot.Status));
-        Assert.Equal((125, "the worker process that ran it was ended by signal 9"), (result.Boots[1].Attempts[0].ExitCode, result.Boots[1].Sentence));
+        Assert.Equal((137, "lguest itself was ended by signal 9, and has left no report"), (result.Boots[1].Attempts[0].ExitCode, result.Boots[1].Sentence));
         Assert.Equal("lguest itself ended, with exit code 143 and without a report: what it said last", result.Boots[2].Sentence);
         Assert.All(result.Boots, boot => Assert.Equal(boot.Status.IsFailure() ? ["lguest"] : (string[])[], boot.Fingerprints));
         Assert.All(result.Boots, boot => Assert.Single(boot.Attempts));
         Assert.Equal([true, false, false], result.Boots.Zip(result.Boots.Skip(1)).Select(pair => Of(pair.First) == Of(pair.Second)));
 
         string Of(BootResult boot) => _folder.Text(boot.Name, 1, files => files.Output);
+    }
+
+    [Theory]
+    [InlineData("kill -9 $$", 137, "lguest itself was ended by signal 9, and has left no report")]
+    [InlineData("echo 'at x' >&2; kill -6 $$", 134, "lguest itself was ended by signal 6, and has left no report: at x")]
+    [InlineData("kill -15 $$", 143, "lguest itself ended, with exit code 143 and without a report")]
+    public void What_ends_lguest_is_told_alike_of_a_worker_and_of_a_process_of_its_own(string command, int exitCode, string sentence)
+    {
+        SuiteResult result = _folder.Run($"version: 1\ndefaults: {{run: \"{command}; sleep 1\"}}\ntests: {{warm: {{from: boot}}, cold: {{}}}}", request => request with { ColdShare = 1 });
+
+        Assert.All(result.Boots, boot => Assert.Equal((BootStatus.Error, sentence, "lguest"), (boot.Status, boot.Sentence, Assert.Single(boot.Fingerprints))));
+        Assert.Equal([(true, exitCode), (false, exitCode), (false, exitCode)], result.Boots.SelectMany(boot => boot.Attempts).Select(attempt => (attempt.IsWarm, attempt.ExitCode)));
     }
 
     [Fact]

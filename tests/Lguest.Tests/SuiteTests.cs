@@ -134,7 +134,7 @@ public sealed class SuiteTests : IDisposable
 
         Assert.True(result.ExitCode == 1, result.Errors);
         Assert.Equal(
-            ["passed 0 ", "error 125 the worker process that ran it was ended by signal 9", "failed 7 the exit code is 7", "passed 0 "],
+            ["passed 0 ", "error 137 lguest itself was ended by signal 9, and has left no report", "failed 7 the exit code is 7", "passed 0 "],
             Boots().Select(boot => $"{boot.GetProperty("status")} {boot.GetProperty("attempts")[0].GetProperty("exitCode")} {boot.GetProperty("sentence")}"));
         Assert.Equal("lguest", Assert.Single(Boots()[1].GetProperty("fingerprints").EnumerateArray()).GetString());
         Assert.Empty(Workers(process));

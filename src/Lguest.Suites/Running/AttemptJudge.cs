@@ -11,8 +11,13 @@ namespace Lguest.Suites.Running;
 public static class AttemptJudge
 {
     private const int LongestFingerprint = 200;
+    private const int SignalBase = 128;
+    private const int MostSignals = 64;
     private const string EndOfRun = "end";
     private const string Panic = "panic";
+
+    // lguest's own exit codes beside those of signals.
+    private static readonly int[] OwnCodes = [129, 130, 141, 143];
 
     /// <summary>The result of an attempt.</summary>
     /// <param name="number">Which, from 1.</param>
@@ -30,7 +35,7 @@ public static class AttemptJudge
                 ExitCode = exitCode,
                 Sentence = exitCode == ExitCodeTable.RowOf(RunCondition.CouldNotRun).First && lastWords.Length > 0
                     ? lastWords
-                    : string.Create(CultureInfo.InvariantCulture, $"lguest itself ended, with exit code {exitCode} and without a report{(lastWords.Length > 0 ? ": " : string.Empty)}{lastWords}"),
+                    : $"{WordsOf(exitCode)}{(lastWords.Length > 0 ? ": " : string.Empty)}{lastWords}",
                 Fingerprints = [FailureWords.Lguest],
             };
         }
@@ -49,6 +54,10 @@ public static class AttemptJudge
             Tests = CountTests(report),
         };
     }
+
+    private static string WordsOf(int exitCode) => exitCode is <= SignalBase or > SignalBase + MostSignals || OwnCodes.Contains(exitCode)
+        ? string.Create(CultureInfo.InvariantCulture, $"lguest itself ended, with exit code {exitCode} and without a report")
+        : string.Create(CultureInfo.InvariantCulture, $"lguest itself was ended by signal {exitCode - SignalBase}, and has left no report");
 
     private static BootStatus StatusOf(RunCondition condition) => condition switch
     {

@@ -84,9 +84,6 @@ public static class BootJudge
     {
         result = result with { Attempts = [.. result.Attempts, cold] };
         bool agree = cold.Status == BootStatus.NotRun
-
-            // What has ended lguest itself shows in another exit code where a worker ran it.
-            || (cold.Status == BootStatus.Error && warm.Status == BootStatus.Error)
             || (cold.Status == warm.Status && cold.ExitCode == warm.ExitCode && cold.Fingerprints.SequenceEqual(warm.Fingerprints, StringComparer.Ordinal)
                 && cold.Tests.OrderBy(test => test.Key, StringComparer.Ordinal).SequenceEqual(warm.Tests.OrderBy(test => test.Key, StringComparer.Ordinal)));
         return agree ? result : result with

@@ -50,7 +50,7 @@ public sealed class BootProcess(IBootLauncher launcher, BootFiles files)
             ? RunAlone([.. arguments, .. results], limit + OverTime, stop)
             : RunWarm(warm, [.. arguments, BootArguments.Restore(warm.File), .. results], limit + OverTime, stop);
         RunReport? report = files.ReadReport();
-        AttemptResult result = AttemptJudge.Judge(number, end.ExitCode, report, end.Words ?? LastWords()) with
+        AttemptResult result = AttemptJudge.Judge(number, end.ExitCode, report, LastWords()) with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
             IsWarm = warm is not null,

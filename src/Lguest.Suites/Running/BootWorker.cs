@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using Lguest.Results.Outcomes;
 using Lguest.Suites.Results;
 
 namespace Lguest.Suites.Running;
@@ -15,11 +13,6 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
 {
     // Until the first boot has files, what it says is for that one's.
     private const string Redirection = "e=$1; shift; exec \"$@\" 2>\"$e\"";
-
-    private const int SignalBase = 128;
-
-    // lguest's own exit codes beside those of signals.
-    private static readonly int[] OwnCodes = [129, 130, 141, 143];
 
     private Process? _process;
     private int _boots;
@@ -74,16 +67,9 @@ public sealed class BootWorker(IBootLauncher launcher) : IDisposable
             exitCode = hasBegun ? WorkerProtocol.Read(_process.StandardOutput.ReadLine()) : null;
         }
 
-        end = exitCode is { } code ? new ProcessEnd(code, watch.IsStopped) : Dead(End(), watch.IsStopped);
+        end = exitCode is { } code ? new ProcessEnd(code, watch.IsStopped) : new ProcessEnd(End(), watch.IsStopped);
         return hasBegun || watch.IsAsked;
     }
-
-    private static ProcessEnd Dead(int exitCode, bool isStopped) => exitCode <= SignalBase || OwnCodes.Contains(exitCode)
-        ? new ProcessEnd(exitCode, isStopped)
-        : new ProcessEnd(
-            ExitCodeTable.RowOf(RunCondition.CouldNotRun).First,
-            isStopped,
-            string.Create(CultureInfo.InvariantCulture, $"the worker process that ran it was ended by signal {exitCode - SignalBase}"));
 
     private Process Start(BootFiles files)
     {
