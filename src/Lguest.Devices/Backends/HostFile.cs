@@ -18,7 +18,7 @@ public static class HostFile
     /// <exception cref="FileNotFoundException">It doesn't exist.</exception>
     /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
     /// <exception cref="IOException">It is a directory, or the host can't.</exception>
-    public static Stream OpenForReading(string path)
+    public static FileStream OpenForReading(string path)
     {
         SafeFileHandle file = Open(path, FileAccess.Read);
         try
@@ -91,19 +91,6 @@ public static class HostFile
         DateTimeOffset changed = status.Changed.Moment > status.Modified.Moment ? status.Changed.Moment : status.Modified.Moment;
         bool isOld = TimeProvider.System.GetUtcNow() - changed > uncertain;
         return status.Kind == FileStatus.RegularFile && isOld ? new FileVersion(status) : null;
-    }
-
-    /// <summary>The same of a file that is opened for it. One that is no regular file isn't opened.</summary>
-    /// <inheritdoc cref="OpenForReading" />
-    public static FileVersion? VersionOf(string path)
-    {
-        if (!IsRegular(path))
-        {
-            return null;
-        }
-
-        using SafeFileHandle file = Open(path, FileAccess.Read);
-        return VersionOf(file);
     }
 
     /// <summary>Opens a file that is there.</summary>

@@ -39,14 +39,21 @@ internal sealed class KnownFiles
         return made;
     }
 
+    /// <summary>The same of a file that is opened once: by the time that it is read, its path may lead to another.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="make">Makes it of what is in the file.</param>
+    /// <inheritdoc cref="Hash" />
+    public T Of<T>(string path, Func<Stream, T> make)
+        where T : class
+    {
+        using FileStream file = HostFile.OpenForReading(path);
+        return Of(HostFile.VersionOf(file.SafeFileHandle), () => make(file));
+    }
+
     /// <summary>The SHA-256 of a file, in hexadecimal.</summary>
     /// <exception cref="IOException">It can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
-    public string Hash(string path) => Of(HostFile.VersionOf(path), () =>
-    {
-        using Stream file = HostFile.OpenForReading(path);
-        return new Sha256(Convert.ToHexStringLower(SHA256.HashData(file)));
-    }).Hex;
+    public string Hash(string path) => Of(path, file => new Sha256(Convert.ToHexStringLower(SHA256.HashData(file)))).Hex;
 
     private sealed record Sha256(string Hex);
 }

@@ -40,11 +40,7 @@ internal sealed class KernelSymbols(string kernel, KnownFiles files)
                 return null;
             }
 
-            return files.Of(HostFile.VersionOf(kernel), () =>
-            {
-                using Stream image = HostFile.OpenForReading(kernel);
-                return ElfSymbolFile.Read(image, kernel);
-            });
+            return files.Of(kernel, image => ElfSymbolFile.Read(image, kernel));
         }
         catch (Exception e) when (e is SymbolException or IOException or UnauthorizedAccessException)
         {
