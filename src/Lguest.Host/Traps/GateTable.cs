@@ -51,12 +51,20 @@ public sealed class GateTable(int lastGate = GateTable.LastInterruptVector)
     public Gate this[int vector] => _gates[vector];
 
     /// <summary>Takes a gate from the guest.</summary>
-    /// <param name="vector">Ignored, whatever the gate, when it is the host's or has no place in the table.</param>
+    /// <param name="vector">
+    /// Ignored, whatever the gate, when it is the host's. One that has no place in the table is ignored too by the host of a kernel for which some
+    /// vectors have none; where all have, there is no such vector.
+    /// </param>
     /// <param name="low">The gate descriptor's first dword.</param>
     /// <param name="high">Its second one; a gate that isn't present clears the vector's.</param>
-    /// <exception cref="GuestFaultException">It is present, and neither an interrupt nor a trap gate.</exception>
+    /// <exception cref="GuestFaultException">It is present, and neither an interrupt nor a trap gate; or there is no such vector.</exception>
     public void Load(uint vector, uint low, uint high)
     {
+        if (vector >= Vectors && lastGate == Vectors - 1)
+        {
+            throw new GuestFaultException($"there is no vector {vector} to have a gate: {lastGate} is the last");
+        }
+
         if (vector is Nmi or DoubleFault or Spurious or Hypercall || (vector > lastGate && vector != SystemCallVector))
         {
             return;

@@ -41,6 +41,20 @@ public sealed class GateTableTests
     }
 
     [Theory]
+    [InlineData(256u)]
+    [InlineData(uint.MaxValue)]
+    public void Where_every_vector_can_have_a_gate_one_beyond_them_kills(uint vector)
+    {
+        var gates = new GateTable(lastGate: 255);
+        gates.Load(255, Low, InterruptGate);
+
+        GuestFaultException fault = Assert.Throws<GuestFaultException>(() => gates.Load(vector, Low, 0));
+
+        Assert.True(gates[255].IsPresent);
+        Assert.Equal($"there is no vector {vector} to have a gate: 255 is the last", fault.Message);
+    }
+
+    [Theory]
     [InlineData(0xc012_8c00u, "0xc")]
     [InlineData(0xc012_8500u, "0x5")]
     [InlineData(0xc012_8600u, "0x6")]
