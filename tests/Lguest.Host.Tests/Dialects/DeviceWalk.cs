@@ -1,18 +1,14 @@
 using Iced.Intel;
-using Lguest.Devices.Tests.FrontEnds;
-using Lguest.Devices.Virtio;
-using Lguest.Host.Bus;
-using Microsoft.Extensions.Logging.Abstractions;
 using static Iced.Intel.AssemblerRegisters;
 using static Lguest.Host.Tests.Dialects.DialectGuest;
 
 namespace Lguest.Host.Tests.Dialects;
 
 /// <summary>What a kernel from 2.6.24 on does with a disk, a source of random bytes and a console, over the bus of its dialect.</summary>
-public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
+public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDeviceWalk
 {
-    private const uint Sectors = 16;
-    private const int SectorBytes = 512;
+    private const uint Sectors = WalkDevices.Sectors;
+    private const int SectorBytes = WalkDevices.SectorBytes;
     private const uint FlushFeature = 1 << 9;
 
     private const uint ReadRequest = 0;
@@ -34,23 +30,10 @@ public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
 
     private uint HeaderBytes => (uint)kernel.Dialect.BlockHeader;
 
-    /// <summary>What the test gives the guest.</summary>
-    public sealed record Devices(MemoryDisk Disk, FakePort Port)
-    {
-        public static Devices Make() => new(new MemoryDisk((int)Sectors * SectorBytes), new FakePort());
-
-        public IGuestDevice[] Of(Dialect dialect) =>
-        [
-            new VirtioDisk(Disk, NullLogger.Instance, dialect.BlockHeader),
-            new VirtioEntropy(new byte[32]),
-            new VirtioConsole(Port, hasEmergencyWrite: dialect.Devices == DeviceKind.Pci),
-        ];
-    }
-
-    /// <summary>The whole way.</summary>
     public void Walk()
     {
-        FillBuffers();
+        devices.FillBuffers(kernel.Guest, Written, Output);
+        kernel.Guest.WriteText(Output + 0x100, "x");
         _code.Block(0);
         _code.SetInterrupts(true);
         _code.Step("the early console");
@@ -64,22 +47,10 @@ public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
         UseDiskAgain();
     }
 
-    /// <summary>What came of it outside.</summary>
     public void Verify()
     {
-        Assert.Equal("early hello, world" + new string('x', TurnsOfRing), devices.Port.Output);
-        Assert.Equal(kernel.Guest.Bytes(Written, SectorBytes), devices.Disk.Contents[(4 * SectorBytes)..(5 * SectorBytes)]);
-        Assert.Contains("flush", devices.Disk.Log);
-    }
-
-    private void FillBuffers()
-    {
-        byte[] bytes = new byte[SectorBytes];
-        new System.Random(7).NextBytes(bytes);
-        kernel.Guest.Write(Written, bytes);
-        kernel.Guest.WriteText(Output, "hello, world");
-        kernel.Guest.WriteText(Output + 0x100, "x");
-        devices.Port.Type("typed");
+        devices.Verify(kernel.Guest, Written, "early hello, world" + new string('x', TurnsOfRing));
+        devices.VerifyFlush();
     }
 
     /// <summary>Configuration, requests cut in every way, errors, and a driver that wants no interrupts.</summary>
@@ -109,7 +80,7 @@ public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
             3, (Buffers, 5, false), (Buffers + 5, HeaderBytes - 5, false), (ReadBack, 1, true), (ReadBack + 1, 500, true), (ReadBack + 501, 11, true), (Status, 1, true));
         ring.Do(3);
         NoteRequest(ring, 3, SectorBytes + 1, 0);
-        NoteSame(Written, ReadBack);
+        _code.NoteSame(Written, ReadBack, SectorBytes);
 
         _code.Step("a read beyond the end");
         WriteHeader(Buffers, ReadRequest, Sectors);
@@ -271,7 +242,7 @@ public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
         ring.Do(2);
         ring.NoteUsedIndex("the first request", 1);
         NoteRequest(ring, 2, SectorBytes + 1, 0);
-        NoteSame(Written, ReadBack);
+        _code.NoteSame(Written, ReadBack, SectorBytes);
     }
 
     private void WriteHeader(uint address, uint type, uint sector)
@@ -290,18 +261,6 @@ public sealed class DeviceWalk(DialectKernel kernel, DeviceWalk.Devices devices)
     }
 
     private void NoteStatus(uint expected) => _code.NoteBits("its status", _code.Dword(Status), 0xff, expected);
-
-    private void NoteSame(uint first, uint second)
-    {
-        _a.mov(esi, _code.At(first));
-        _a.mov(edi, _code.At(second));
-        _a.mov(ecx, SectorBytes);
-        _a.cmp(ecx, ecx);
-        _a.repe.cmpsb();
-        _a.setz(al);
-        _a.movzx(eax, al);
-        _code.Note("whether the data are the same", eax, 1);
-    }
 
     private void ClearInterrupts()
     {

@@ -8,23 +8,16 @@ public sealed class DialectWalkTests
     public void A_kernel_uses_the_whole_of_its_dialect(string id)
     {
         Dialect dialect = KnownDialects.Named(id);
-        var devices = DeviceWalk.Devices.Make();
-        using var guest = new DialectGuest(dialect, dialect.Devices == DeviceKind.Dma ? [] : devices.Of(dialect));
+        using var devices = new WalkDevices();
+        using var guest = new DialectGuest(dialect, devices.Of(dialect));
         var kernel = new DialectKernel(dialect, guest);
-        var walk = new DeviceWalk(kernel, devices);
+        IDeviceWalk ofDevices = devices.WalkOf(kernel);
         new KernelWalk(kernel).Walk();
-        if (dialect.Devices != DeviceKind.Dma)
-        {
-            walk.Walk();
-        }
-
+        ofDevices.Walk();
         kernel.Code.PowerOff();
 
         kernel.RunAndVerify(new GuestOutcome.PowerOff(0));
 
-        if (dialect.Devices != DeviceKind.Dma)
-        {
-            walk.Verify();
-        }
+        ofDevices.Verify();
     }
 }

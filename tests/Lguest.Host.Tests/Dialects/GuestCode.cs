@@ -131,6 +131,18 @@ public sealed class GuestCode(Dialect dialect, WalkNotes notes, uint offset)
         Note(what, eax, expected);
     }
 
+    /// <summary>Notes whether two places in memory have the same bytes.</summary>
+    public void NoteSame(uint first, uint second, int bytes)
+    {
+        A.mov(esi, At(first));
+        A.mov(edi, At(second));
+        A.mov(ecx, bytes);
+        A.repe.cmpsb();
+        A.setz(al);
+        A.movzx(eax, al);
+        Note("whether the data are the same", eax, 1);
+    }
+
     /// <summary>Ends the guest well.</summary>
     public void PowerOff() => Call(HypercallNumber.Shutdown, Strings, 1);
 

@@ -608,7 +608,7 @@ public sealed class KernelWalk(DialectKernel kernel)
         Label end = _a.CreateLabel();
         _a.jmp(end);
         _a.Label(ref begin);
-        _a.jmp(Linear(ReturnPath));
+        _a.jmp(_dialect.ReturnsByPop ? kernel.Handlers.ReturnBehindCall : Linear(ReturnPath));
         _a.Label(ref end);
         NoteTimers(1);
         NoteOutsideNoInterrupts();

@@ -42,6 +42,7 @@ public sealed class TrapHandlers
     public const uint SystemCall = 0x80;
 
     private const uint StubBytes = 16;
+    private const uint LastStub = 0x41;
     private const uint CommonHandler = Handlers + 0x2000;
     private const uint SystemCallHandler = Handlers + 0x3000;
 
@@ -57,6 +58,9 @@ public sealed class TrapHandlers
     /// <summary>Where no interrupt may be: from, and to before.</summary>
     public (uint Start, uint End) NoInterrupts { get; private set; }
 
+    /// <summary>The way back that makes a call last of all, if where no interrupt may be is one instruction.</summary>
+    public uint ReturnBehindCall { get; private set; }
+
     /// <summary>Code that turns interrupts on and spins where none may be, if that is more than one instruction.</summary>
     public uint SpinWithoutInterrupts { get; private set; }
 
@@ -65,7 +69,7 @@ public sealed class TrapHandlers
     {
         var handlers = new TrapHandlers(dialect, notes);
         handlers.AssembleReturnPath(guest);
-        for (uint vector = 0; vector < 256; vector++)
+        for (uint vector = 0; vector <= LastStub; vector++)
         {
             handlers.AssembleStub(guest, vector);
         }
@@ -89,14 +93,19 @@ public sealed class TrapHandlers
         Label spin = a.CreateLabel();
         Label again = a.CreateLabel();
         Label iret = a.CreateLabel();
+        Label call = a.CreateLabel();
         Label end = a.CreateLabel();
         if (_dialect.ReturnsByPop)
         {
             a.push(__dword_ptr[esp + 8]);
             a.pop(enabled);
-
-            // A place of its own for whoever looks from one block of instructions to the next.
             a.jmp(iret);
+
+            // The host looks for interrupts after any call: here the IRET is next.
+            a.Label(ref call);
+            a.push(__dword_ptr[esp + 8]);
+            a.pop(enabled);
+            code.Call(HypercallNumber.SendInterrupts);
             a.Label(ref iret);
             a.iretd();
         }
@@ -121,6 +130,7 @@ public sealed class TrapHandlers
         if (_dialect.ReturnsByPop)
         {
             NoInterrupts = ((uint)result.GetLabelRIP(iret), (uint)result.GetLabelRIP(iret) + 1);
+            ReturnBehindCall = (uint)result.GetLabelRIP(call);
             guest.Write(noInterrupts, NoInterrupts.Start);
         }
         else
