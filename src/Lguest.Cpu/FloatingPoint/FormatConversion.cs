@@ -9,15 +9,13 @@ internal static class FormatConversion
     /// A 32-bit or 64-bit number in 80 bits: the same number, denormal or not, and the same NaN, signaling or not.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float80 Widen<TBits>(SseFloat<TBits> value)
-        where TBits : unmanaged =>
+    public static Float80 Widen<TBits>(SseFloat<TBits> value) =>
         value.IsNormal
             ? Float80.Pack(value.IsNegative, value.Exponent, value.UnpackedFraction | Unpacked.IntegerBit)
             : WidenSpecial(value, value.UnpackedFraction);
 
     /// <summary>FLD of a 32-bit or 64-bit operand.</summary>
-    public static Float80 ToFloat80<TBits>(SseFloat<TBits> value, ref FloatingPointContext context)
-        where TBits : unmanaged =>
+    public static Float80 ToFloat80<TBits>(SseFloat<TBits> value, ref FloatingPointContext context) =>
         Load(Widen(value), value.Class, ref context);
 
     /// <summary>FST to a 32-bit operand.</summary>

@@ -6,9 +6,8 @@ namespace Lguest.Cpu.FloatingPoint;
 /// The single-precision and the double-precision format (SDM 1, 4.2.2), as they stand in memory: the same but for their widths.
 /// Float32 and Float64 are their names elsewhere.
 /// </summary>
-/// <typeparam name="TBits">An unsigned integer as wide as the format: of 32 bits or 64.</typeparam>
+/// <typeparam name="TBits">An unsigned integer as wide as the format: of 32 bits or 64. It has no constraint, so that what is made of it is compiled ahead of time.</typeparam>
 internal readonly record struct SseFloat<TBits>(TBits Bits) : IBinaryFormat<SseFloat<TBits>>
-    where TBits : unmanaged
 {
     /// <inheritdoc />
     public static int SignificandBits => IsSingle ? 24 : 53;

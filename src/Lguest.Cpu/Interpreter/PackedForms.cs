@@ -8,7 +8,9 @@ namespace Lguest.Cpu.Interpreter;
 /// <summary>What an instruction makes of a packed destination and source.</summary>
 /// <remarks>
 /// MMX operands are in the low 64 bits, and only the low 64 bits of the result count. So what treats
-/// each element on its own is the same for both register files.
+/// each element on its own is the same for both register files. What takes or returns a vector is inlined
+/// everywhere: how vectors travel between methods isn't fixed, so that nothing is compiled ahead of time that calls with one.
+/// Nor is what is generic over a number, if there is a constraint that the runtime's own types have to meet.
 /// </remarks>
 internal interface IPackedOperation
 {

@@ -46,10 +46,10 @@ internal readonly unsafe struct XmmOperand : IPackedRegister
     public static byte* Destination(ProcessorState* s, Operation* op) => Locate(s, op->Register);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load(byte* location) => Vector128.Load(location);
+    public static Vector128<byte> Load(byte* location) => *(Vector128<byte>*)location;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(ProcessorState* s, byte* location, Vector128<byte> value) => value.Store(location);
+    public static void Store(ProcessorState* s, byte* location, Vector128<byte> value) => *(Vector128<byte>*)location = value;
 
     /// <summary>Address of a register.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -169,10 +169,10 @@ internal readonly unsafe struct AlignedMemory128 : IPackedMemory
     public static bool IsAligned => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load(byte* location) => Vector128.Load(location);
+    public static Vector128<byte> Load(byte* location) => *(Vector128<byte>*)location;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(byte* location, Vector128<byte> value) => value.Store(location);
+    public static void Store(byte* location, Vector128<byte> value) => *(Vector128<byte>*)location = value;
 }
 
 /// <summary>128 bits anywhere: MOVUPS, MOVUPD, MOVDQU and LDDQU.</summary>
@@ -183,10 +183,10 @@ internal readonly unsafe struct UnalignedMemory128 : IPackedMemory
     public static bool IsAligned => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load(byte* location) => Vector128.Load(location);
+    public static Vector128<byte> Load(byte* location) => *(Vector128<byte>*)location;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(byte* location, Vector128<byte> value) => value.Store(location);
+    public static void Store(byte* location, Vector128<byte> value) => *(Vector128<byte>*)location = value;
 }
 
 /// <summary>An operand in memory.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lguest.Cpu.State;
 
 namespace Lguest.Cpu.Memory;
@@ -87,11 +88,11 @@ internal static unsafe class PageWalker
     }
 
     /// <summary>An entry of a paging structure. Where no memory is, none is present.</summary>
-    public static TEntry ReadEntry<TEntry>(PhysicalMemory memory, ulong address)
-        where TEntry : unmanaged
+    /// <typeparam name="TEntry">As wide as entries are: uint or ulong.</typeparam>
+    public static TEntry? ReadEntry<TEntry>(PhysicalMemory memory, ulong address)
     {
         byte* host = memory.HostPage((uint)(address >> PhysicalMemory.PageShift));
-        return host == null ? default : *(TEntry*)(host + (address & PhysicalMemory.PageOffsetMask));
+        return host == null ? default : Unsafe.ReadUnaligned<TEntry>(host + (address & PhysicalMemory.PageOffsetMask));
     }
 
     /// <summary>Sets the accessed or dirty bit of an entry that was found. They are in its first byte.</summary>

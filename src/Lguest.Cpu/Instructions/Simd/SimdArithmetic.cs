@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
@@ -60,40 +61,40 @@ internal static unsafe class SimdArithmetic
 
     /// <summary>PADDB, PADDW, PADDD, PADDQ.</summary>
     private readonly struct AddElements<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (destination.As<byte, T>() + source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PADDSB, PADDSW, PADDUSB, PADDUSW.</summary>
     private readonly struct AddSaturated<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.AddSaturate(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PSUBB, PSUBW, PSUBD, PSUBQ.</summary>
     private readonly struct SubtractElements<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (destination.As<byte, T>() - source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PSUBSB, PSUBSW, PSUBUSB, PSUBUSW.</summary>
     private readonly struct SubtractSaturated<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.SubtractSaturate(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PAVGB, PAVGW: half the sum, rounded up, without room for its carry.</summary>
     private readonly struct Average<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<T> halfDifference = (destination ^ source).As<byte, T>() >>> 1;
@@ -103,40 +104,40 @@ internal static unsafe class SimdArithmetic
 
     /// <summary>PMINUB, PMINSW.</summary>
     private readonly struct Minimum<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Min(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PMAXUB, PMAXSW.</summary>
     private readonly struct Maximum<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Max(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PCMPEQB, PCMPEQW, PCMPEQD.</summary>
     private readonly struct IsEqual<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Equals(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PCMPGTB, PCMPGTW, PCMPGTD.</summary>
     private readonly struct IsGreater<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.GreaterThan(destination.As<byte, T>(), source.As<byte, T>()).AsByte();
     }
 
     /// <summary>PABSB, PABSW, PABSD: the most negative number stays what it is.</summary>
     private readonly struct Absolute<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<T> value = source.As<byte, T>();
@@ -147,8 +148,8 @@ internal static unsafe class SimdArithmetic
 
     /// <summary>PSIGNB, PSIGNW, PSIGND: the destination times the source's sign.</summary>
     private readonly struct ApplySign<T> : IPackedOperation
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<T> value = destination.As<byte, T>();
@@ -163,6 +164,7 @@ internal static unsafe class SimdArithmetic
     /// <summary>PAND, ANDPS, ANDPD.</summary>
     private readonly struct And : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             destination & source;
     }
@@ -170,6 +172,7 @@ internal static unsafe class SimdArithmetic
     /// <summary>PANDN, ANDNPS, ANDNPD: it is the destination that is inverted.</summary>
     private readonly struct AndNot : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             ~destination & source;
     }
@@ -177,6 +180,7 @@ internal static unsafe class SimdArithmetic
     /// <summary>POR, ORPS, ORPD.</summary>
     private readonly struct Or : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             destination | source;
     }
@@ -184,6 +188,7 @@ internal static unsafe class SimdArithmetic
     /// <summary>PXOR, XORPS, XORPD.</summary>
     private readonly struct Xor : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             destination ^ source;
     }

@@ -44,6 +44,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMULLW.</summary>
     private readonly struct MultiplyLow : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (destination.AsUInt16() * source.AsUInt16()).AsByte();
     }
@@ -51,9 +52,11 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMULHW.</summary>
     private readonly struct MultiplyHigh : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
-            (Vector128<int> low, Vector128<int> high) = Products(destination.AsInt16(), source.AsInt16());
+            Vector128<int> low = LowProducts(destination.AsInt16(), source.AsInt16());
+            Vector128<int> high = HighProducts(destination.AsInt16(), source.AsInt16());
             return Vector128.Narrow(low >> 16, high >> 16).AsByte();
         }
     }
@@ -61,20 +64,23 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMULHUW.</summary>
     private readonly struct MultiplyHighUnsigned : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
-            (Vector128<uint> low1, Vector128<uint> high1) = Vector128.Widen(destination.AsUInt16());
-            (Vector128<uint> low2, Vector128<uint> high2) = Vector128.Widen(source.AsUInt16());
-            return Vector128.Narrow((low1 * low2) >>> 16, (high1 * high2) >>> 16).AsByte();
+            Vector128<uint> low = Vector128.WidenLower(destination.AsUInt16()) * Vector128.WidenLower(source.AsUInt16());
+            Vector128<uint> high = Vector128.WidenUpper(destination.AsUInt16()) * Vector128.WidenUpper(source.AsUInt16());
+            return Vector128.Narrow(low >>> 16, high >>> 16).AsByte();
         }
     }
 
     /// <summary>PMULHRSW: bits 15 to 30 of the product, rounded by the bit below.</summary>
     private readonly struct MultiplyHighRounded : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
-            (Vector128<int> low, Vector128<int> high) = Products(destination.AsInt16(), source.AsInt16());
+            Vector128<int> low = LowProducts(destination.AsInt16(), source.AsInt16());
+            Vector128<int> high = HighProducts(destination.AsInt16(), source.AsInt16());
             return Vector128.Narrow(
                 ((low >> 14) + Vector128<int>.One) >> 1,
                 ((high >> 14) + Vector128<int>.One) >> 1).AsByte();
@@ -84,6 +90,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMULUDQ: of the even doublewords.</summary>
     private readonly struct MultiplyWide : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<ulong> evens = Vector128.Create((ulong)uint.MaxValue);
@@ -94,6 +101,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMADDWD: products of signed words, added in pairs. Only -2^15 four times over wraps around.</summary>
     private readonly struct MultiplyAddWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<int> evens = (destination.AsInt32() << 16 >> 16) * (source.AsInt32() << 16 >> 16);
@@ -105,6 +113,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PMADDUBSW: unsigned bytes of the destination times signed ones of the source, added in pairs.</summary>
     private readonly struct MultiplyAddBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<short> evens = (destination.AsInt16() << 8 >>> 8) * (source.AsInt16() << 8 >> 8);
@@ -116,6 +125,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PSADBW: the sum of eight absolute differences, in each half.</summary>
     private readonly struct SumAbsoluteDifferences : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
             Vector128<byte> differences = Vector128.Max(destination, source) - Vector128.Min(destination, source);
@@ -128,6 +138,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHADDW.</summary>
     private readonly struct AddNeighbourWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (EvenWords(destination, source) + OddWords(destination, source)).AsByte();
     }
@@ -135,6 +146,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHADDD.</summary>
     private readonly struct AddNeighbourDoublewords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (EvenDoublewords(destination, source) + OddDoublewords(destination, source)).AsByte();
     }
@@ -142,6 +154,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHADDSW.</summary>
     private readonly struct AddNeighboursSaturated : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.AddSaturate(EvenWords(destination, source), OddWords(destination, source)).AsByte();
     }
@@ -149,6 +162,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHSUBW.</summary>
     private readonly struct SubtractNeighbourWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (EvenWords(destination, source) - OddWords(destination, source)).AsByte();
     }
@@ -156,6 +170,7 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHSUBD.</summary>
     private readonly struct SubtractNeighbourDoublewords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (EvenDoublewords(destination, source) - OddDoublewords(destination, source)).AsByte();
     }
@@ -163,17 +178,16 @@ internal static unsafe class SimdMultiplication
     /// <summary>PHSUBSW.</summary>
     private readonly struct SubtractNeighboursSaturated : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.SubtractSaturate(EvenWords(destination, source), OddWords(destination, source)).AsByte();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<int> Low, Vector128<int> High) Products(Vector128<short> a, Vector128<short> b)
-    {
-        (Vector128<int> low1, Vector128<int> high1) = Vector128.Widen(a);
-        (Vector128<int> low2, Vector128<int> high2) = Vector128.Widen(b);
-        return (low1 * low2, high1 * high2);
-    }
+    private static Vector128<int> LowProducts(Vector128<short> a, Vector128<short> b) => Vector128.WidenLower(a) * Vector128.WidenLower(b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> HighProducts(Vector128<short> a, Vector128<short> b) => Vector128.WidenUpper(a) * Vector128.WidenUpper(b);
 
     // Elements 0, 2, 4 ... of the destination, then of the source.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -42,28 +42,35 @@ internal static unsafe class SimdShift
 
     /// <summary>Shifts towards bit 127 by 0 to 255 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> LeftBytes(Vector128<byte> value, int bytes) =>
-        bytes < Vector128<byte>.Count ? FromInteger(ToInteger(value) << (bytes * BitsPerByte)) : Vector128<byte>.Zero;
+    public static Vector128<byte> LeftBytes(Vector128<byte> value, int bytes)
+    {
+        int bits = bytes * BitsPerByte;
+        ulong low = SimdHalves.Low(value);
+        return bits < 64 ? SimdHalves.Join(low << bits, (SimdHalves.High(value) << bits) | (low >> 1 >> (63 - bits)))
+            : bits < 128 ? SimdHalves.Join(0, low << (bits - 64))
+            : Vector128<byte>.Zero;
+    }
 
     /// <summary>Shifts towards bit 0 by 0 to 255 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> RightBytes(Vector128<byte> value, int bytes) =>
-        bytes < Vector128<byte>.Count ? FromInteger(ToInteger(value) >> (bytes * BitsPerByte)) : Vector128<byte>.Zero;
+    public static Vector128<byte> RightBytes(Vector128<byte> value, int bytes)
+    {
+        int bits = bytes * BitsPerByte;
+        ulong high = SimdHalves.High(value);
+        return bits < 64 ? SimdHalves.Join((SimdHalves.Low(value) >> bits) | (high << 1 << (63 - bits)), high >> bits)
+            : bits < 128 ? SimdHalves.Join(high >> (bits - 64), 0)
+            : Vector128<byte>.Zero;
+    }
 
     private static Lowered LowerShift<TShift>(in Instruction instruction, in LoweringContext context, Operation* op)
         where TShift : struct, IShift => instruction.Op1Kind == OpKind.Immediate8
             ? PackedLowering<PackedImmediate<ByImmediate<TShift>>>.LowerEither(instruction, context, op)
             : PackedLowering<Packed<ByOperand<TShift>>>.LowerEither(instruction, context, op);
 
-    private static UInt128 ToInteger(Vector128<byte> value) =>
-        new(value.AsUInt64().GetElement(1), value.AsUInt64().GetElement(0));
-
-    private static Vector128<byte> FromInteger(UInt128 value) =>
-        Vector128.Create((ulong)value, (ulong)(value >> 64)).AsByte();
-
     private readonly struct ByImmediate<TShift> : IPackedImmediateOperation
         where TShift : struct, IShift
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             TShift.Execute(destination, immediate);
     }
@@ -72,14 +79,15 @@ internal static unsafe class SimdShift
     private readonly struct ByOperand<TShift> : IPackedOperation
         where TShift : struct, IShift
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             TShift.Execute(destination, source.AsUInt64().ToScalar());
     }
 
     /// <summary>PSLLW, PSLLD, PSLLQ.</summary>
     private readonly struct ShiftLeft<T> : IShift
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> value, ulong count) =>
             count < (ulong)(Unsafe.SizeOf<T>() * BitsPerByte)
                 ? (value.As<byte, T>() << (int)count).AsByte()
@@ -88,8 +96,8 @@ internal static unsafe class SimdShift
 
     /// <summary>PSRLW, PSRLD, PSRLQ.</summary>
     private readonly struct ShiftRight<T> : IShift
-        where T : struct
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> value, ulong count) =>
             count < (ulong)(Unsafe.SizeOf<T>() * BitsPerByte)
                 ? (value.As<byte, T>() >>> (int)count).AsByte()
@@ -98,8 +106,8 @@ internal static unsafe class SimdShift
 
     /// <summary>PSRAW, PSRAD.</summary>
     private readonly struct ShiftRightArithmetic<T> : IShift
-        where T : struct, ISignedNumber<T>
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> value, ulong count)
         {
             ulong most = (ulong)(Unsafe.SizeOf<T>() * BitsPerByte) - 1;
@@ -110,6 +118,7 @@ internal static unsafe class SimdShift
     /// <summary>PSLLDQ.</summary>
     private readonly struct ShiftLeftBytes : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             LeftBytes(destination, immediate);
     }
@@ -117,6 +126,7 @@ internal static unsafe class SimdShift
     /// <summary>PSRLDQ.</summary>
     private readonly struct ShiftRightBytes : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             RightBytes(destination, immediate);
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
@@ -77,9 +78,10 @@ internal static unsafe class SimdShuffle
     private readonly struct Join<TOperation> : IPackedOperation
         where TOperation : struct, IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source)
         {
-            Vector128<byte> both = Vector128.Create(destination.GetLower(), source.GetLower());
+            Vector128<byte> both = SimdHalves.Join(SimdHalves.Low(destination), SimdHalves.Low(source));
             return TOperation.Execute(both, both);
         }
     }
@@ -87,13 +89,15 @@ internal static unsafe class SimdShuffle
     private readonly struct HighHalf<TOperation> : IPackedOperation
         where TOperation : struct, IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(TOperation.Execute(destination, source).GetUpper(), Vector64<byte>.Zero);
+            SimdHalves.Join(SimdHalves.High(TOperation.Execute(destination, source)), 0);
     }
 
     /// <summary>PACKSSWB.</summary>
     private readonly struct PackWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.NarrowWithSaturation(destination.AsInt16(), source.AsInt16()).AsByte();
     }
@@ -101,6 +105,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PACKSSDW.</summary>
     private readonly struct PackDoublewords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.NarrowWithSaturation(destination.AsInt32(), source.AsInt32()).AsByte();
     }
@@ -108,9 +113,11 @@ internal static unsafe class SimdShuffle
     /// <summary>PACKUSWB: signed words become unsigned bytes.</summary>
     private readonly struct PackWordsUnsigned : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Narrow(Clamp(destination.AsInt16()), Clamp(source.AsInt16()));
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Vector128<ushort> Clamp(Vector128<short> words) =>
             Vector128.Min(Vector128.Max(words, Vector128<short>.Zero), Vector128.Create((short)byte.MaxValue)).AsUInt16();
     }
@@ -118,6 +125,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKLBW.</summary>
     private readonly struct UnpackLowBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenLower(destination) | (Vector128.WidenLower(source) << 8)).AsByte();
     }
@@ -125,6 +133,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKLWD.</summary>
     private readonly struct UnpackLowWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenLower(destination.AsUInt16()) | (Vector128.WidenLower(source.AsUInt16()) << 16)).AsByte();
     }
@@ -132,6 +141,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKLDQ, UNPCKLPS.</summary>
     private readonly struct UnpackLowDoublewords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenLower(destination.AsUInt32()) | (Vector128.WidenLower(source.AsUInt32()) << 32)).AsByte();
     }
@@ -139,13 +149,15 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKLQDQ, UNPCKLPD.</summary>
     private readonly struct UnpackLowQuadwords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(destination.GetLower(), source.GetLower());
+            SimdHalves.Join(SimdHalves.Low(destination), SimdHalves.Low(source));
     }
 
     /// <summary>PUNPCKHBW.</summary>
     private readonly struct UnpackHighBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenUpper(destination) | (Vector128.WidenUpper(source) << 8)).AsByte();
     }
@@ -153,6 +165,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKHWD.</summary>
     private readonly struct UnpackHighWords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenUpper(destination.AsUInt16()) | (Vector128.WidenUpper(source.AsUInt16()) << 16)).AsByte();
     }
@@ -160,6 +173,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKHDQ, UNPCKHPS.</summary>
     private readonly struct UnpackHighDoublewords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             (Vector128.WidenUpper(destination.AsUInt32()) | (Vector128.WidenUpper(source.AsUInt32()) << 32)).AsByte();
     }
@@ -167,13 +181,15 @@ internal static unsafe class SimdShuffle
     /// <summary>PUNPCKHQDQ, UNPCKHPD.</summary>
     private readonly struct UnpackHighQuadwords : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(destination.GetUpper(), source.GetUpper());
+            SimdHalves.Join(SimdHalves.High(destination), SimdHalves.High(source));
     }
 
     /// <summary>PSHUFB: each byte of the source names one of the destination's, or zero with its bit 7.</summary>
     private readonly struct ShuffleBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Shuffle(destination, source & Vector128.Create((byte)0x8f));
     }
@@ -181,6 +197,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PSHUFB on MMX registers.</summary>
     private readonly struct ShuffleEightBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Shuffle(destination, source & Vector128.Create((byte)0x87));
     }
@@ -188,6 +205,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PALIGNR: the destination above the source, shifted right by bytes.</summary>
     private readonly struct AlignRight : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             immediate <= Vector128<byte>.Count
                 ? SimdShift.RightBytes(source, immediate)
@@ -198,13 +216,15 @@ internal static unsafe class SimdShuffle
     /// <summary>PALIGNR on MMX registers.</summary>
     private readonly struct AlignRight64 : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
-            SimdShift.RightBytes(Vector128.Create(source.GetLower(), destination.GetLower()), immediate);
+            SimdShift.RightBytes(SimdHalves.Join(SimdHalves.Low(source), SimdHalves.Low(destination)), immediate);
     }
 
     /// <summary>PSHUFLW, and PSHUFW, whose registers have no words above.</summary>
     private readonly struct ShuffleLowWords : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate)
         {
             Vector128<ushort> order = Vector128.Create(
@@ -216,6 +236,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PSHUFHW.</summary>
     private readonly struct ShuffleHighWords : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate)
         {
             const int half = 4;
@@ -235,6 +256,7 @@ internal static unsafe class SimdShuffle
     /// <summary>PSHUFD.</summary>
     private readonly struct ShuffleDoublewords : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate)
         {
             Vector128<uint> order = Vector128.Create(
@@ -246,6 +268,7 @@ internal static unsafe class SimdShuffle
     /// <summary>SHUFPS: two of the destination's, then two of the source's.</summary>
     private readonly struct ShuffleSingles : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             Vector128.Create(
                 destination.AsUInt32().GetElement(Selector(immediate, 0)),
@@ -257,6 +280,7 @@ internal static unsafe class SimdShuffle
     /// <summary>SHUFPD: one of the destination's, then one of the source's.</summary>
     private readonly struct ShuffleDoubles : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             Vector128.Create(
                 destination.AsUInt64().GetElement(immediate & 1),

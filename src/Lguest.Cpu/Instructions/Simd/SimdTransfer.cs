@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.Interpreter;
@@ -109,12 +110,14 @@ internal static unsafe class SimdTransfer
     /// <summary>The source, as far as the destination has room for it; zeros above it.</summary>
     private readonly struct Copy : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) => source;
     }
 
     /// <summary>MOVSS between registers leaves the other 96 bits alone.</summary>
     private readonly struct MergeSingle : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             destination.AsUInt32().WithElement(0, source.AsUInt32().ToScalar()).AsByte();
     }
@@ -122,27 +125,31 @@ internal static unsafe class SimdTransfer
     /// <summary>MOVSD between registers; MOVLPS and MOVLPD from memory.</summary>
     private readonly struct LowToLow : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(source.GetLower(), destination.GetUpper());
+            SimdHalves.Join(SimdHalves.Low(source), SimdHalves.High(destination));
     }
 
     /// <summary>MOVLHPS; MOVHPS and MOVHPD from memory.</summary>
     private readonly struct LowToHigh : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(destination.GetLower(), source.GetLower());
+            SimdHalves.Join(SimdHalves.Low(destination), SimdHalves.Low(source));
     }
 
     /// <summary>MOVHLPS; MOVHPS and MOVHPD to memory.</summary>
     private readonly struct HighToLow : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(source.GetUpper(), destination.GetUpper());
+            SimdHalves.Join(SimdHalves.High(source), SimdHalves.High(destination));
     }
 
     /// <summary>MOVQ: the low half, with zeros above.</summary>
     private readonly struct LowAlone : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.CreateScalar(source.AsUInt64().ToScalar()).AsByte();
     }
@@ -150,13 +157,15 @@ internal static unsafe class SimdTransfer
     /// <summary>MOVDDUP.</summary>
     private readonly struct DuplicateDouble : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
-            Vector128.Create(source.GetLower(), source.GetLower());
+            SimdHalves.Join(SimdHalves.Low(source), SimdHalves.Low(source));
     }
 
     /// <summary>MOVSLDUP.</summary>
     private readonly struct DuplicateEvenSingles : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Shuffle(source.AsUInt32(), Vector128.Create(0u, 0, 2, 2)).AsByte();
     }
@@ -164,6 +173,7 @@ internal static unsafe class SimdTransfer
     /// <summary>MOVSHDUP.</summary>
     private readonly struct DuplicateOddSingles : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.Shuffle(source.AsUInt32(), Vector128.Create(1u, 1, 3, 3)).AsByte();
     }
@@ -171,6 +181,7 @@ internal static unsafe class SimdTransfer
     /// <summary>MOVMSKPS.</summary>
     private readonly struct SignsOfSingles : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.CreateScalar(source.AsUInt32().ExtractMostSignificantBits()).AsByte();
     }
@@ -178,6 +189,7 @@ internal static unsafe class SimdTransfer
     /// <summary>MOVMSKPD.</summary>
     private readonly struct SignsOfDoubles : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.CreateScalar(source.AsUInt64().ExtractMostSignificantBits()).AsByte();
     }
@@ -185,6 +197,7 @@ internal static unsafe class SimdTransfer
     /// <summary>PMOVMSKB.</summary>
     private readonly struct SignsOfBytes : IPackedOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             Vector128.CreateScalar(source.ExtractMostSignificantBits()).AsByte();
     }
@@ -192,6 +205,7 @@ internal static unsafe class SimdTransfer
     /// <summary>PEXTRW.</summary>
     private readonly struct ExtractWord : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             Vector128.CreateScalar((uint)source.AsUInt16().GetElement(immediate & 7)).AsByte();
     }
@@ -199,6 +213,7 @@ internal static unsafe class SimdTransfer
     /// <summary>PEXTRW of an MMX register.</summary>
     private readonly struct ExtractWord64 : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             ExtractWord.Execute(destination, source, (byte)(immediate & 3));
     }
@@ -206,6 +221,7 @@ internal static unsafe class SimdTransfer
     /// <summary>PINSRW.</summary>
     private readonly struct InsertWord : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             destination.AsUInt16().WithElement(immediate & 7, source.AsUInt16().ToScalar()).AsByte();
     }
@@ -213,6 +229,7 @@ internal static unsafe class SimdTransfer
     /// <summary>PINSRW into an MMX register.</summary>
     private readonly struct InsertWord64 : IPackedImmediateOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source, byte immediate) =>
             InsertWord.Execute(destination, source, (byte)(immediate & 3));
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.FloatingPoint;
@@ -48,6 +49,7 @@ internal static unsafe class SseApproximation
     private readonly struct All<TOperation> : IPackedOperation
         where TOperation : struct, IApproximation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             SseElements.Vector(
                 TOperation.Execute(SseElements.Single(source, 0)),
@@ -60,6 +62,7 @@ internal static unsafe class SseApproximation
     private readonly struct First<TOperation> : IPackedOperation
         where TOperation : struct, IApproximation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(Vector128<byte> destination, Vector128<byte> source) =>
             SseElements.WithFirst(destination, TOperation.Execute(SseElements.Single(source, 0)));
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.FloatingPoint;
@@ -97,6 +98,7 @@ internal static unsafe class SseArithmetic
     /// <summary>ADDSUBPS: subtracts elements 0 and 2, adds elements 1 and 3.</summary>
     private readonly struct AlternateSingles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -109,6 +111,7 @@ internal static unsafe class SseArithmetic
     /// <summary>ADDSUBPD: subtracts element 0, adds element 1.</summary>
     private readonly struct AlternateDoubles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -120,6 +123,7 @@ internal static unsafe class SseArithmetic
     private readonly struct HorizontalSingles<TOperation> : ISseOperation
         where TOperation : struct, IFloatOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -133,6 +137,7 @@ internal static unsafe class SseArithmetic
     private readonly struct HorizontalDoubles<TOperation> : ISseOperation
         where TOperation : struct, IFloatOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(

@@ -72,6 +72,7 @@ internal static unsafe class SseComparison
     /// <summary>CMPPS.</summary>
     private readonly struct MaskOfSingles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             Vector128.Create(
@@ -84,6 +85,7 @@ internal static unsafe class SseComparison
     /// <summary>CMPPD.</summary>
     private readonly struct MaskOfDoubles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             Vector128.Create(
@@ -94,6 +96,7 @@ internal static unsafe class SseComparison
     /// <summary>CMPSS.</summary>
     private readonly struct MaskOfSingle : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context)
         {
@@ -106,6 +109,7 @@ internal static unsafe class SseComparison
     /// <summary>CMPSD.</summary>
     private readonly struct MaskOfDouble : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Iced.Intel;
 using Lguest.Cpu.FloatingPoint;
@@ -72,6 +73,7 @@ internal static unsafe class SseConversion
         where TMemory : struct, IPackedMemory =>
         PackedLowering<Sse<TOperation>>.Lower<SseAndMmxUnit, MmxOperand, XmmOperand, TMemory>(instruction, context, op);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static T ToFloat<T>(Vector128<byte> integers, int index, ref FloatingPointContext context)
         where T : struct, IBinaryFormat<T> =>
         IntegerConversion.FromInteger<T>(integers.AsInt32().GetElement(index), ref context);
@@ -96,6 +98,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTPS2PD.</summary>
     private readonly struct SinglesToDoubles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -106,6 +109,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTPD2PS: zeros in the high half.</summary>
     private readonly struct DoublesToSingles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -118,6 +122,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTSS2SD.</summary>
     private readonly struct SingleToDouble : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.WithFirst(destination, FormatConversion.ToFloat64(SseElements.Single(source, 0), ref context));
@@ -126,6 +131,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTSD2SS.</summary>
     private readonly struct DoubleToSingle : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.WithFirst(destination, FormatConversion.ToFloat32(SseElements.Double(source, 0), ref context));
@@ -134,6 +140,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTDQ2PS.</summary>
     private readonly struct FourToSingles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -146,6 +153,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTPI2PS: leaves the high half alone.</summary>
     private readonly struct TwoToSingles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(
@@ -158,6 +166,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTDQ2PD, CVTPI2PD.</summary>
     private readonly struct TwoToDoubles : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.Vector(ToFloat<Float64>(source, 0, ref context), ToFloat<Float64>(source, 1, ref context));
@@ -166,6 +175,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTSI2SS.</summary>
     private readonly struct OneToSingle : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.WithFirst(destination, ToFloat<Float32>(source, 0, ref context));
@@ -174,6 +184,7 @@ internal static unsafe class SseConversion
     /// <summary>CVTSI2SD.</summary>
     private readonly struct OneToDouble : ISseOperation
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             SseElements.WithFirst(destination, ToFloat<Float64>(source, 0, ref context));
@@ -183,6 +194,7 @@ internal static unsafe class SseConversion
     private readonly struct FromSingles<TRounding> : ISseOperation
         where TRounding : struct, IIntegerRounding
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             Vector128.Create(
@@ -196,28 +208,35 @@ internal static unsafe class SseConversion
     private readonly struct FromTwoSingles<TRounding> : ISseOperation
         where TRounding : struct, IIntegerRounding
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
-            Vector64.Create(
+            Vector128.Create(
                 ToInteger<Float32, TRounding>(SseElements.Single(source, 0), ref context),
-                ToInteger<Float32, TRounding>(SseElements.Single(source, 1), ref context)).ToVector128().AsByte();
+                ToInteger<Float32, TRounding>(SseElements.Single(source, 1), ref context),
+                0,
+                0).AsByte();
     }
 
     /// <summary>CVTPD2DQ, CVTTPD2DQ, CVTPD2PI, CVTTPD2PI: zeros in the high half, where there is one.</summary>
     private readonly struct FromDoubles<TRounding> : ISseOperation
         where TRounding : struct, IIntegerRounding
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
-            Vector64.Create(
+            Vector128.Create(
                 ToInteger<Float64, TRounding>(SseElements.Double(source, 0), ref context),
-                ToInteger<Float64, TRounding>(SseElements.Double(source, 1), ref context)).ToVector128().AsByte();
+                ToInteger<Float64, TRounding>(SseElements.Double(source, 1), ref context),
+                0,
+                0).AsByte();
     }
 
     /// <summary>CVTSS2SI, CVTTSS2SI.</summary>
     private readonly struct FromSingle<TRounding> : ISseOperation
         where TRounding : struct, IIntegerRounding
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             Vector128.CreateScalar(
@@ -228,6 +247,7 @@ internal static unsafe class SseConversion
     private readonly struct FromDouble<TRounding> : ISseOperation
         where TRounding : struct, IIntegerRounding
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector128<byte> Execute(
             Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
             Vector128.CreateScalar(

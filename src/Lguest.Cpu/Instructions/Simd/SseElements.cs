@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Lguest.Cpu.FloatingPoint;
 using Lguest.Cpu.Interpreter;
@@ -16,24 +17,30 @@ internal interface IFloatOperation
 internal static class SseElements
 {
     /// <summary>A single.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float32 Single(Vector128<byte> value, int index) => new(value.AsUInt32().GetElement(index));
 
     /// <summary>A double.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float64 Double(Vector128<byte> value, int index) => new(value.AsUInt64().GetElement(index));
 
     /// <summary>Four singles as a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Vector(Float32 first, Float32 second, Float32 third, Float32 fourth) =>
         Vector128.Create(first.Bits, second.Bits, third.Bits, fourth.Bits).AsByte();
 
     /// <summary>Two doubles as a vector.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Vector(Float64 first, Float64 second) =>
         Vector128.Create(first.Bits, second.Bits).AsByte();
 
     /// <summary>A vector with another first single.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> WithFirst(Vector128<byte> vector, Float32 first) =>
         vector.AsUInt32().WithElement(0, first.Bits).AsByte();
 
     /// <summary>A vector with another first double.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> WithFirst(Vector128<byte> vector, Float64 first) =>
         vector.AsUInt64().WithElement(0, first.Bits).AsByte();
 }
@@ -42,6 +49,7 @@ internal static class SseElements
 internal readonly struct PackedSingles<TOperation> : ISseOperation
     where TOperation : struct, IFloatOperation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Execute(
         Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
         SseElements.Vector(
@@ -55,6 +63,7 @@ internal readonly struct PackedSingles<TOperation> : ISseOperation
 internal readonly struct PackedDoubles<TOperation> : ISseOperation
     where TOperation : struct, IFloatOperation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Execute(
         Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
         SseElements.Vector(
@@ -66,6 +75,7 @@ internal readonly struct PackedDoubles<TOperation> : ISseOperation
 internal readonly struct ScalarSingle<TOperation> : ISseOperation
     where TOperation : struct, IFloatOperation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Execute(
         Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
         SseElements.WithFirst(
@@ -77,6 +87,7 @@ internal readonly struct ScalarSingle<TOperation> : ISseOperation
 internal readonly struct ScalarDouble<TOperation> : ISseOperation
     where TOperation : struct, IFloatOperation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Execute(
         Vector128<byte> destination, Vector128<byte> source, byte immediate, ref FloatingPointContext context) =>
         SseElements.WithFirst(
