@@ -41,6 +41,26 @@ public sealed class HostProcessTests : IDisposable
     public void What_cannot_be_printed_is_exit_code_141(string arguments, string reason) => Assert.Equal(
         new LguestResult(141, string.Empty, $"lguest: standard output cannot be written: {reason}\n"), LguestProcess.Shell($"\"$0\" {arguments}"));
 
+    /// <summary>The runtime's hashes come from OpenSSL's library, and it aborts without.</summary>
+    [Theory]
+    [InlineData("8m \"$1\" --json=\"$2/json\"")]
+    [InlineData("suite run \"$2/suite.yaml\"")]
+    public void A_host_without_what_makes_hashes_is_told_what_to_install(string arguments)
+    {
+        string[] names = ["libssl.so.3", "libssl.so.1.1", "libssl.so.1.0.2", "libssl.so.1.0.0", "libssl.so.10"];
+        Assert.All(names, name => _folder.File(name, "no library"u8.ToArray()));
+        _folder.File("suite.yaml", "version: 1\ntests: []\n"u8.ToArray());
+
+        LguestResult result = LguestProcess.Shell($"""LD_LIBRARY_PATH=$2 "$0" {arguments}""", _folder.File("vmlinux", GuestProgram.Echoer("> ")), _folder.Path("."));
+
+        Assert.Equal(
+            new LguestResult(
+                125,
+                string.Empty,
+                "lguest: reports, saved states and suites need hashes, and those OpenSSL's libssl.so.3, which is not on this host: install it (Debian: libssl3)\n"),
+            result);
+    }
+
     [Fact]
     public void Statistics_and_sentence_come_though_nobody_reads_the_output()
     {

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Lguest.Boot;
 using Lguest.Devices.Backends;
 
 namespace Lguest.Running;
@@ -53,7 +54,12 @@ internal sealed class KnownFiles
     /// <summary>The SHA-256 of a file, in hexadecimal.</summary>
     /// <exception cref="IOException">It can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
-    public string Hash(string path) => Of(path, file => new Sha256(Convert.ToHexStringLower(SHA256.HashData(file)))).Hex;
+    /// <exception cref="BootException">The host has nothing to make one with.</exception>
+    public string Hash(string path)
+    {
+        HashLibrary.Require();
+        return Of(path, file => new Sha256(Convert.ToHexStringLower(SHA256.HashData(file)))).Hex;
+    }
 
     private sealed record Sha256(string Hex);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Lguest.Boot;
 using Lguest.CommandLine;
 using Lguest.Devices.Backends;
 using Lguest.Logging;
@@ -54,9 +55,10 @@ internal static class SuiteCommand
         using var logger = new StandardErrorLogger(LogLevel.Information);
         try
         {
+            HashLibrary.Require();
             return action();
         }
-        catch (Exception e) when (e is SuiteException or ReportException)
+        catch (Exception e) when (e is SuiteException or ReportException or BootException)
         {
             LaunchLog.Error(logger, e.Message);
             return ExitCode.CouldNotRun;
