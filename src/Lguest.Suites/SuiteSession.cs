@@ -19,13 +19,10 @@ namespace Lguest.Suites;
 /// <param name="clock">The host's.</param>
 public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isTerminal, TimeProvider clock)
 {
-    /// <summary>Runs it.</summary>
+    /// <summary>Reads it, and sees that it can be run. Nothing is written.</summary>
     /// <param name="request">What the user wants.</param>
-    /// <param name="stop">Cancelled when it is to end before its end.</param>
-    /// <returns>What became of it.</returns>
     /// <exception cref="SuiteException">It can't be run.</exception>
-    /// <exception cref="ReportException">Results can't be written.</exception>
-    public SuiteResult Run(SuiteRequest request, CancellationToken stop)
+    public PreparedSuite Prepare(SuiteRequest request)
     {
         var today = DateOnly.FromDateTime(clock.GetUtcNow().UtcDateTime);
         SuiteFile suite = SuiteReader.Read(request.File);
@@ -38,24 +35,36 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
 
         SuiteResult? earlier = request.Durations is null ? null : ResultsFile.Read(request.Durations);
         IReadOnlyList<PlannedBoot> boots = [.. (request.Shard?.Take(plan, earlier) ?? plan).Select(boot => At(request, boot, each => Check(each, today)))];
+        return new PreparedSuite(request, suite, plan, boots, HashInputs(plan), today);
+    }
+
+    /// <summary>Runs it.</summary>
+    /// <param name="suite">What was prepared.</param>
+    /// <param name="stop">Cancelled when it is to end before its end.</param>
+    /// <returns>What became of it.</returns>
+    /// <exception cref="SuiteException">It can't be run.</exception>
+    /// <exception cref="ReportException">Results can't be written.</exception>
+    public SuiteResult Run(PreparedSuite suite, CancellationToken stop)
+    {
+        (SuiteRequest request, IReadOnlyList<PlannedBoot> boots) = (suite.Request, suite.Boots);
         string folder = ResultsFolder.Prepare(request.Output);
         var result = new SuiteResult
         {
-            Name = suite.Name,
-            SuiteSha256 = suite.Sha256,
-            InputSha256 = HashInputs(plan),
+            Name = suite.File.Name,
+            SuiteSha256 = suite.File.Sha256,
+            InputSha256 = suite.InputSha256,
             Shard = request.Shard is { } shard ? new ShardReport(shard.Index, shard.Of) : null,
-            Plan = [.. plan.Select(boot => boot.Name)],
+            Plan = [.. suite.Plan.Select(boot => boot.Name)],
             Started = clock.GetLocalNow(),
             Jobs = request.Jobs,
             Interrupted = "lguest was killed, or runs still",
-            Boots = [.. boots.OrderBy(boot => boot.Index).Select(boot => BootJudge.Judge(boot, [], [], today))],
+            Boots = [.. boots.OrderBy(boot => boot.Index).Select(boot => BootJudge.Judge(boot, [], [], suite.Today))],
         };
 
         // Who kills lguest finds that here, and not the results of another time.
         ResultsFile.Write(folder, result);
         long begin = Stopwatch.GetTimestamp();
-        IReadOnlyList<BootResult> ran = Run(request, boots, folder, today, stop);
+        IReadOnlyList<BootResult> ran = Run(request, boots, folder, suite.Today, stop);
         result = result with
         {
             WallSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds,
@@ -182,3 +191,13 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
 
     private void Say(string text) => output.Write(Encoding.UTF8.GetBytes(text));
 }
+
+/// <summary>A suite that can be run.</summary>
+/// <param name="Request">What the user wants.</param>
+/// <param name="File">Its file.</param>
+/// <param name="Plan">All boots that the user has chosen.</param>
+/// <param name="Boots">Those of them that are to be run here, in the order in which they begin.</param>
+/// <param name="InputSha256">The hashes of what they are made of.</param>
+/// <param name="Today">The day, UTC.</param>
+public sealed record PreparedSuite(
+    SuiteRequest Request, SuiteFile File, IReadOnlyList<PlannedBoot> Plan, IReadOnlyList<PlannedBoot> Boots, IReadOnlyList<string> InputSha256, DateOnly Today);

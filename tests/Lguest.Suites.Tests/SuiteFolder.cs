@@ -164,6 +164,6 @@ internal sealed class SuiteFolder : IDisposable, IBootLauncher
     {
         var request = new SuiteRequest(Suite(text)) { Output = Output, Jobs = 2 };
         var session = new SuiteSession(this, stream, isTerminal: false, TimeProvider.System);
-        return session.Run(wish?.Invoke(request) ?? request, stop);
+        return session.Run(session.Prepare(wish?.Invoke(request) ?? request), stop);
     }
 }

@@ -49,6 +49,9 @@ public sealed class SuiteReaderTests : IDisposable
     [InlineData("version: 1\ntests:\n  a:\n    known: [{fingerprint: x}]", "4:13: the known failure has no issue: say where somebody works on it")]
     [InlineData("version: 1\ntests:\n  a:\n    known: [{fingerprint: x, issue: y, until: 2026-13-01}]", "4:47: until is to be a day, such as 2026-12-31")]
     [InlineData("version: 1\ntests: *a", "2:8: there is no anchor &a before this")]
+    [InlineData("version: 1\ntests: {a: {run: !!binary aGk=}}", "2:18: the tag tag:yaml.org,2002:binary means nothing here: leave it out")]
+    [InlineData("version: 1\ntests: {a: !str {}}", "2:12: the tag !str means nothing here: leave it out")]
+    [InlineData("version: 1\ntests: {a: {run: !!str 5, rum: x}}", "2:27: there is no 'rum' here")]
     [InlineData("version: 1\ntests: {}\n---\nversion: 1", "3:1: a second document begins here, and a suite is one")]
     [InlineData("version: 1\n? [a]\n: b", "2:3: a key is to be a word")]
     [InlineData("a: [1\nb: }", "1:")]
@@ -61,6 +64,34 @@ public sealed class SuiteReaderTests : IDisposable
 
         Assert.StartsWith($"{path}:{sentence}", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    [Theory]
+    [InlineData("kernel: FILE")]
+    [InlineData("initrd: FILE")]
+    [InlineData("profile-compare: \"FILE,5%\"")]
+    public void What_each_boot_reads_is_no_pipe(string test)
+    {
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", [_folder.Path("pipe")]))
+        {
+            mkfifo.WaitForExit();
+        }
+
+        File.CreateSymbolicLink(_folder.Path("link"), "pipe");
+        File.WriteAllText(_folder.Path("empty"), string.Empty);
+        File.CreateSymbolicLink(_folder.Path("good"), "fake.sh");
+
+        foreach (string file in (string[])["pipe", "link", "empty"])
+        {
+            string path = _folder.Suite($"version: 1\ntests: {{a: {{{test.Replace("FILE", file, StringComparison.Ordinal)}}}}}");
+
+            string message = Assert.Throws<SuiteException>(() => SuiteReader.Read(path)).Message;
+
+            Assert.StartsWith($"{path}:2:", message, StringComparison.Ordinal);
+            Assert.EndsWith($": '{_folder.Path(file)}' is empty, or can be read only once, as pipes can: give a file", message, StringComparison.Ordinal);
+        }
+
+        Assert.Single(_folder.Plan($"version: 1\ntests: {{a: {{{test.Replace("FILE", "good", StringComparison.Ordinal)}}}}}"));
     }
 
     [Fact]

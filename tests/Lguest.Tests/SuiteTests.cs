@@ -289,6 +289,24 @@ public sealed class SuiteTests : IDisposable
     }
 
     [Fact]
+    public void A_suite_that_comes_from_a_pipe_can_be_ended_before_it_has_come()
+    {
+        string pipe = _folder.Path("pipe");
+        using (var mkfifo = Process.Start("mkfifo", [pipe]))
+        {
+            mkfifo.WaitForExit();
+        }
+
+        using Process process = LguestProcess.Start("suite", "run", pipe, $"--out={_folder.Path("out")}");
+        using FileStream writer = File.OpenWrite(pipe);
+        LguestProcess.Send("TERM", process);
+        LguestProcess.WaitFor(process);
+
+        Assert.Equal(143, process.ExitCode);
+        Assert.False(Directory.Exists(_folder.Path("out")));
+    }
+
+    [Fact]
     public void Who_stops_reading_its_progress_gets_its_results_all_the_same()
     {
         _folder.File("greeter", GuestProgram.Greeter("all is well\n"));

@@ -355,7 +355,16 @@ public sealed class SuiteReader
     private string FilePath(YamlEntry entry)
     {
         string path = Path.GetFullPath(Text(entry), _folder);
-        return File.Exists(path) ? path : throw Error(entry.Value.Place, $"there is no file '{path}'");
+        return File.Exists(path) ? Readable(path, entry) : throw Error(entry.Value.Place, $"there is no file '{path}'");
+    }
+
+    /// <summary>A file that is to be read by each boot: a pipe would be waited for, and then be at its end.</summary>
+    private string Readable(string path, YamlEntry entry)
+    {
+        var file = new FileInfo(path);
+        return (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length > 0
+            ? path
+            : throw Error(entry.Value.Place, $"'{path}' is empty, or can be read only once, as pipes can: give a file");
     }
 
     private string FolderPath(YamlEntry entry)
@@ -367,7 +376,9 @@ public sealed class SuiteReader
     private string ExistingPath(YamlEntry entry)
     {
         string path = Path.GetFullPath(Text(entry), _folder);
-        return Path.Exists(path) ? path : throw Error(entry.Value.Place, $"there is no file or folder '{path}'");
+        return Directory.Exists(path) ? path
+            : File.Exists(path) ? Readable(path, entry)
+            : throw Error(entry.Value.Place, $"there is no file or folder '{path}'");
     }
 
     private string Share(YamlText share)
@@ -407,7 +418,7 @@ public sealed class SuiteReader
         IReadOnlyList<string> parts = CommaParts.Split(Text(entry));
         string path = Path.GetFullPath(parts[0], _folder);
         string share = string.Concat(parts.Skip(1).Select(part => $",{CommaParts.Escape(part)}"));
-        return File.Exists(path) ? $"{CommaParts.Escape(path)}{share}" : throw Error(entry.Value.Place, $"there is no file '{path}'");
+        return File.Exists(path) ? $"{CommaParts.Escape(Readable(path, entry))}{share}" : throw Error(entry.Value.Place, $"there is no file '{path}'");
     }
 
     private YamlMap Map(YamlNode node, string what) => node as YamlMap ?? throw Error(node.Place, $"{what} is to be a mapping: keys with values");

@@ -12,6 +12,7 @@ namespace Lguest.Suites.Yaml;
 internal sealed class YamlFile
 {
     private const int DeepestNesting = 32;
+    private const string TextTag = "tag:yaml.org,2002:str";
 
     private readonly string _name;
     private readonly Parser _parser;
@@ -54,6 +55,12 @@ internal sealed class YamlFile
         if (depth > DeepestNesting)
         {
             throw Error(_name, place, "this is nested too deep");
+        }
+
+        // Who writes !!binary means another text than the one that is here.
+        if (start is NodeEvent { Tag.IsEmpty: false } tagged && !(start is Scalar && tagged.Tag.Value == TextTag))
+        {
+            throw Error(_name, place, $"the tag {tagged.Tag.Value} means nothing here: leave it out");
         }
 
         Move();

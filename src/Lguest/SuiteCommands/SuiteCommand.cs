@@ -21,8 +21,8 @@ internal static class SuiteCommand
     /// <returns>The exit code.</returns>
     public static int Run(SuiteOptions options) => Guard(() =>
     {
-        using var signals = new SuiteSignals();
-        SuiteResult result = Session().Run(
+        SuiteSession session = Session();
+        PreparedSuite suite = session.Prepare(
             new SuiteRequest(options.Files[0])
             {
                 Output = options.Output,
@@ -33,8 +33,11 @@ internal static class SuiteCommand
                 ColdShare = options.ColdShare,
                 Shard = options.Shard is { } shard ? Parse(shard) : null,
                 Durations = options.Durations,
-            },
-            signals.Token);
+            });
+
+        // Until there is something to end in order, a signal ends this process: who reads a pipe may wait for ever.
+        using var signals = new SuiteSignals();
+        SuiteResult result = session.Run(suite, signals.Token);
         return signals.ExitCode ?? ExitCodeOf(result);
     });
 
