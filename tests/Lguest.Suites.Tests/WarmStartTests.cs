@@ -106,7 +106,7 @@ public sealed class WarmStartTests : IDisposable
     [InlineData("kill -15 $$", 143, "lguest itself ended, with exit code 143 and without a report")]
     public void What_ends_lguest_is_told_alike_of_a_worker_and_of_a_process_of_its_own(string command, int exitCode, string sentence)
     {
-        SuiteResult result = _folder.Run($"version: 1\ndefaults: {{run: \"{command}; sleep 1\"}}\ntests: {{warm: {{from: boot}}, cold: {{}}}}", request => request with { ColdShare = 1 });
+        SuiteResult result = _folder.Run($"version: 1\ndefaults: {{run: \"{command}; exit 9\"}}\ntests: {{warm: {{from: boot}}, cold: {{}}}}", request => request with { ColdShare = 1 });
 
         Assert.All(result.Boots, boot => Assert.Equal((BootStatus.Error, sentence, "lguest"), (boot.Status, boot.Sentence, Assert.Single(boot.Fingerprints))));
         Assert.Equal([(true, exitCode), (false, exitCode), (false, exitCode)], result.Boots.SelectMany(boot => boot.Attempts).Select(attempt => (attempt.IsWarm, attempt.ExitCode)));
