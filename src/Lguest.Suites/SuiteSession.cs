@@ -47,7 +47,8 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
     public SuiteResult Run(PreparedSuite suite, CancellationToken stop)
     {
         (SuiteRequest request, IReadOnlyList<PlannedBoot> boots) = (suite.Request, suite.Boots);
-        string folder = ResultsFolder.Prepare(request.Output);
+        using var held = ResultsFolder.Take(request.Output);
+        string folder = held.FullPath;
         var result = new SuiteResult
         {
             Name = suite.File.Name,
@@ -84,8 +85,12 @@ public sealed class SuiteSession(IBootLauncher launcher, Stream output, bool isT
     /// <exception cref="ReportException">Results can't be written.</exception>
     public SuiteResult Merge(IReadOnlyList<string> folders, string target, bool tellsGitHub)
     {
-        (SuiteResult result, string folder) = SuiteMerger.Merge(folders, target);
-        Tell(folder, result, tellsGitHub);
+        (SuiteResult result, ResultsFolder folder) = SuiteMerger.Merge(folders, target);
+        using (folder)
+        {
+            Tell(folder.FullPath, result, tellsGitHub);
+        }
+
         return result.Interrupted is { } why ? throw new SuiteException($"this is not all of the suite, which was ended by {why}: run that shard again") : result;
     }
 

@@ -81,6 +81,24 @@ public sealed class SuiteRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_folder_takes_the_results_of_one_suite_at_a_time()
+    {
+        const string Text = "version: 1\ntests: {a: {run: 'echo mine; touch FOLDER/up; while [ ! -e FOLDER/go ]; do sleep 0.05; done'}}";
+        string text = Text.Replace("FOLDER", _folder.Path("."), StringComparison.Ordinal);
+        Task<SuiteResult> first = Task.Run(() => _folder.Run(text), TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(_folder.Path("up")), TimeSpan.FromSeconds(60)));
+
+        string message = Assert.Throws<SuiteException>(() => _folder.Run(text)).Message;
+        await File.WriteAllTextAsync(_folder.Path("go"), string.Empty, TestContext.Current.CancellationToken);
+
+        Assert.Equal($"another suite is writing its results to '{_folder.Output}': wait for its end, or name another folder with --out=DIR", message);
+        Assert.Equal(BootStatus.Passed, Assert.Single((await first).Boots).Status);
+        Assert.Equal("mine\n", _folder.Text("a", 1, files => files.Output));
+        Assert.Equal(BootStatus.Passed, Assert.Single(_folder.Run(text).Boots).Status);
+        Assert.Equal(["index.html", "junit.xml", "results.json", "runs", "summary.md"], Directory.GetFileSystemEntries(_folder.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void A_process_that_dies_costs_its_one_test()
     {
         SuiteResult result = _folder.Run("""

@@ -9,10 +9,10 @@ public static class SuiteMerger
     /// <summary>Merges them. All that can be wrong is found out before anything is written.</summary>
     /// <param name="folders">The shards' folders of results, in any order.</param>
     /// <param name="output">The folder for all of it.</param>
-    /// <returns>The results, which are written as interrupted until now, and the folder as an absolute path, with the boots' files in it.</returns>
+    /// <returns>The results, which are written as interrupted until now, and the folder, with the boots' files in it, which is the caller's to give back.</returns>
     /// <exception cref="SuiteException">A shard is missing, double, of another suite, or not whole.</exception>
     /// <exception cref="Lguest.Results.Reports.ReportException">Results can't be written.</exception>
-    public static (SuiteResult Result, string Folder) Merge(IReadOnlyList<string> folders, string output)
+    public static (SuiteResult Result, ResultsFolder Folder) Merge(IReadOnlyList<string> folders, string output)
     {
         Shard[] shards = [.. folders.Select(folder => Read(folder, output))];
         foreach (Shard shard in shards)
@@ -33,12 +33,19 @@ public static class SuiteMerger
             Interrupted = ended is null ? null : $"{ended.Result.Interrupted}, in shard {ended.Result.Shard}",
             Boots = [.. first.Plan.Select(name => boots[name])],
         };
-        string folderOfAll = ResultsFolder.Prepare(output);
-
-        // Who kills lguest finds a folder that is known to be ours, and not whole.
-        ResultsFile.Write(folderOfAll, merged with { Interrupted = "lguest was killed while it merged, or runs still" });
-        CopyRuns(shards, folderOfAll);
-        return (merged, folderOfAll);
+        var folderOfAll = ResultsFolder.Take(output);
+        try
+        {
+            // Who kills lguest finds a folder that is known to be ours, and not whole.
+            ResultsFile.Write(folderOfAll.FullPath, merged with { Interrupted = "lguest was killed while it merged, or runs still" });
+            CopyRuns(shards, folderOfAll.FullPath);
+            return (merged, folderOfAll);
+        }
+        catch
+        {
+            folderOfAll.Dispose();
+            throw;
+        }
     }
 
     private static Shard Read(string folder, string output)
