@@ -150,6 +150,21 @@ public sealed class ShardTests : IDisposable
     }
 
     [Theory]
+    [InlineData("", "something is missing or wrong in line 1, byte 1")]
+    [InlineData("{\n  \"schema\": x}", "something is missing or wrong in line 2, byte 13")]
+    [InlineData("[]", "something is missing or wrong in line 1, byte 2")]
+    [InlineData("null", "something is missing")]
+    [InlineData("{\"schema\": 1}", "something is missing or wrong in line 1, byte 14")]
+    public void Why_a_file_is_none_of_results_is_told_without_what_the_program_is_made_of(string text, string why)
+    {
+        RunShard(Text, 1, 1);
+        string results = Path.Combine(_folder.Path("1"), "results.json");
+        File.WriteAllText(results, text);
+
+        Assert.Equal($"'{results}' has no results of a suite in it: {why}", Refusal("1"));
+    }
+
+    [Theory]
     [InlineData("\"fingerprints\": []", "\"fingerprints\": [null]")]
     [InlineData("\"known\": []", "\"known\": [null]")]
     [InlineData("\"known\": []", "\"known\": [{\"fingerprint\": \"a\"}]")]

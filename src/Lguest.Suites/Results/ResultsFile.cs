@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lguest.Results.Reports;
@@ -42,7 +43,11 @@ public static class ResultsFile
         }
         catch (JsonException e)
         {
-            throw new SuiteException($"'{path}' has no results of a suite in it: {e.Message.TrimEnd('.')}", e);
+            // The library's own words name types of the program's.
+            string what = e.LineNumber is { } line
+                ? string.Create(CultureInfo.InvariantCulture, $"something is missing or wrong in line {line + 1}, byte {(e.BytePositionInLine ?? 0) + 1}")
+                : "something is missing";
+            throw new SuiteException($"'{path}' has no results of a suite in it: {what}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
