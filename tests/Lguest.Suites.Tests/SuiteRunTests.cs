@@ -98,6 +98,18 @@ public sealed class SuiteRunTests : IDisposable
         Assert.Equal(["index.html", "junit.xml", "results.json", "runs", "summary.md"], Directory.GetFileSystemEntries(_folder.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
+    [Theory]
+    [InlineData("exit 125", "lguest itself ended, and could write neither a report nor why: the disk may be full")]
+    [InlineData("echo 'lguest: there is no memory' >&2; exit 125", "there is no memory")]
+    [InlineData("exit 9", "lguest itself ended, with exit code 9 and without a report")]
+    [InlineData("exit 255", "lguest itself ended, with exit code 255 and without a report")]
+    public void Without_a_report_it_is_told_what_is_known(string command, string sentence)
+    {
+        BootResult boot = Assert.Single(_folder.Run($"version: 1\ntests: {{a: {{run: \"{command}\"}}}}").Boots);
+
+        Assert.Equal((BootStatus.Error, sentence), (boot.Status, boot.Sentence));
+    }
+
     [Fact]
     public void A_process_that_dies_costs_its_one_test()
     {

@@ -33,9 +33,7 @@ public static class AttemptJudge
                 Number = number,
                 Status = BootStatus.Error,
                 ExitCode = exitCode,
-                Sentence = exitCode == ExitCodeTable.RowOf(RunCondition.CouldNotRun).First && lastWords.Length > 0
-                    ? lastWords
-                    : $"{WordsOf(exitCode)}{(lastWords.Length > 0 ? ": " : string.Empty)}{lastWords}",
+                Sentence = WordsOf(exitCode, lastWords),
                 Fingerprints = [FailureWords.Lguest],
             };
         }
@@ -55,9 +53,18 @@ public static class AttemptJudge
         };
     }
 
-    private static string WordsOf(int exitCode) => exitCode is <= SignalBase or > SignalBase + MostSignals || OwnCodes.Contains(exitCode)
-        ? string.Create(CultureInfo.InvariantCulture, $"lguest itself ended, with exit code {exitCode} and without a report")
-        : string.Create(CultureInfo.InvariantCulture, $"lguest itself was ended by signal {exitCode - SignalBase}, and has left no report");
+    private static string WordsOf(int exitCode, string lastWords)
+    {
+        if (exitCode == ExitCodeTable.RowOf(RunCondition.CouldNotRun).First)
+        {
+            return lastWords.Length > 0 ? lastWords : "lguest itself ended, and could write neither a report nor why: the disk may be full";
+        }
+
+        string end = exitCode is <= SignalBase or > SignalBase + MostSignals || OwnCodes.Contains(exitCode)
+            ? string.Create(CultureInfo.InvariantCulture, $"lguest itself ended, with exit code {exitCode} and without a report")
+            : string.Create(CultureInfo.InvariantCulture, $"lguest itself was ended by signal {exitCode - SignalBase}, and has left no report");
+        return $"{end}{(lastWords.Length > 0 ? ": " : string.Empty)}{lastWords}";
+    }
 
     private static BootStatus StatusOf(RunCondition condition) => condition switch
     {
