@@ -23,7 +23,10 @@ internal static partial class RealGuest
     /// <summary>The kernels in the folder that LGUEST_TEST_ERAS names: each in a folder of its own, as vmlinux.</summary>
     public static IEnumerable<Era> Eras()
     {
-        foreach (string path in Directory.EnumerateFiles(Variable("ERAS"), "vmlinux", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }).Order())
+        string folder = Variable("ERAS");
+        string[] kernels = Directory.GetFiles(folder, "vmlinux", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 });
+        Assert.True(kernels.Length > 0, $"{folder} has no folder with a vmlinux");
+        foreach (string path in kernels.Order())
         {
             using KernelImage kernel = KernelImage.Open(path);
             yield return new Era(path, Dialect.Detect(kernel).Abi);
