@@ -4,7 +4,7 @@ using static Lguest.Host.Tests.Dialects.DialectGuest;
 
 namespace Lguest.Host.Tests.Dialects;
 
-/// <summary>What a kernel from 2.6.24 on does with a disk, a source of random bytes and a console, over the bus of its dialect.</summary>
+/// <summary>What a kernel from 2.6.24 on does with a disk, a network card, a source of random bytes and a console, over the bus of its dialect.</summary>
 public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDeviceWalk
 {
     private const uint Sectors = WalkDevices.Sectors;
@@ -22,13 +22,26 @@ public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDev
     private const uint Output = Buffers + 0x4000;
     private const uint Input = Buffers + 0x5000;
     private const uint Random = Buffers + 0x6000;
+    private const uint SentFrame = Buffers + 0x7000;
+    private const uint FirstFrame = Buffers + 0x8000;
+    private const uint SecondFrame = Buffers + 0x9000;
+    private const int SentBytes = 100;
     private const int TurnsOfRing = 600;
+    private const uint MacFeature = 1 << 5;
+
+    // Of the longest header, which says of how many buffers a frame is made.
+    private const uint NumberOfBuffers = 10;
+    private const uint LongestHeader = 12;
 
     private readonly GuestCode _code = kernel.Code;
     private readonly Assembler _a = kernel.Code.A;
     private readonly DeviceDriver _driver = DeviceDriver.Of(kernel);
 
+    private readonly byte[][] _frames = [MakeFrame(60, 3), MakeFrame(1514, 7)];
+
     private uint HeaderBytes => (uint)kernel.Dialect.BlockHeader;
+
+    private uint NetworkHeaderBytes => (uint)kernel.Dialect.NetworkHeader;
 
     public void Walk()
     {
@@ -42,6 +55,7 @@ public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDev
         _driver.Scan();
         UseDisk();
         UseEntropy();
+        UseNetwork();
         UseConsole();
         TakeTwoInterrupts();
         UseDiskAgain();
@@ -51,6 +65,9 @@ public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDev
     {
         devices.Verify(kernel.Guest, Written, "early hello, world" + new string('x', TurnsOfRing));
         devices.VerifyFlush();
+        devices.VerifyFrame(MakeFrame(SentBytes, 1));
+        Assert.Equal(_frames[0], kernel.Guest.Bytes(FirstFrame + NetworkHeaderBytes, _frames[0].Length));
+        Assert.Equal(_frames[1], kernel.Guest.Bytes(SecondFrame + NetworkHeaderBytes, _frames[1].Length));
     }
 
     /// <summary>Configuration, requests cut in every way, errors, and a driver that wants no interrupts.</summary>
@@ -139,6 +156,50 @@ public sealed class DeviceWalk(DialectKernel kernel, WalkDevices devices) : IDev
         _a.mov(eax, _code.Dword(Random));
         _code.NoteRange("the first of them", eax, 1, uint.MaxValue);
     }
+
+    /// <summary>A frame that goes and two that come, each behind the header of the era.</summary>
+    private void UseNetwork()
+    {
+        kernel.Guest.Write(SentFrame + NetworkHeaderBytes, MakeFrame(SentBytes, 1));
+        devices.Answer(_frames);
+        _code.Step("the network card");
+        RingDriver receive = _driver.Ring(4);
+        RingDriver send = _driver.Ring(5);
+        _driver.Find(DeviceDriver.Network);
+        _driver.SetUp(MacFeature, receive, send);
+        _driver.ReadConfiguration(0);
+        _a.and(eax, 3);
+        _code.Note("the address is one of nobody else's", eax, 2);
+
+        _code.Step("a frame that goes, and is answered");
+        receive.DescribeChain(0, (FirstFrame, NetworkHeaderBytes, true), (FirstFrame + NetworkHeaderBytes, 1514, true));
+        receive.Offer(0);
+        receive.Notify();
+        send.DescribeChain(0, (SentFrame, NetworkHeaderBytes, false), (SentFrame + NetworkHeaderBytes, SentBytes, false));
+        send.Do(0);
+        send.NoteUsed("the frame", 0, 0);
+        receive.Sleep();
+        receive.NoteUsed("the answer", 0, NetworkHeaderBytes + 60);
+        NoteNetworkHeader(FirstFrame);
+
+        _code.Step("a second answer, which waited for room");
+        receive.DescribeChain(2, (SecondFrame, NetworkHeaderBytes, true), (SecondFrame + NetworkHeaderBytes, 1514, true));
+        receive.Do(2);
+        receive.NoteUsed("the answer", 2, NetworkHeaderBytes + 1514);
+        NoteNetworkHeader(SecondFrame);
+    }
+
+    private void NoteNetworkHeader(uint header)
+    {
+        _code.Note("flags, and how it is to be cut", _code.Dword(header), 0);
+        _code.Note("sums", _code.Dword(header + 4), 0);
+        if (NetworkHeaderBytes == LongestHeader)
+        {
+            _code.NoteBits("num_buffers", _code.Dword(header + NumberOfBuffers), 0xffff, 1);
+        }
+    }
+
+    private static byte[] MakeFrame(int bytes, int step) => [.. Enumerable.Range(0, bytes).Select(i => (byte)(i * step))];
 
     private void UseConsole()
     {

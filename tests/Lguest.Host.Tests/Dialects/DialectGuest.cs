@@ -93,7 +93,7 @@ public sealed class DialectGuest : IDisposable
 
     private readonly Dialect _dialect;
 
-    public DialectGuest(Dialect dialect, params IGuestDevice[] devices)
+    public DialectGuest(Dialect dialect, IReadOnlyList<IGuestDevice> devices, EngineKind engine = EngineKind.Auto)
     {
         _dialect = dialect;
         Guest = new Guest(new GuestConfiguration
@@ -104,6 +104,7 @@ public sealed class DialectGuest : IDisposable
             Date = Date,
             Devices = devices,
             GuestId = 0x1234,
+            Engine = engine,
         });
         WriteFirstTables();
         WriteKernelTables();

@@ -37,7 +37,7 @@ public sealed class DialectKernel
     public AssemblerResult Labels { get; private set; }
 
     /// <summary>Assembles the kernel and runs it to its end.</summary>
-    public GuestOutcome Run(ulong instructions = 50_000_000)
+    public GuestOutcome Run(ulong instructions = 10_000_000)
     {
         Labels = Code.Assemble(Guest, Text);
         foreach (Action assemble in _userPrograms)

@@ -139,11 +139,11 @@ public sealed class LguestBusDriver(DialectKernel kernel) : DeviceDriver(kernel)
 
     protected override void Notify(RingDriver ring) => Code.CallWith(HypercallNumber.Notify, ring.NoticeOf);
 
-    /// <summary>A capacity is in a field of its own then.</summary>
+    /// <summary>A disk's capacity and a network card's address are in fields of their own then, of the same type.</summary>
     private void ReadTypedConfiguration(uint offset)
     {
-        const int Capacity = 0x41;
-        FindField(Capacity);
+        const int CapacityOrAddress = 0x41;
+        FindField(CapacityOrAddress);
         A.mov(eax, __dword_ptr[esi + FieldHeader + (int)offset]);
     }
 

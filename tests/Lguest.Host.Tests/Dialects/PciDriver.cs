@@ -41,8 +41,10 @@ public sealed class PciDriver(DialectKernel kernel) : DeviceDriver(kernel)
     private const byte FeaturesOk = 8;
     private const uint RegistersPage = 16;
     private const uint RegistersAt = Window + (RegistersPage << 12);
-    private const int PagesOfRing = 3;
+    private const int BytesOfRing = 0x1000;
     private const uint SizeOfRing = 16;
+    private const uint AvailablePart = 0x400;
+    private const uint UsedPart = 0x800;
 
     /// <summary>The device's address in configuration space.</summary>
     private const uint Device = Variables + 0x80;
@@ -287,10 +289,10 @@ public sealed class PciDriver(DialectKernel kernel) : DeviceDriver(kernel)
         A.mov(__dword_ptr[esi + GuestFeature], 1);
     }
 
-    /// <summary>A ring of 16 in three pages of RAM, which the driver clears.</summary>
+    /// <summary>A ring of 16 in a page of RAM, which the driver clears.</summary>
     private void SetUpQueue(RingDriver ring, ushort queue)
     {
-        uint descriptors = Rings + ((uint)(ring.Number * PagesOfRing) << 12);
+        uint descriptors = Rings + (uint)(ring.Number * BytesOfRing);
         Common();
         A.mov(__word_ptr[esi + QueueSelect], queue);
         A.movzx(eax, __word_ptr[esi + QueueSize]);
@@ -301,13 +303,13 @@ public sealed class PciDriver(DialectKernel kernel) : DeviceDriver(kernel)
         Code.Note($"virtqueue {ring.Number}'s place for notices", eax, 0);
         A.mov(__word_ptr[esi + QueueSize], (ushort)SizeOfRing);
         A.mov(edi, Linear(descriptors));
-        A.mov(ecx, PagesOfRing << 10);
+        A.mov(ecx, BytesOfRing / 4);
         A.xor(eax, eax);
         A.rep.stosd();
         foreach ((int register, uint variable, uint address) in (ReadOnlySpan<(int, uint, uint)>)[
             (QueueDescriptors, ring.Descriptors, descriptors),
-            (QueueAvailable, ring.Available, descriptors + 0x1000),
-            (QueueUsed, ring.Used, descriptors + 0x2000)])
+            (QueueAvailable, ring.Available, descriptors + AvailablePart),
+            (QueueUsed, ring.Used, descriptors + UsedPart)])
         {
             A.mov(__dword_ptr[esi + register], address);
             A.mov(__dword_ptr[esi + register + 4], 0);

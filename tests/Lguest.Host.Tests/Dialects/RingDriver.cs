@@ -89,18 +89,24 @@ public sealed class RingDriver(GuestCode code, int number, Action<RingDriver> no
 
     /// <summary>
     /// Sleeps until the device has used everything. Interrupts are off from the look at the ring to the sleep, or the one that matters could come
-    /// between them.
+    /// between them. A device that forgets the kernel doesn't have it sleep for ever: there is a timer too, and an end to its patience.
     /// </summary>
     public void Sleep()
     {
+        const uint Second = 1_000_000_000;
+        const uint Patience = Variables + 0x90 + 0x40;
+        const int Seconds = 10;
+        _a.mov(code.Dword(Patience), Seconds);
         Label again = _a.CreateLabel();
         Label done = _a.CreateLabel();
         _a.Label(ref again);
         code.SetInterrupts(false);
         CompareUsedWithAvailable();
         _a.je(done);
+        code.Call(HypercallNumber.SetClockEvent, Second);
         code.Call(HypercallNumber.Halt);
-        _a.jmp(again);
+        _a.dec(code.Dword(Patience));
+        _a.jne(again);
         _a.Label(ref done);
         code.SetInterrupts(true);
         _a.nop();

@@ -16,7 +16,7 @@ public interface IDeviceWalk
     void Verify();
 }
 
-/// <summary>The disk and the console of a walk, as somebody outside sees them.</summary>
+/// <summary>The devices of a walk, as somebody outside sees them.</summary>
 public sealed class WalkDevices : IDisposable
 {
     public const uint Sectors = 16;
@@ -26,14 +26,16 @@ public sealed class WalkDevices : IDisposable
     private const int WrittenSector = 4;
 
     private readonly MemoryDisk _disk = new((int)Sectors * SectorBytes);
+    private readonly AnsweringCable _cable = new();
     private readonly FakePort _port = new();
 
-    /// <summary>The front ends for a dialect: a disk, for virtio a source of random bytes, and a console.</summary>
+    /// <summary>The front ends for a dialect: a disk, for virtio a network card and a source of random bytes, and a console.</summary>
     public IGuestDevice[] Of(Dialect dialect) => dialect.Devices == DeviceKind.Dma
         ? [new BlockDevice(_disk, NullLogger.Instance), new ConsoleDevice(_port)]
         :
         [
             new VirtioDisk(_disk, NullLogger.Instance, dialect.BlockHeader),
+            new VirtioNetwork(_cable, null, dialect.NetworkHeader),
             new VirtioEntropy(new byte[32]),
             new VirtioConsole(_port, hasEmergencyWrite: dialect.Devices == DeviceKind.Pci),
         ];
@@ -57,12 +59,18 @@ public sealed class WalkDevices : IDisposable
         Assert.Equal(guest.Bytes(written, SectorBytes), _disk.Contents[(WrittenSector * SectorBytes)..((WrittenSector + 1) * SectorBytes)]);
     }
 
+    /// <summary>What the other end of the cable answers to a frame.</summary>
+    public void Answer(params byte[][] frames) => _cable.Answers = frames;
+
+    public void VerifyFrame(byte[] frame) => Assert.Equal(frame, Assert.Single(_cable.Sent));
+
     /// <summary>Somebody types.</summary>
     public void Type(string text) => _port.Type(text);
 
     public void Dispose()
     {
         _disk.Dispose();
+        _cable.Dispose();
         _port.Dispose();
     }
 
