@@ -128,11 +128,14 @@ public sealed class ProvokedCrashTests(ReadyKernels kernels) : IClassFixture<Rea
     [Fact]
     public void Who_takes_a_lock_and_never_gives_it_back_is_told_by_the_lock_validator_and_by_what_sleeps()
     {
-        RunReport report = kernels.Command(Provoke("SPINLOCKUP"));
+        // Its task can't be preempted any more, and whether it comes to its end like that, or waits for ever, differs from kernel to kernel.
+        RunReport report = kernels.Command(Provoke("SPINLOCKUP"), string.Empty, "--max-guest-time=10s");
 
-        Assert.True(report.Outcome.ExitCode == 104, Describe(report));
+        Assert.True(report.Outcome.ExitCode is 104 or 124, Describe(report));
         Assert.Equal("lockdep/lkdtm_SPINLOCKUP: WARNING: lock held when returning to user space!", $"{report.Health[0].Fingerprint}: {report.Health[0].Title}");
-        Assert.Contains(report.Health, each => each.Class == "atomic" && Regex.IsMatch(each.Title, @"^BUG: scheduling while atomic: sh/\d+/0x00000002$"));
+        Assert.Contains(
+            report.Health,
+            each => each.Class == "atomic" && Regex.IsMatch(each.Title, @"^BUG: (scheduling while atomic: sh/\d+/0x00000002|sleeping function called from invalid context at \S+)$"));
     }
 
     [Fact]
