@@ -1,5 +1,6 @@
 using Lguest.Cpu.Memory;
 using Lguest.Host.Virtio;
+using static Lguest.Host.Virtio.VirtioStatus;
 
 namespace Lguest.Host.Pci;
 
@@ -64,9 +65,6 @@ internal sealed class VirtioPciFunction : IPciFunction, IMemoryMappedDevice
     private const int DeviceRegisters = 60;
 
     private const ushort NoVector = 0xffff;
-    private const byte DriverReady = 4;
-    private const byte FeaturesAgreed = 8;
-    private const byte NeedsReset = 0x40;
     private const uint Version1 = 1;
     private const byte QueueInterrupt = 1;
     private const byte ConfigurationInterrupt = 2;

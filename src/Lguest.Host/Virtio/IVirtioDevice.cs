@@ -35,7 +35,7 @@ public sealed record VirtioHeaders(int Block, int Network)
     /// <summary>Those from Linux 2.6.25 on, until devices were virtio 1.0's.</summary>
     public static VirtioHeaders Linux2625 { get; } = new(16, 10);
 
-    /// <summary>Those of virtio 1.0: behind a network's header there is the number of buffers that a frame takes, here always one.</summary>
+    /// <summary>Those of virtio 1.0: behind a network's header there is the number of buffers that a frame takes.</summary>
     public static VirtioHeaders Virtio1 { get; } = new(16, 12);
 }
 

@@ -184,7 +184,7 @@ public sealed class LguestVirtioBus : DeviceBus
 
     /// <summary>A kernel that tells nothing of its descriptors (2.6.24) agrees on no features: there is nothing to wait for.</summary>
     private bool IsDriverReady(Place place) => _notices == DescriptorNotice.None
-        || (_memory.ReadByte(place.Descriptor + VirtioDescriptors.StatusOffset, What) & VirtioDescriptors.DriverReady) != 0;
+        || (_memory.ReadByte(place.Descriptor + VirtioDescriptors.StatusOffset, What) & VirtioStatus.DriverReady) != 0;
 
     /// <summary>The guest's ring code takes zeros for granted, and never writes them.</summary>
     private void Empty(Place place)

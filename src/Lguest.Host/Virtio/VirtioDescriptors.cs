@@ -21,9 +21,6 @@ public static class VirtioDescriptors
     /// <summary>Where the status is in a descriptor of fixed form.</summary>
     internal const int StatusOffset = 4;
 
-    /// <summary>The bit of the status by which a driver says that it is set up (DRIVER_OK).</summary>
-    internal const byte DriverReady = 4;
-
     private const int FixedHeaderSize = 5;
     private const int TypedHeaderSize = 3;
     private const int QueueSize = 8;

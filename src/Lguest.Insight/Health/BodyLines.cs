@@ -38,9 +38,6 @@ internal static partial class BodyLines
     /// <summary>Between the stacks of a stall of RCU's, and before the first.</summary>
     public static bool IsOfStall(string line) => IsStackOfRcu(line) || IsProcessor(line) || OfStall().IsMatch(line) || TryReadTask(line, out _, out _);
 
-    /// <summary>The stall was over before there was anything to show.</summary>
-    public static bool IsEndOfStall(string line) => FalseAlarms.IsEndOfStall(line);
-
     /// <summary>Who took a lock, of a line in the list of what is held.</summary>
     public static bool TryReadLock(string line, out StackFrame taker)
     {

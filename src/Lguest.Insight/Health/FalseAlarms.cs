@@ -20,7 +20,7 @@ public static partial class FalseAlarms
         new(LockdepOff(), "kernel/locking/lockdep.c: said once after another complaint, which counts"),
     ];
 
-    /// <summary>Whether a stall of RCU's was none.</summary>
+    /// <summary>Whether a line says that a stall of RCU's was over before there was anything to show.</summary>
     internal static bool IsEndOfStall(string line) => StallEnded().IsMatch(line);
 
     /// <summary>Whether a line is one of them. Complaints whose whole first line is known can't be.</summary>

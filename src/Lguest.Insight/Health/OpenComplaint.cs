@@ -126,7 +126,7 @@ internal sealed class OpenComplaint
             ComplaintShape.Panic => _sinceHead < MostAfterHead && (isOfTrace || BodyLines.IsEndOfTrace(line) || line.StartsWith("Kernel Offset:", StringComparison.Ordinal)),
             _ => isOfTrace || BodyLines.IsEndOfTrace(line) || (!HasTrace && _sinceHead < _head.Reach) || (IsStall && BodyLines.IsOfStall(line)),
         };
-        if (IsStall && BodyLines.IsEndOfStall(line))
+        if (IsStall && FalseAlarms.IsEndOfStall(line))
         {
             _wasNone = true;
             mayGoOn = false;

@@ -34,14 +34,11 @@ public static class KnownDialects
     {
         Id = "2.6.24",
         RingSlot = [0, 2, 3, 1],
-        Structure = new StructureLayout
+        Structure = Linux2623.Structure with
         {
-            RingStatus = 20,
-            RingCalls = 84,
-            ReservedMemory = 1108,
+            GuestId = null,
             TscKilohertz = 1112,
             PageDirectory = 1116,
-            NoInterrupts = 1120,
             KernelAddress = 1128,
             SystemCallVector = 1132,
             Size = 1136,
@@ -110,13 +107,9 @@ public static class KnownDialects
     {
         Id = "3.1",
         AsksForInterruptsByVmcall = false,
-        Structure = new StructureLayout
+        Structure = Linux2634.Structure with
         {
-            IrqPending = 20,
-            RingStatus = 24,
-            RingCalls = 88,
-            ReservedMemory = 1368,
-            TscKilohertz = 1372,
+            PageDirectory = null,
             NoInterrupts = 1376,
             KernelAddress = 1384,
             SystemCallVector = 1388,
@@ -140,14 +133,8 @@ public static class KnownDialects
     private static readonly Dialect Linux41 = Linux40 with
     {
         Id = "4.1",
-        Structure = new StructureLayout
+        Structure = Linux40.Structure with
         {
-            IrqPending = 20,
-            RingStatus = 24,
-            RingCalls = 88,
-            ReservedMemory = 1368,
-            TscKilohertz = 1372,
-            NoInterrupts = 1376,
             KernelAddress = 1380,
             SystemCallVector = 1384,
             Size = 1388,
